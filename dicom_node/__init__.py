@@ -1,0 +1,1 @@
+"""The DICOM network: associations in and out, and nothing about cases, keys or files."""
