@@ -1,0 +1,191 @@
+"""The audit trail: kinds of events, their canonical bytes and the rule that chains them. It never holds a value.
+
+Canonical form: RFC 8785 (JSON Canonicalization Scheme) restricted to strings, integers and null, which is all an
+event may hold. Chain rule: ``hash = SHA-256("consilium-audit-1\\n" || canonical(event))`` where the event names its
+``seq`` (from 1, no gap) and ``previous`` (the hash before it; 64 zeros for the first). Checkpoints are signed notes
+after C2SP tlog-checkpoint: origin, size, hash; they show a cut or a rollback that a bare chain cannot.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+GENESIS = "0" * 64
+_PREFIX = b"consilium-audit-1\n"
+
+# kind -> (what happened, the verb of HSLF-FS 2016:40 4:9: read, written, disclosed, copied, erased; - for none)
+EVENT_KINDS: dict[str, tuple[str, str]] = {
+    "house_opened": ("the exchange was set up in this home", "-"),
+    "case_opened": ("a case was opened", "written"),
+    "case_moved": ("a case moved to another state", "written"),
+    "case_read": ("a member of staff looked at a case", "read"),
+    "clock_paused": ("the clock of a case was paused", "written"),
+    "clock_resumed": ("the clock of a case runs again", "written"),
+    "item_marked": ("a checklist item changed", "written"),
+    "peer_added": ("a peer was added or changed", "written"),
+    "peer_removed": ("a peer was removed", "written"),
+    "association_refused": ("an association was refused", "-"),
+    "association_ended": ("an association ended otherwise than by release", "-"),
+    "echo_answered": ("a C-ECHO was answered", "-"),
+    "instance_kept": ("an instance was sealed and recorded", "written"),
+    "instance_repeated": ("an instance came again with the same bytes; nothing was added", "-"),
+    "instance_conflict": ("an instance came again with other bytes; both are kept", "written"),
+    "instance_refused": ("an instance was refused", "-"),
+    "study_settled": ("nothing more of a study came for the quiet period", "written"),
+    "study_reopened": ("an instance came after its study had settled", "written"),
+    "study_matched": ("a study was matched with a case", "written"),
+    "study_unmatched": ("a study was taken from a case, back to the inbox", "written"),
+    "link_made": ("a patient link was made", "written"),
+    "link_revoked": ("a patient link was revoked", "written"),
+    "link_shown": ("a patient link was opened in a browser", "-"),
+    "link_refused": ("a link that does not count was tried", "-"),
+    "code_sent": ("a one-time code was sent", "-"),
+    "code_refused": ("a wrong or spent code was given", "-"),
+    "patient_signed_in": ("a patient's link and code were right", "-"),
+    "signed_out": ("a session was ended", "-"),
+    "upload_begun": ("a file began to arrive", "written"),
+    "upload_abandoned": ("a file was given up before it was whole", "erased"),
+    "document_received": ("a file arrived whole and was sealed", "written"),
+    "document_inspected": ("a file's type and contents were established", "written"),
+    "receipt_given": ("a receipt was shown", "read"),
+    "harvest_extended": ("known identifiers were gathered from the case's own material", "written"),
+    "copy_made": ("a de-identified copy was made and verified", "written"),
+    "quarantined": ("something was held for a human", "written"),
+    "finding_judged": ("a human judged a finding", "written"),
+    "preview_read": ("a member of staff looked at a de-identified copy", "read"),
+    "release_built": ("a release was built", "written"),
+    "release_approved": ("a release was approved", "disclosed"),
+    "release_withdrawn": ("a release was withdrawn", "written"),
+    "grant_given": ("a reviewer was given the right to open a release", "disclosed"),
+    "grant_revoked": ("a reviewer's right was revoked", "written"),
+    "release_opened": ("a reviewer looked at the contents of a release", "read"),
+    "release_downloaded": ("a package, or a part of it, was sent to a reviewer", "copied"),
+    "release_exported": ("a package was written to a file by the operator", "copied"),
+    "access_refused": ("something was asked for without the right to it", "-"),
+    "answer_signed": ("a reviewer signed an answer", "written"),
+    "answer_delivered": ("an answer was made readable for the patient", "disclosed"),
+    "answer_read": ("the patient read the answer", "read"),
+    "person_added": ("a member of staff was added", "written"),
+    "person_disabled": ("a member of staff was disabled", "written"),
+    "signed_in": ("a member of staff signed in", "-"),
+    "sign_in_refused": ("a sign-in was refused", "-"),
+    "job_failed": ("a job failed for good and waits for a human", "-"),
+    "job_retried": ("a failed job was started again by a human", "-"),
+    "case_forgotten": ("a case's keys were destroyed", "erased"),
+    "audit_read": ("the audit trail was read", "read"),
+    "audit_verified": ("the audit trail was verified", "read"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One line of the trail. ``details`` holds ids, counts and codes only."""
+
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    address: str = ""
+    case_id: str = ""
+    subject: str = ""
+    outcome: str = "ok"
+    details: Mapping[str, str | int] = field(default_factory=dict)
+    previous: str = GENESIS
+    hash: str = ""
+
+    def canonical(self) -> bytes:
+        """Return the bytes that are hashed: everything but the hash."""
+        value = {
+            "seq": self.seq,
+            "at": self.at.isoformat(timespec="microseconds"),
+            "kind": self.kind,
+            "actor": self.actor,
+            "address": self.address,
+            "case_id": self.case_id,
+            "subject": self.subject,
+            "outcome": self.outcome,
+            "details": dict(self.details),
+            "previous": self.previous,
+        }
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def chained_hash(self) -> str:
+        """Return the hash that this event must carry."""
+        return hashlib.sha256(_PREFIX + self.canonical()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """Where the trail is not what it was: ``kind`` is edited, gap, reordered, cut, forked or unsigned."""
+
+    seq: int
+    kind: str
+    what: str
+
+
+def flaws(events: Iterable[AuditEvent], *, head_seq: int, head_hash: str) -> Iterator[Flaw]:
+    """Walk the whole trail in stored order and yield every flaw; nothing yielded means that it verifies."""
+    seq, previous = 0, GENESIS
+    for event in events:
+        if event.seq <= seq:
+            yield Flaw(seq=event.seq, kind="reordered", what=f"event {event.seq} stands after event {seq}")
+        elif event.seq != seq + 1:
+            yield Flaw(seq=seq + 1, kind="gap", what=f"events {seq + 1} to {event.seq - 1} are missing")
+        elif event.previous != previous:
+            yield Flaw(seq=event.seq, kind="edited", what=f"event {event.seq} does not follow event {seq}")
+        if event.chained_hash() != event.hash:
+            yield Flaw(seq=event.seq, kind="edited", what=f"event {event.seq} is not what was hashed")
+        seq, previous = event.seq, event.hash
+    if seq != head_seq or previous != head_hash:
+        yield Flaw(seq=seq, kind="cut", what=f"the trail ends at event {seq}, its head says {head_seq}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A signed head: «at this size the trail's hash was this»."""
+
+    origin: str
+    size: int
+    hash: str
+
+    def body(self) -> str:
+        """Return the signed text: origin, size and base64 hash, a line each (C2SP tlog-checkpoint)."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(bytes.fromhex(self.hash)).decode()}\n"
+
+    def signed(self, seed: bytes) -> str:
+        """Return the note with its Ed25519 signature line."""
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        signature = base64.b64encode(_key_id(self.origin, key.public_key()) + key.sign(self.body().encode())).decode()
+        return f"{self.body()}\n— {self.origin} {signature}\n"
+
+
+def read_checkpoint(note: str, *, public: Ed25519PublicKey) -> Checkpoint | None:
+    """Return the checkpoint that a note carries, or None where its signature does not hold."""
+    body, _, signature_lines = note.partition("\n\n")
+    body += "\n"
+    try:
+        origin, size, encoded = body.splitlines()
+        blob = base64.b64decode(signature_lines.split()[-1], validate=True)
+        public.verify(blob[4:], body.encode())
+    except (ValueError, IndexError, InvalidSignature):
+        return None
+    if blob[:4] != _key_id(origin, public):
+        return None
+    return Checkpoint(origin=origin, size=int(size), hash=base64.b64decode(encoded).hex())
+
+
+def public_key(seed: bytes) -> Ed25519PublicKey:
+    """Return the key with which anybody may check the checkpoints."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key()
+
+
+def _key_id(origin: str, public: Ed25519PublicKey) -> bytes:
+    return hashlib.sha256(origin.encode() + b"\n\x01" + public.public_bytes_raw()).digest()[:4]

@@ -1,0 +1,271 @@
+"""What the house needs from outside, as protocols: who implements them and who wires them is not known here.
+
+Errors: an adapter translates foreign errors into ``gateway.domain.errors.UnavailableError`` unless its docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from gateway.domain.audit import AuditEvent
+from gateway.domain.case import Case
+from gateway.domain.document import Document
+from gateway.domain.finding import Finding
+from gateway.domain.grant import Grant
+from gateway.domain.job import Job
+from gateway.domain.opinion import Answer
+from gateway.domain.people import Actor, Peer, Person
+from gateway.domain.policy import Policy
+from gateway.domain.release import Copy, Release
+from gateway.domain.study import Instance, Study
+from gateway.domain.upload import Challenge, Link, Part, Session, Upload
+from storage import SealedStore, WrappedKey
+
+T = TypeVar("T")
+
+
+class Shelf(Protocol[T]):
+    """The rows of one kind, as values. Sealed columns are opened on the way out and sealed on the way in.
+
+    ``where`` compares columns for equality; a tuple or list means «one of»; None means null.
+    """
+
+    def get(self, key: str) -> T:
+        """Return the row with this primary key, or raise ``NotFoundError``."""
+
+    def find(self, *, order: str = "", limit: int | None = None, **where: Any) -> list[T]:
+        """Return rows in ``order`` (a column, ``-column`` descending), oldest first by default."""
+
+    def first(self, *, order: str = "", **where: Any) -> T | None:
+        """Return the first such row, or None."""
+
+    def count(self, **where: Any) -> int:
+        """Return how many such rows there are, without opening any."""
+
+
+class WritableShelf(Shelf[T], Protocol[T]):
+    """A shelf inside a change."""
+
+    def add(self, value: T) -> None:
+        """Insert; a second row with the same key raises ``ConflictError``."""
+
+    def put(self, value: T) -> None:
+        """Replace the row with the same primary key."""
+
+    def set(self, key: str, **columns: Any) -> None:
+        """Set some unsealed columns of one row; raises ``NotFoundError`` where there is none."""
+
+    def bump(self, key: str, column: str, *, below: int | None = None) -> bool:
+        """Add one to a counter in one statement; False (nothing done) where it is not below ``below`` (P8)."""
+
+    def remove(self, **where: Any) -> int:
+        """Delete such rows and return how many."""
+
+
+class View(Protocol):
+    """One consistent reading of the records. It takes no write lock."""
+
+    cases: Shelf[Case]
+    peers: Shelf[Peer]
+    studies: Shelf[Study]
+    instances: Shelf[Instance]
+    documents: Shelf[Document]
+    copies: Shelf[Copy]
+    findings: Shelf[Finding]
+    links: Shelf[Link]
+    challenges: Shelf[Challenge]
+    sessions: Shelf[Session]
+    uploads: Shelf[Upload]
+    parts: Shelf[Part]
+    releases: Shelf[Release]
+    grants: Shelf[Grant]
+    answers: Shelf[Answer]
+    people: Shelf[Person]
+    jobs: Shelf[Job]
+
+    def key(self, holder: str, purpose: str) -> WrappedKey:
+        """Return the wrapped key of a holder, or raise ``NotFoundError`` (it was forgotten, or never was)."""
+
+    def events(self, *, case_id: str | None = None, after: int = 0, limit: int | None = None) -> Iterator[AuditEvent]:
+        """Return the audit trail in stored order."""
+
+    def head(self) -> tuple[int, str]:
+        """Return the sequence number and hash of the newest event (0 and zeros when there is none)."""
+
+
+class Change(Protocol):
+    """One transaction. It commits only if ``note`` was called at least once: a change without an event cannot be."""
+
+    cases: WritableShelf[Case]
+    peers: WritableShelf[Peer]
+    studies: WritableShelf[Study]
+    instances: WritableShelf[Instance]
+    documents: WritableShelf[Document]
+    copies: WritableShelf[Copy]
+    findings: WritableShelf[Finding]
+    links: WritableShelf[Link]
+    challenges: WritableShelf[Challenge]
+    sessions: WritableShelf[Session]
+    uploads: WritableShelf[Upload]
+    parts: WritableShelf[Part]
+    releases: WritableShelf[Release]
+    grants: WritableShelf[Grant]
+    answers: WritableShelf[Answer]
+    people: WritableShelf[Person]
+    jobs: WritableShelf[Job]
+
+    def note(self, kind: str, *, case_id: str = "", subject: str = "", outcome: str = "ok", **details: str | int) -> None:
+        """Append an audit event by this change's actor; ``kind`` is one of ``EVENT_KINDS``; ids and counts only."""
+
+    def owe(self, kind: str, subject_id: str, *, due_at: datetime, case_id: str | None = None) -> str:
+        """Add a job (or move an unstarted one of the same kind and subject to ``due_at``); rung after commit. Returns its id."""
+
+    def key(self, holder: str, purpose: str) -> WrappedKey:
+        """Return the wrapped key of a holder."""
+
+    def add_key(self, key: WrappedKey, *, case_id: str | None) -> None:
+        """Keep a wrapped key; the keys of a case are those whose ``case_id`` it is."""
+
+    def adopt_keys(self, holder: str, *, case_id: str | None) -> None:
+        """Give the keys of an unmatched study to a case, so that forgetting the case forgets them."""
+
+
+class Records(Protocol):
+    """The authority on what there is. Blocking; safe to use from many threads and processes."""
+
+    def change(self, *, by: Actor) -> AbstractContextManager[Change]:
+        """Open a transaction that is committed on leaving without an error, and only with an event."""
+
+    def view(self) -> AbstractContextManager[View]:
+        """Open a reading."""
+
+
+class Jobs(Protocol):
+    """The job rows as a queue. Each call is one short transaction of its own; the audit is the journeys' affair."""
+
+    def claim_job(self, *, now: datetime, owner: str, lease_s: float, job_id: str | None = None) -> Job | None:
+        """Take one due job (or just that one): queued and due, or running with a lapsed lease. Atomic. None if there is none."""
+
+    def renew_lease(self, job_id: str, *, owner: str, now: datetime, lease_s: float) -> bool:
+        """Prolong; False when the job is not ours any more."""
+
+    def finish_job(self, job_id: str, *, owner: str, now: datetime) -> bool:
+        """Mark done; False when the job is not ours any more. A job that was owed again meanwhile is queued anew."""
+
+    def fail_job(self, job_id: str, *, owner: str, now: datetime, error: str, retry_at: datetime | None) -> None:
+        """Queue again for ``retry_at``, or mark failed when it is None (an audit event says so)."""
+
+    def due_jobs(self, *, now: datetime, limit: int = 100) -> list[str]:
+        """Return ids of jobs that are due or whose lease lapsed: the sweeper rings them."""
+
+    def next_due(self) -> datetime | None:
+        """Return when the next queued job is due, for a worker to sleep until."""
+
+    def claim_duty(self, name: str, *, now: datetime, every_s: float) -> bool:
+        """True for exactly one caller per period: guards what the scheduler does once in a cluster."""
+
+
+class Doorbell(Protocol):
+    """The hint that work is due. ``ring`` never raises and never blocks for long: a lost bell costs a minute."""
+
+    def ring(self, job_id: str) -> None:
+        """Tell a worker."""
+
+
+class Clock(Protocol):
+    """Aware UTC."""
+
+    def now(self) -> datetime:
+        """Return the time."""
+
+
+class Texter(Protocol):
+    """Sends a short text to a telephone number: the one-time code's own channel. Raises ``UnavailableError``."""
+
+    name: str
+
+    def send(self, *, to: str, text: str) -> None:
+        """Send; returns when the provider has taken it."""
+
+
+class Mailer(Protocol):
+    """Sends a message without personal data to an address. Raises ``UnavailableError``."""
+
+    name: str
+
+    def send(self, *, to: str, subject: str, text: str) -> None:
+        """Send; returns when the next server has taken it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What the malware scanner said: clean, found (``what``) or unscanned (no scanner, too large, no answer)."""
+
+    verdict: str
+    what: str = ""
+
+
+class Scanner(Protocol):
+    """Looks for malware. Never raises: what cannot be scanned is «unscanned», and a human decides."""
+
+    name: str
+
+    def scan(self, chunks: Iterable[bytes]) -> Scan:
+        """Scan one file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxResult:
+    """What a sandboxed task made: a small JSON value and bytes."""
+
+    meta: dict[str, Any]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxFailed:
+    """The task was killed, crashed or hit a limit; ``reason`` stands in the coordinator's words."""
+
+    code: str
+    reason: str
+
+
+class Sandbox(Protocol):
+    """Runs a parser of untrusted bytes in a child without files, network or keys (F4). Never raises for what the bytes do."""
+
+    def run(self, task: str, payload: bytes | memoryview, options: Mapping[str, Any]) -> SandboxResult | SandboxFailed:
+        """Run one task from the child's table and wait for it."""
+
+    def describe(self) -> dict[str, Any]:
+        """Tell which confinements are in force here."""
+
+
+class Witness(Protocol):
+    """Keeps signed checkpoints of the audit trail apart from the records."""
+
+    def publish(self, note: str) -> None:
+        """Append a note durably."""
+
+    def notes(self) -> Sequence[str]:
+        """Return all notes, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """All ports of one running house, bundled for the doors; a journey still takes the few that it uses, by name."""
+
+    records: Records
+    jobs: Jobs
+    store: SealedStore
+    clock: Clock
+    random: Callable[[int], bytes]
+    texter: Texter
+    mailer: Mailer
+    scanner: Scanner
+    sandbox: Sandbox
+    witness: Witness
+    policy: Policy
