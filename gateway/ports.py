@@ -62,6 +62,9 @@ class WritableShelf(Shelf[T], Protocol[T]):
     def bump(self, key: str, column: str, *, below: int | None = None) -> bool:
         """Add one to a counter in one statement; False (nothing done) where it is not below ``below`` (P8)."""
 
+    def advance(self, key: str, column: str, *, to: int) -> bool:
+        """Raise a counter to ``to`` in one statement; False (nothing done) where it is there already: replay is seen here."""
+
     def remove(self, **where: Any) -> int:
         """Delete such rows and return how many."""
 
@@ -90,7 +93,9 @@ class View(Protocol):
     def key(self, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key of a holder, or raise ``NotFoundError`` (it was forgotten, or never was)."""
 
-    def events(self, *, case_id: str | None = None, after: int = 0, limit: int | None = None) -> Iterator[AuditEvent]:
+    def events(
+        self, *, case_id: str | None = None, after: int = 0, limit: int | None = None
+    ) -> Iterator[AuditEvent]:
         """Return the audit trail in stored order."""
 
     def head(self) -> tuple[int, str]:
@@ -118,7 +123,9 @@ class Change(Protocol):
     people: WritableShelf[Person]
     jobs: WritableShelf[Job]
 
-    def note(self, kind: str, *, case_id: str = "", subject: str = "", outcome: str = "ok", **details: str | int) -> None:
+    def note(
+        self, kind: str, *, case_id: str = "", subject: str = "", outcome: str = "ok", **details: str | int
+    ) -> None:
         """Append an audit event by this change's actor; ``kind`` is one of ``EVENT_KINDS``; ids and counts only."""
 
     def owe(self, kind: str, subject_id: str, *, due_at: datetime, case_id: str | None = None) -> str:
@@ -133,6 +140,9 @@ class Change(Protocol):
     def adopt_keys(self, holder: str, *, case_id: str | None) -> None:
         """Give the keys of an unmatched study to a case, so that forgetting the case forgets them."""
 
+    def destroy_keys(self, case_id: str) -> int:
+        """Delete the wrapped keys of a case, its adopted studies' among them: what they sealed is gone for good."""
+
 
 class Records(Protocol):
     """The authority on what there is. Blocking; safe to use from many threads and processes."""
@@ -143,20 +153,27 @@ class Records(Protocol):
     def view(self) -> AbstractContextManager[View]:
         """Open a reading."""
 
+    def touch_session(self, session_id: str, *, now: datetime) -> None:
+        """Move a session's idle time on: bookkeeping of the door, and no change that an audit would tell of."""
+
 
 class Jobs(Protocol):
     """The job rows as a queue. Each call is one short transaction of its own; the audit is the journeys' affair."""
 
-    def claim_job(self, *, now: datetime, owner: str, lease_s: float, job_id: str | None = None) -> Job | None:
+    def claim_job(
+        self, *, now: datetime, owner: str, lease_s: float, job_id: str | None = None
+    ) -> Job | None:
         """Take one due job (or just that one): queued and due, or running with a lapsed lease. Atomic. None if there is none."""
 
     def renew_lease(self, job_id: str, *, owner: str, now: datetime, lease_s: float) -> bool:
         """Prolong; False when the job is not ours any more."""
 
     def finish_job(self, job_id: str, *, owner: str, now: datetime) -> bool:
-        """Mark done; False when the job is not ours any more. A job that was owed again meanwhile is queued anew."""
+        """Mark done; False when the job is not ours any more. What was owed again meanwhile is a row of its own."""
 
-    def fail_job(self, job_id: str, *, owner: str, now: datetime, error: str, retry_at: datetime | None) -> None:
+    def fail_job(
+        self, job_id: str, *, owner: str, now: datetime, error: str, retry_at: datetime | None
+    ) -> None:
         """Queue again for ``retry_at``, or mark failed when it is None (an audit event says so)."""
 
     def due_jobs(self, *, now: datetime, limit: int = 100) -> list[str]:
@@ -237,7 +254,9 @@ class SandboxFailed:
 class Sandbox(Protocol):
     """Runs a parser of untrusted bytes in a child without files, network or keys (F4). Never raises for what the bytes do."""
 
-    def run(self, task: str, payload: bytes | memoryview, options: Mapping[str, Any]) -> SandboxResult | SandboxFailed:
+    def run(
+        self, task: str, payload: bytes | memoryview, options: Mapping[str, Any]
+    ) -> SandboxResult | SandboxFailed:
         """Run one task from the child's table and wait for it."""
 
     def describe(self) -> dict[str, Any]:

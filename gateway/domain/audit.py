@@ -1,7 +1,7 @@
-"""The audit trail: kinds of events, their canonical bytes and the rule that chains them. It never holds a value.
+r"""The audit trail: kinds of events, their canonical bytes and the rule that chains them. It never holds a value.
 
 Canonical form: RFC 8785 (JSON Canonicalization Scheme) restricted to strings, integers and null, which is all an
-event may hold. Chain rule: ``hash = SHA-256("consilium-audit-1\\n" || canonical(event))`` where the event names its
+event may hold. Chain rule: ``hash = SHA-256("consilium-audit-1\n" || canonical(event))`` where the event names its
 ``seq`` (from 1, no gap) and ``previous`` (the hash before it; 64 zeros for the first). Checkpoints are signed notes
 after C2SP tlog-checkpoint: origin, size, hash; they show a cut or a rollback that a bare chain cannot.
 """
@@ -52,11 +52,14 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "patient_signed_in": ("a patient's link and code were right", "-"),
     "signed_out": ("a session was ended", "-"),
     "upload_begun": ("a file began to arrive", "written"),
+    "part_kept": ("a piece of a file was sealed", "written"),
     "upload_abandoned": ("a file was given up before it was whole", "erased"),
     "document_received": ("a file arrived whole and was sealed", "written"),
     "document_inspected": ("a file's type and contents were established", "written"),
     "receipt_given": ("a receipt was shown", "read"),
     "harvest_extended": ("known identifiers were gathered from the case's own material", "written"),
+    "copies_checked": ("copies were read again against identifiers that came later", "read"),
+    "copy_replaced": ("a de-identified copy is made anew", "written"),
     "copy_made": ("a de-identified copy was made and verified", "written"),
     "quarantined": ("something was held for a human", "written"),
     "finding_judged": ("a human judged a finding", "written"),
@@ -163,7 +166,9 @@ class Checkpoint:
     def signed(self, seed: bytes) -> str:
         """Return the note with its Ed25519 signature line."""
         key = Ed25519PrivateKey.from_private_bytes(seed)
-        signature = base64.b64encode(_key_id(self.origin, key.public_key()) + key.sign(self.body().encode())).decode()
+        signature = base64.b64encode(
+            _key_id(self.origin, key.public_key()) + key.sign(self.body().encode())
+        ).decode()
         return f"{self.body()}\n— {self.origin} {signature}\n"
 
 

@@ -38,7 +38,16 @@ CASE_MOVES: dict[tuple[str, str], str] = {
     ("answered", "deliver"): "delivered",
     ("delivered", "close"): "closed",
 }
-OPEN_STATES = ("application", "assessment", "clarification", "collecting", "complete", "offer", "confirmed", "preparing")
+OPEN_STATES = (
+    "application",
+    "assessment",
+    "clarification",
+    "collecting",
+    "complete",
+    "offer",
+    "confirmed",
+    "preparing",
+)
 RECEIVING_STATES = (*OPEN_STATES, "released", "in_review")
 STATES = tuple(dict.fromkeys([s for s, _ in CASE_MOVES] + list(CASE_MOVES.values())))
 

@@ -36,7 +36,10 @@ def answer_due(
     running = next((p.reason for p in pauses if p.until is None), None)
     if started_at is None:
         return Deadline(due_at=None, paused_for=running, days=days)
-    stood = sum(((p.until or now) - max(p.since, started_at) for p in pauses if (p.until or now) > started_at), timedelta())
+    stood = sum(
+        ((p.until or now) - max(p.since, started_at) for p in pauses if (p.until or now) > started_at),
+        timedelta(),
+    )
     due = started_at + timedelta(days=days) + stood
     closed = set(holidays)
     while due.date() in closed:

@@ -55,7 +55,7 @@ class SignInError(ForbiddenError):
 
 
 class ExpiredError(ConsiliumError):
-    """This was valid once and is not any more."""
+    """It was valid once and is not any more."""
 
     next_step = "Ask the coordinator for a new link."
 
@@ -71,7 +71,7 @@ class TooManyError(ConsiliumError):
 
 
 class ConflictError(ConsiliumError):
-    """This cannot be done in the present state."""
+    """It cannot be done in the present state."""
 
 
 class ImpossibleMoveError(ConflictError):
@@ -85,7 +85,7 @@ class BusyError(ConflictError):
 
 
 class TooLargeError(ConsiliumError):
-    """This is larger than the limit."""
+    """It is larger than the limit."""
 
     next_step = "Send it in smaller pieces, or ask the coordinator for another way."
 

@@ -7,7 +7,12 @@ from datetime import datetime
 from typing import Literal
 
 JobKind = Literal[
-    "settle_study", "deidentify_study", "inspect_document", "deidentify_document", "reverify_case", "deliver_answer"
+    "settle_study",
+    "deidentify_study",
+    "inspect_document",
+    "deidentify_document",
+    "reverify_case",
+    "deliver_answer",
 ]
 MAX_ATTEMPTS = 6
 

@@ -39,7 +39,9 @@ def checked_body(body: dict[str, str]) -> dict[str, str]:
     """Return the answer's fields in order; a required field that is empty is named."""
     empty = [name for name, needed in ANSWER_FIELDS if needed and not body.get(name, "").strip()]
     if empty:
-        raise InvalidError(f"the answer lacks: {', '.join(empty)}", next_step="Fill in the named parts and sign again.")
+        raise InvalidError(
+            f"the answer lacks: {', '.join(empty)}", next_step="Fill in the named parts and sign again."
+        )
     unknown = sorted(set(body) - {name for name, _ in ANSWER_FIELDS})
     if unknown:
         raise InvalidError(f"the answer has no such parts: {', '.join(unknown)}")

@@ -96,7 +96,10 @@ class Manifest:
             row = asdict(entry)
             row["content"]["ref"]["digest"] = entry.content.ref.digest.hex()
             entries.append(row)
-        return {**{k: getattr(self, k) for k in ("case_ref", "number", "profile", "made_at")}, "entries": entries}
+        return {
+            **{k: getattr(self, k) for k in ("case_ref", "number", "profile", "made_at")},
+            "entries": entries,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Manifest:

@@ -1,0 +1,48 @@
+"""The rows of the audit trail: appended inside the change that they tell of, read back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.domain.audit import AuditEvent
+from gateway.records.tables import audit_event, audit_head
+
+_NAMES = tuple(field.name for field in fields(AuditEvent))
+
+
+def append(connection: Connection, drafts: list[AuditEvent], *, at: datetime) -> None:
+    """Chain the drafts behind the head and write them. The head's row lock puts concurrent changes in one order."""
+    head = connection.execute(select(audit_head).where(audit_head.c.id == 1).with_for_update()).one()
+    seq, previous = head.seq, head.hash
+    rows = []
+    for draft in drafts:
+        seq += 1
+        event = replace(draft, seq=seq, previous=previous, at=at)
+        event = replace(event, hash=event.chained_hash())
+        previous = event.hash
+        rows.append({name: getattr(event, name) for name in _NAMES} | {"details": dict(event.details)})
+    connection.execute(insert(audit_event), rows)
+    connection.execute(update(audit_head).where(audit_head.c.id == 1).values(seq=seq, hash=previous))
+
+
+def events(
+    connection: Connection, *, case_id: str | None, after: int, limit: int | None
+) -> Iterator[AuditEvent]:
+    """Yield events in the order in which they lie in the table's key."""
+    statement = select(audit_event).where(audit_event.c.seq > after).order_by(audit_event.c.seq)
+    if case_id is not None:
+        statement = statement.where(audit_event.c.case_id == case_id)
+    if limit is not None:
+        statement = statement.limit(limit)
+    for row in connection.execute(statement.execution_options(yield_per=1000)):
+        yield AuditEvent(**{name: getattr(row, name) for name in _NAMES})
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """Return the newest event's number and hash."""
+    row = connection.execute(select(audit_head).where(audit_head.c.id == 1)).one()
+    return int(row.seq), str(row.hash)

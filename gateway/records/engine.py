@@ -1,0 +1,89 @@
+"""Opening the database: two engines on one file or server, one that writes and one that only reads.
+
+SQLite: a write takes the lock when it begins (``BEGIN IMMEDIATE``): a deferred read-then-write loses updates or fails
+(measured, requirements/ecosystem.md 5.2). Reads begin deferred, so that a page view never takes the write lock. Releases
+before 3.51.3 can corrupt a WAL database with several writers (D9) and are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pysqlite3
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+
+from gateway.domain.errors import UnavailableError
+
+SQLITE_FLOOR = (3, 51, 3)
+BUSY_MS = 30_000
+
+
+def open_engines(url: str) -> tuple[Engine, Engine]:
+    """Return (writing, reading) engines for ``sqlite:///…`` or ``postgresql://…``."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return _sqlite(url, "BEGIN IMMEDIATE"), _sqlite(url, "BEGIN")
+    return _postgres(url, read_only=False), _postgres(url, read_only=True)
+
+
+def sqlite_is_safe(version: str) -> bool:
+    """Tell whether this SQLite may have several writers in WAL mode (D9)."""
+    return tuple(int(part) for part in version.split(".")[:3]) >= SQLITE_FLOOR
+
+
+def _sqlite(url: str, begin: str) -> Engine:
+    if not sqlite_is_safe(pysqlite3.sqlite_version):
+        raise UnavailableError(
+            f"SQLite {pysqlite3.sqlite_version} can corrupt a database that several processes write (fixed in 3.51.3)",
+            next_step="Install the pysqlite3 wheel of requirements.lock, which carries a newer SQLite.",
+        )
+    database = make_url(url).database
+    if not database or database == ":memory:":
+        raise UnavailableError(
+            "the records need a file", next_step="Write sqlite:////absolute/path/records.db."
+        )
+    _private(Path(database))
+    engine = create_engine(url, module=pysqlite3, pool_size=8, max_overflow=24)
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_MS}",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            "secure_delete=ON",
+            "mmap_size=0",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _private(path: Path) -> None:
+    """Make the file readable for its owner alone before SQLite writes its first page."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
+def _postgres(url: str, *, read_only: bool) -> Engine:
+    target = make_url(url).set(drivername="postgresql+psycopg")
+    options = {"isolation_level": "REPEATABLE READ"} if read_only else {}
+    engine = create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=24, **options)
+    with engine.connect() as connection:
+        for name in ("fsync", "synchronous_commit"):
+            if connection.execute(text(f"SHOW {name}")).scalar() == "off":
+                raise UnavailableError(
+                    f"PostgreSQL runs with {name} = off: an acknowledged object could be lost (D9)",
+                    next_step=f"Set {name} = on in postgresql.conf and reload.",
+                )
+    return engine

@@ -1,0 +1,197 @@
+"""Which value lies in which table, and which of its columns are sealed: the schema as a list, one entry per kind.
+
+Columns follow the fields of the domain's dataclasses. A sealed column holds ciphertext of the field's JSON under the key of
+the row's holder (E12). The audit trail, the keys and the duties are not values of the domain and are spelled out.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from gateway.domain.case import Case
+from gateway.domain.document import Document
+from gateway.domain.finding import Finding
+from gateway.domain.grant import Grant
+from gateway.domain.job import Job
+from gateway.domain.opinion import Answer
+from gateway.domain.people import Peer, Person
+from gateway.domain.release import Copy, Release
+from gateway.domain.study import Instance, Study
+from gateway.domain.upload import Challenge, Link, Part, Session, Upload
+
+SCHEMA_VERSION = 1
+metadata = MetaData()
+
+
+class Utc(TypeDecorator[datetime]):
+    """Aware UTC in Python, whatever the database makes of time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return (
+            value.astimezone(UTC) if dialect.name != "sqlite" else value.astimezone(UTC).replace(tzinfo=None)
+        )
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return (
+            None
+            if value is None
+            else value.replace(tzinfo=UTC)
+            if value.tzinfo is None
+            else value.astimezone(UTC)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How one dataclass lies in one table."""
+
+    value: type
+    table: Table
+    key: str
+    sealed: frozenset[str]
+    purpose: str
+
+
+_PLAIN: dict[object, Any] = {
+    str: Text,
+    int: BigInteger,
+    float: BigInteger,
+    bytes: LargeBinary,
+    bool: Boolean,
+    datetime: Utc,
+}
+
+
+def _column_type(hint: object) -> tuple[Any, bool]:
+    """Return the column type of a field and whether it may be null."""
+    if isinstance(hint, types.UnionType):
+        inner = [part for part in typing.get_args(hint) if part is not types.NoneType]
+        return _column_type(inner[0])[0], True
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return Text, False
+    if origin in {dict, list, tuple}:
+        return JSON, False
+    return _PLAIN[hint], False
+
+
+def _kind(  # the schema reads as one line per kind
+    value: type,
+    name: str,
+    *,
+    key: str = "id",
+    sealed: tuple[str, ...] = (),
+    purpose: str = "originals",
+    index: tuple[tuple[str, ...], ...] = (),
+    unique: tuple[tuple[str, ...], ...] = (),
+) -> Kind:
+    hints = typing.get_type_hints(value)
+    columns: list[Column[Any]] = []
+    for field in fields(value):
+        kind, nullable = (LargeBinary, False) if field.name in sealed else _column_type(hints[field.name])
+        columns.append(Column(field.name, kind, primary_key=field.name == key, nullable=nullable))
+    table = Table(name, metadata, *columns)
+    for group, is_unique in [(g, False) for g in index] + [(g, True) for g in unique]:
+        Index(
+            f"{'uq' if is_unique else 'ix'}_{name}_{'_'.join(group)}",
+            *(table.c[c] for c in group),
+            unique=is_unique,
+        )
+    return Kind(value=value, table=table, key=key, sealed=frozenset(sealed), purpose=purpose)
+
+
+KINDS: dict[str, Kind] = {
+    "cases": _kind(
+        Case, "case_", sealed=("patient", "harvest", "questions"), unique=(("ref",),), index=(("state",),)
+    ),
+    "peers": _kind(Peer, "peer", key="ae_title"),
+    "studies": _kind(Study, "study", sealed=("head",), index=(("case_id",),), unique=(("sender", "study_key"),)),
+    "instances": _kind(
+        Instance, "instance", sealed=("head",), index=(("case_id", "state"),), unique=(("study_id", "sop_key", "digest"),)
+    ),
+    "documents": _kind(
+        Document, "document", sealed=("name", "sha256"), index=(("case_id", "state"), ("parent_id",))
+    ),
+    "copies": _kind(
+        Copy, "copy_", sealed=("index",), purpose="releases", index=(("case_id", "state"), ("subject_id",))
+    ),
+    "findings": _kind(Finding, "finding", index=(("case_id", "state"), ("subject_id",))),
+    "links": _kind(Link, "link", sealed=("phone",), unique=(("token_hash",),), index=(("case_id",),)),
+    "challenges": _kind(Challenge, "challenge", unique=(("pre_session_hash",),), index=(("link_id",),)),
+    "sessions": _kind(Session, "session", unique=(("token_hash",),), index=(("subject_id",), ("case_id",))),
+    "uploads": _kind(Upload, "upload", sealed=("name",), index=(("link_id", "state"), ("case_id",))),
+    "parts": _kind(Part, "part", unique=(("upload_id", "offset_bytes"),)),
+    "releases": _kind(Release, "release_", unique=(("case_id", "number"),)),
+    "grants": _kind(Grant, "grant_", index=(("person_id",), ("release_id",), ("case_id",))),
+    "answers": _kind(Answer, "answer", sealed=("body",), index=(("case_id",),)),
+    "people": _kind(
+        Person, "person", sealed=("email", "totp_seed"), purpose="records", unique=(("email_key",),)
+    ),
+    "jobs": _kind(
+        Job,
+        "job",
+        unique=(("dedup_key",),),
+        index=(("state", "due_at"), ("kind", "subject_id"), ("case_id",)),
+    ),
+}
+
+case_key = Table(
+    "case_key",
+    metadata,
+    Column("holder", String(64), primary_key=True),
+    Column("purpose", String(16), primary_key=True),
+    Column("case_id", String(64), nullable=True, index=True),
+    Column("kek_id", Text, nullable=False),
+    Column("kek_version", Integer, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", Utc, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("case_id", Text, nullable=False, index=True),
+    Column("subject", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+duty = Table("duty", metadata, Column("name", Text, primary_key=True), Column("next_at", Utc, nullable=False))
+meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
