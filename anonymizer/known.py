@@ -1,0 +1,371 @@
+"""What is already known to identify the patient and those around her: a value, not a search.
+
+The shape is documented in ``docs/spec/known-identifiers.md``; the intake form, the ``--known`` file and the harvest
+from a case's own objects all speak it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any, Self, TypeVar
+
+from anonymizer.errors import AnonymizerError
+
+
+class KnownShapeError(AnonymizerError):
+    """The known identifiers do not have the documented shape: mend the named key (docs/spec/known-identifiers.md)."""
+
+
+#: Words that belong to the family name that follows them, so that "Ludwig van Beethoven" has one family name.
+PARTICLES = frozenset(
+    "af av d da dal de degli dei del della den der des di do dos du el la las le los ibn bin ben bint al st ten ter"
+    " tho van vande vander vom von zu zum zur".split()
+)
+_SPACES = re.compile(r"[\s_]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonName:
+    """One name of one person, in the parts that PS3.5 section 6.2 (VR PN) knows."""
+
+    family: str = ""
+    given: str = ""
+    middle: str = ""
+    prefix: str = ""
+    suffix: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.family or self.given or self.middle)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "Family^Given^Middle^Prefix^Suffix", "Family, Given" or "Given Family"."""
+        text = _SPACES.sub(" ", text).strip(" ,")
+        if "^" in text:
+            parts = [_SPACES.sub(" ", part).strip() for part in text.split("^")]
+            parts += [""] * (5 - len(parts))
+            return cls(
+                family=parts[0],
+                given=parts[1],
+                middle=parts[2],
+                prefix=parts[3],
+                suffix=" ".join(parts[4:]).strip(),
+            )
+        if "," in text:
+            family, _, given = text.partition(",")
+            return cls(family=family.strip(), given=given.replace(",", " ").strip())
+        words = text.split(" ")
+        cut = len(words) - 1
+        while cut > 1 and words[cut - 1].casefold().strip(".'’") in PARTICLES:
+            cut -= 1
+        if cut == 1 and words[0].casefold() in PARTICLES:
+            cut = 0
+        return cls(family=" ".join(words[cut:]), given=" ".join(words[:cut]))
+
+    @classmethod
+    def parse_all(cls, text: str) -> tuple[Self, ...]:
+        """Read a PN with its alphabetic, ideographic and phonetic groups ("…=…=…"), and several values ("…\\…")."""
+        groups = (group for value in text.split("\\") for group in value.split("="))
+        return tuple(dict.fromkeys(name for name in map(cls.parse, groups) if name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identifier:
+    """A number or code that somebody issued to the patient or her case: personal number, MRN, accession number."""
+
+    value: str
+    type: str = ""
+    issuer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A postal address; every part may be empty."""
+
+    street: str = ""
+    postal_code: str = ""
+    city: str = ""
+    region: str = ""
+    country: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.street or self.postal_code or self.city or self.region)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody beside the patient: a relative, or a physician with her institution."""
+
+    names: tuple[PersonName, ...] = ()
+    relation: str = ""
+    institution: str = ""
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    identifiers: tuple[Identifier, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.institution or self.phones or self.emails or self.identifiers)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Everything that is known to identify one case's patient, her relatives and those who treat her."""
+
+    names: tuple[PersonName, ...] = ()
+    identifiers: tuple[Identifier, ...] = ()
+    birth_date: date | None = None
+    sex: str = ""
+    addresses: tuple[Address, ...] = ()
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    relatives: tuple[Person, ...] = ()
+    physicians: tuple[Person, ...] = ()
+    institutions: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(bool(getattr(self, field.name)) for field in fields(self) if field.name != "sex")
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        return self.relatives + self.physicians
+
+    @classmethod
+    def from_json(cls, obj: Any) -> Self:
+        """Read the documented shape; raise `KnownShapeError` naming the key, never the value."""
+        given = _object(obj, "the file", _TOP)
+        return cls(
+            names=_names(given.get("names"), "names"),
+            identifiers=_many(given.get("identifiers"), "identifiers", _identifier),
+            birth_date=_birth_date(given.get("birth_date"), "birth_date"),
+            sex=_string(given.get("sex"), "sex"),
+            addresses=_many(given.get("addresses"), "addresses", _address),
+            phones=_strings(given.get("phones"), "phones"),
+            emails=_strings(given.get("emails"), "emails"),
+            relatives=_many(given.get("relatives"), "relatives", _person),
+            physicians=_many(given.get("physicians"), "physicians", _person),
+            institutions=_strings(given.get("institutions"), "institutions"),
+            other=_strings(given.get("other"), "other"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented shape, empty keys left out; `from_json` reads it back to an equal value."""
+        return _plain(self)
+
+    def merged(self, other: Known) -> Known:
+        """Both together, each value once; a second, different birth date is kept among ``other``."""
+        rest = _union(self.other, other.other)
+        if self.birth_date and other.birth_date and self.birth_date != other.birth_date:
+            rest = _union(rest, (other.birth_date.isoformat(),))
+        return Known(
+            names=_union(self.names, other.names),
+            identifiers=_union(self.identifiers, other.identifiers),
+            birth_date=self.birth_date or other.birth_date,
+            sex=self.sex or other.sex,
+            addresses=_union(self.addresses, other.addresses),
+            phones=_union(self.phones, other.phones),
+            emails=_union(self.emails, other.emails),
+            relatives=_union(self.relatives, other.relatives),
+            physicians=_union(self.physicians, other.physicians),
+            institutions=_union(self.institutions, other.institutions),
+            other=rest,
+        )
+
+
+def _union(left: tuple[T, ...], right: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(left + right))
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if isinstance(part, tuple):
+            part = [item if isinstance(item, str) else _plain(item) for item in part]
+        elif isinstance(part, date):
+            part = part.isoformat()
+        if part:
+            plain[field.name] = part
+    return plain
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+# Keys are compared without case, hyphens and underscores, so that "birthDate" is "birth_date". A row per key:
+# what it may be called besides its own name.
+_PERSON_KEYS = {
+    "names": ("name",),
+    "family": ("familyname", "surname", "lastname"),
+    "given": ("givenname", "firstname", "forename", "givennames"),
+    "middle": ("middlename",),
+    "prefix": ("title",),
+    "suffix": (),
+    "relation": ("relationship", "role"),
+    "institution": ("hospital", "clinic", "organisation", "organization"),
+    "phones": ("phone", "telephone", "telephones"),
+    "emails": ("email",),
+    "identifiers": ("identifier", "id", "ids"),
+}
+_TOP = {
+    "names": ("name", "patientname"),
+    "identifiers": ("identifier", "ids", "patientid", "patientids"),
+    "birth_date": ("dateofbirth", "dob", "birthday"),
+    "sex": ("gender",),
+    "addresses": ("address",),
+    "phones": ("phone", "telephone", "telephones"),
+    "emails": ("email",),
+    "relatives": ("relative",),
+    "physicians": ("physician", "doctors", "staff"),
+    "institutions": ("institution", "hospitals", "hospital"),
+    "other": ("others",),
+}
+_NAME_KEYS = {key: _PERSON_KEYS[key] for key in ("family", "given", "middle", "prefix", "suffix")} | {
+    "text": ("full", "fullname")
+}
+_IDENTIFIER_KEYS = {
+    "type": ("kind", "label"),
+    "issuer": ("system", "assigner", "authority"),
+    "value": ("id", "number"),
+}
+_ADDRESS_KEYS = {
+    "street": ("line", "lines", "streetaddress"),
+    "postal_code": ("postcode", "zip", "zipcode"),
+    "city": ("town", "place"),
+    "region": ("state", "county", "district"),
+    "country": (),
+}
+
+
+def _squeeze(key: str) -> str:
+    return re.sub(r"[\s_\-]+", "", key).casefold()
+
+
+def _object(value: Any, where: str, keys: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise KnownShapeError(f"{where}: expected an object with the keys {', '.join(keys)}")
+    names = {_squeeze(alias): key for key, aliases in keys.items() for alias in (key, *aliases)}
+    result: dict[str, Any] = {}
+    for number, (key, part) in enumerate(value.items(), start=1):
+        proper = names.get(_squeeze(str(key)))
+        if proper is None:
+            # An unknown key may itself be a value typed in the wrong place, so it is shown only if it looks like a key.
+            shown = f'"{key}"' if re.fullmatch(r"[A-Za-z_\-]{1,40}", str(key)) else f"number {number}"
+            raise KnownShapeError(f"{where}: the key {shown} is not one of {', '.join(keys)}")
+        if proper in result and part:
+            held = result[proper]
+            part = [
+                *(held if isinstance(held, list) else [held]),
+                *(part if isinstance(part, list) else [part]),
+            ]
+        result[proper] = part
+    return result
+
+
+def _string(value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise KnownShapeError(f"{where}: expected a text")
+    return unicodedata.normalize("NFC", str(value)).strip()
+
+
+def _many(value: Any, where: str, read: Callable[[Any, str], T]) -> tuple[T, ...]:
+    if value is None:
+        return ()
+    items: Iterable[Any] = value if isinstance(value, list | tuple) else [value]
+    single = not isinstance(value, list | tuple)
+    found = (read(item, where if single else f"{where}[{index}]") for index, item in enumerate(items))
+    return tuple(dict.fromkeys(item for item in found if item))
+
+
+def _strings(value: Any, where: str) -> tuple[str, ...]:
+    return _many(value, where, _string)
+
+
+def _joined(value: Any, where: str) -> str:
+    """Read a text, or a list of texts as FHIR writes given names and street lines."""
+    return " ".join(_strings(value, where))
+
+
+def _names(value: Any, where: str) -> tuple[PersonName, ...]:
+    items: list[Any] = value if isinstance(value, list) else [value]
+    split = [PersonName.parse_all(item) if isinstance(item, str) else item for item in items]
+    flat = [name for item in split for name in (item if isinstance(item, tuple) else (item,))]
+    return _many([item for item in flat if item is not None], where, _name)
+
+
+def _name(value: Any, where: str) -> PersonName:
+    if isinstance(value, PersonName):
+        return value
+    if isinstance(value, str):
+        return PersonName.parse(_string(value, where))
+    if not isinstance(value, Mapping):
+        raise KnownShapeError(
+            f'{where}: expected "Family^Given", "Given Family" or an object with family and given'
+        )
+    parts = _object(value, where, _NAME_KEYS)
+    named = PersonName(**{key: _joined(parts.get(key), f"{where}.{key}") for key in parts if key != "text"})
+    return named or PersonName.parse(_joined(parts.get("text"), f"{where}.text"))
+
+
+def _identifier(value: Any, where: str) -> Identifier | None:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        text = _string(value, where)
+        return Identifier(value=text) if text else None
+    if not isinstance(value, Mapping):
+        raise KnownShapeError(f"{where}: expected a text or an object with type, issuer and value")
+    parts = {
+        key: _string(part, f"{where}.{key}") for key, part in _object(value, where, _IDENTIFIER_KEYS).items()
+    }
+    return Identifier(**parts) if parts.get("value") else None
+
+
+def _address(value: Any, where: str) -> Address:
+    if isinstance(value, str):
+        return Address(street=_string(value, where))
+    if not isinstance(value, Mapping):
+        raise KnownShapeError(f"{where}: expected a text or an object with {', '.join(_ADDRESS_KEYS)}")
+    parts = _object(value, where, _ADDRESS_KEYS)
+    return Address(**{key: _joined(part, f"{where}.{key}") for key, part in parts.items()})
+
+
+def _person(value: Any, where: str) -> Person:
+    if isinstance(value, str):
+        return Person(names=PersonName.parse_all(_string(value, where)))
+    if not isinstance(value, Mapping):
+        raise KnownShapeError(f"{where}: expected a name or an object with {', '.join(_PERSON_KEYS)}")
+    parts = _object(value, where, _PERSON_KEYS)
+    names = _names(parts.get("names"), f"{where}.names")
+    own = {key: parts[key] for key in ("family", "given", "middle", "prefix", "suffix") if key in parts}
+    if own:
+        inline = _name(own, where)
+        names = (*names, inline) if inline else names
+    return Person(
+        names=names,
+        relation=_string(parts.get("relation"), f"{where}.relation"),
+        institution=_string(parts.get("institution"), f"{where}.institution"),
+        phones=_strings(parts.get("phones"), f"{where}.phones"),
+        emails=_strings(parts.get("emails"), f"{where}.emails"),
+        identifiers=_many(parts.get("identifiers"), f"{where}.identifiers", _identifier),
+    )
+
+
+def _birth_date(value: Any, where: str) -> date | None:
+    if isinstance(value, date):
+        return value
+    text = _string(value, where)
+    if not text:
+        return None
+    match = re.match(r"(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?:T.*)?$", text)
+    if match:
+        try:
+            return date(int(match[1]), int(match[2]), int(match[3]))
+        except ValueError:
+            pass
+    raise KnownShapeError(f"{where}: expected a date as YYYY-MM-DD")
