@@ -1,0 +1,1 @@
+"""The command line: what an operator, a desk and a script say to the exchange."""
