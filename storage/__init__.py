@@ -1,1 +1,60 @@
 """Sealed objects: ciphertext, keys and where bytes lie, and nothing about what the bytes mean."""
+
+from storage.errors import (
+    KeyFileError,
+    KeyRefusedError,
+    KeyUnknownError,
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectUnreadableError,
+    SealBrokenError,
+    StorageError,
+    StoreFullError,
+    StoreKeyError,
+    TooLargeError,
+    VolumeFailedError,
+    VolumeUnfitError,
+)
+from storage.key_cache import WrappedKey
+from storage.keys.file import FileKeys, create_key_file
+from storage.keys.memory import MemoryKeys
+from storage.keys.port import KekRef, KeyProvider
+from storage.objects.disk import DiskObjects
+from storage.objects.memory import MemoryObjects
+from storage.objects.port import Objects, StoredObject
+from storage.process import harden_process
+from storage.reader import SealedReader
+from storage.sealed import SealedRef, SealedStore, open_disk_store
+from storage.sealing import Readable
+
+__all__ = [
+    "DiskObjects",
+    "FileKeys",
+    "KekRef",
+    "KeyFileError",
+    "KeyProvider",
+    "KeyRefusedError",
+    "KeyUnknownError",
+    "MemoryKeys",
+    "MemoryObjects",
+    "ObjectExistsError",
+    "ObjectMissingError",
+    "ObjectUnreadableError",
+    "Objects",
+    "Readable",
+    "SealBrokenError",
+    "SealedReader",
+    "SealedRef",
+    "SealedStore",
+    "StorageError",
+    "StoreFullError",
+    "StoreKeyError",
+    "StoredObject",
+    "TooLargeError",
+    "VolumeFailedError",
+    "VolumeUnfitError",
+    "WrappedKey",
+    "create_key_file",
+    "harden_process",
+    "open_disk_store",
+]

@@ -1,0 +1,80 @@
+"""Everything that may go wrong in storage, as one tree; no other error of ours leaves this package.
+
+::
+
+    StorageError
+    ├── SealBrokenError        the bytes do not verify
+    ├── ObjectMissingError     no such object
+    ├── ObjectUnreadableError  the volume could not give the bytes back
+    ├── ObjectExistsError      the name is taken
+    ├── TooLargeError          more bytes than the caller allowed
+    ├── StoreFullError         no room; heals by itself when room returns
+    ├── VolumeFailedError      a write was refused by the device; final for this process
+    ├── VolumeUnfitError       the place cannot keep what publishing promises
+    └── StoreKeyError          anything about keys
+        ├── KeyRefusedError    the wrapped key does not open
+        ├── KeyUnknownError    the master key it names is not here
+        └── KeyFileError       the file of master keys is missing, exposed or malformed
+
+An error that the *sender's stream* raises while it is being sealed passes through unchanged.
+"""
+
+
+class StorageError(Exception):
+    """Storage refused; read the more particular error."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        message = " ".join((type(self).__doc__ or "").split())
+        return f"{message} ({self.detail})" if self.detail else message
+
+
+class SealBrokenError(StorageError):
+    """The sealed bytes do not verify: they were altered, cut, swapped, or the key, kind or generation is another's; restore the object from a backup and find out who could write there."""
+
+
+class ObjectMissingError(StorageError):
+    """There is no such object in the store; look for its id in the backups, and never delete the row that names it."""
+
+
+class ObjectUnreadableError(StorageError):
+    """The volume could not give the bytes back; check the device, then restore the object from a backup."""
+
+
+class ObjectExistsError(StorageError):
+    """An object of that id is already kept, and nothing is ever overwritten; choose a new random id."""
+
+
+class TooLargeError(StorageError):
+    """The stream brought more bytes than allowed, and nothing of it was kept; raise the limit or send less."""
+
+
+class StoreFullError(StorageError):
+    """The store has no room (space, quota or file handles), and nothing was kept; make room and send again."""
+
+
+class VolumeFailedError(StorageError):
+    """The volume refused a write or a flush, so nothing more is written by this process; check the device and its file system, then restart."""
+
+
+class VolumeUnfitError(StorageError):
+    """The place cannot hold sealed objects; correct what is named and start again."""
+
+
+class StoreKeyError(StorageError):
+    """A key could not be used; read the more particular error."""
+
+
+class KeyRefusedError(StoreKeyError):
+    """The wrapped key does not open: it was altered, or belongs to another tenant, holder, purpose or master key; restore the row from a backup."""
+
+
+class KeyUnknownError(StoreKeyError):
+    """The master key that wrapped this key is not here; bring back the key file or the version that is named."""
+
+
+class KeyFileError(StoreKeyError):
+    """The file of master keys cannot be used; correct what is named and start again."""

@@ -1,0 +1,67 @@
+"""The port to a place that keeps sealed bytes, not to what they mean."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+
+class StoredObject(Protocol):
+    """One kept object, open for reading by one thread."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the sealed bytes, as the store counts them."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`; return fewer bytes only where the object ends.
+
+        Raises
+        ------
+        ObjectUnreadableError
+            The place could not give the bytes back.
+        """
+
+    def close(self) -> None:
+        """Let go; idempotent."""
+
+
+class Objects(Protocol):
+    """Immutable sealed objects under random ids of 32 lower-case hexadecimal digits.
+
+    Safe for use by many threads and processes at once. Every method blocks on the device or the network.
+    """
+
+    def publish(self, object_id: str, pieces: Iterable[memoryview | bytes]) -> int:
+        """Keep the pieces in order as one object, and return its length only when it cannot be lost (D1).
+
+        A piece is valid only until the next one is asked for. The object appears whole or not at all. Whatever the
+        iteration raises is passed on unchanged, after everything written was removed.
+
+        Raises
+        ------
+        ObjectExistsError
+            The id is taken; the object there is untouched.
+        StoreFullError
+            No room; the next call may succeed.
+        VolumeFailedError
+            A write failed in a way that must not be retried (D2), now or earlier in this process.
+        """
+
+    def open(self, object_id: str) -> StoredObject:
+        """Open an object for reading.
+
+        Raises
+        ------
+        ObjectMissingError
+            There is none of that id.
+        ObjectUnreadableError
+            The place could not tell.
+        """
+
+    def remove(self, object_id: str) -> None:
+        """Remove an object for good; idempotent."""
+
+    def ids(self) -> Iterator[str]:
+        """Ids of all objects, in no order; one published or removed meanwhile may or may not appear."""
+
+    def probe(self) -> None:
+        """Publish, read back and remove one small object; raise what is wrong and how to mend it (D15)."""
