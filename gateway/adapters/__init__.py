@@ -1,0 +1,1 @@
+"""What the exchange calls out to: each module here fulfils one port of ``gateway.ports`` and decides nothing."""
