@@ -4,28 +4,34 @@ How a door is built on it
 -------------------------
 ::
 
-    from fastapi import Depends
     from starlette.requests import Request
-    from gateway.doors.http import Door, DoorConfig, Form, Guard, download, fresh_id
+    from starlette.responses import Response
+    from gateway.doors.http import Door, DoorConfig, Guard
 
-    def create_app(service: DeskService, config: DoorConfig) -> Guard:
-        door = Door("desk", package="gateway.doors.desk", config=config)   # config.prefix == "/desk"
+    class DeskPages:
+        def __init__(self, door: Door, service: DeskService) -> None:
+            self.door, self.service = door, service
+            door.routes.add_api_route("/cases", self.cases, methods=["GET", "HEAD"])
+            door.routes.add_api_route("/cases/{ref}/note", self.note, methods=["POST"])
 
-        def signed_in(request: Request) -> DeskView:               # a dependency: who is this?
-            view = service.session(door.session(request) or "")
+        def who(self, request: Request) -> DeskView:
+            view = self.service.session(self.door.session(request) or "")
             if view is None:
                 raise SignInError                                  # domain errors become 4xx by one table
             return view
 
-        @door.routes.get("/cases")                                 # plain def: runs in the thread pool
-        def cases(request: Request, who: DeskView = Depends(signed_in)) -> Response:
-            return door.page(request, "cases.html", who=who, cases=service.cases(who.id))
+        def cases(self, request: Request) -> Response:             # plain def: runs in the thread pool
+            who = self.who(request)
+            return self.door.page(request, "cases.html", who=who, cases=self.service.cases(who.id))
 
-        @door.routes.post("/cases/{ref}/note")
-        def note(ref: str, form: Form = Depends(door.form), who: DeskView = Depends(signed_in)) -> Response:
-            service.note(who.id, ref, form.text("note", at_most=2000))
-            return door.to(f"/cases/{ref}")                        # 303, so that a reload sends nothing twice
+        def note(self, request: Request, ref: str) -> Response:
+            who, form = self.who(request), self.door.form(request) # the form's token is checked
+            self.service.note(who.id, ref, form.text("note", at_most=2000))
+            return self.door.to(f"/cases/{ref}")                   # 303, so that a reload sends nothing twice
 
+    def create_app(service: DeskService, config: DoorConfig) -> Guard:
+        door = Door("desk", package="gateway.doors.desk", config=config)   # config.prefix == "/desk"
+        DeskPages(door, service)
         return door.asgi()                                         # last: wraps everything in the guard
 
 - **Folders** of the door's package, laid over the shared ones: ``templates/`` (Jinja; escape is on, unknown names are
@@ -39,8 +45,8 @@ How a door is built on it
 - **Scripts**: files in ``static/`` only, with ``{{ ui.script("desk.js") }}`` (adds the nonce). The content policy forbids
   inline script and style (no ``onclick=``, no ``style=``), foreign addresses, and making HTML from strings: use
   ``textContent`` and ``document.createElement``. Pass data in ``data-`` attributes or ``{{ ui.data("id", value) }}`` (JSON).
-- **Forms**: ``{% call ui.form(prefix ~ "/cases/" ~ ref ~ "/note") %}…{% endcall %}`` adds the token; the handler takes
-  ``form: Form = Depends(door.form)``, which checks it. The token hangs on the door's cookie, so a page with a form for
+- **Forms**: ``{% call ui.form(prefix ~ "/cases/" ~ ref ~ "/note") %}…{% endcall %}`` adds the token;
+  ``door.form(request)`` checks it. The token hangs on the door's cookie, so a page with a form for
   visitors without a session (sign in) first gives them one: ``door.cookie.write(response, fresh_id())`` on the GET when
   ``door.session(request)`` is None, answered by ``door.to(same path)``, and **another id after sign-in** (rotation, P12).
   Bodies are urlencoded or JSON, at most ``config.max_body_bytes``; multipart is refused (F13). JSON handlers take a pydantic model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -35,10 +36,19 @@ class Door:
     """What a door's module builds its routes on; see `gateway.doors.http` for how.
 
     ``package`` names the door's own package: its folders ``templates``, ``static`` and ``locale`` are laid over the
-    shared ones. ``streams`` are path prefixes whose bodies the handler reads itself, part by part.
+    shared ones. ``streams`` are path prefixes whose bodies the handler reads itself, part by part. ``public`` doors tell
+    an error of the domain in the plain words of its status: the domain's own sentences are written for staff.
     """
 
-    def __init__(self, name: str, *, package: str, config: DoorConfig, streams: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        package: str,
+        config: DoorConfig,
+        streams: tuple[str, ...] = (),
+        public: bool = False,
+    ) -> None:
         self.name = name
         self.config = config
         self.cookie = DoorCookie(door=name, secure=config.is_https)
@@ -56,7 +66,13 @@ class Door:
             values={"prefix": config.prefix, "door": name},
         )
         self.routes = APIRouter(prefix=config.prefix, redirect_slashes=False)
+        self._more_routes: list[APIRouter] = []
         self._streams = streams
+        self._public = public
+
+    def include(self, routes: APIRouter) -> None:
+        """Add the routes of another module of the door; their prefix starts with the door's."""
+        self._more_routes.append(routes)
 
     def asgi(self) -> Guard:
         """Return the finished app: call it once, after the last route."""
@@ -73,7 +89,8 @@ class Door:
             methods=["GET", "HEAD"],
             include_in_schema=False,
         )
-        app.include_router(self.routes)
+        for routes in (self.routes, *self._more_routes):
+            app.include_router(routes)
         app.add_api_route(
             self.config.prefix, self._to_first_page, methods=["GET", "HEAD"], include_in_schema=False
         )
@@ -98,9 +115,9 @@ class Door:
         """Return the value of the door's cookie; whether it still counts is for the service to say."""
         return self.cookie.read(request.cookies)
 
-    async def form(self, request: Request) -> Form:
-        """Read this request's form and check its token. As a dependency: ``form: Form = Depends(door.form)``."""
-        return await read_form(request, self.session(request))
+    def form(self, request: Request) -> Form:
+        """Return this request's form, its token checked."""
+        return read_form(request, self.session(request))
 
     def address(self, request: Request) -> str:
         """Return where the visitor comes from, for limits and for the audit."""
@@ -138,7 +155,11 @@ class Door:
         return self.to("/")
 
     def _refused_by_domain(self, request: Request, error: Exception) -> Response:
-        return self.respond(request.scope, problem_of(cast("ConsiliumError", error)))
+        problem = problem_of(cast("ConsiliumError", error))
+        if self._public:
+            said = plain(problem.status)
+            problem = replace(problem, title=said.title, detail="", step=said.step)
+        return self.respond(request.scope, problem)
 
     def _refused_by_door(self, request: Request, error: Exception) -> Response:
         return self.respond(request.scope, cast("Refused", error).problem)

@@ -55,6 +55,7 @@ class Guard:
                 max_bytes=self.config.max_body_bytes,
                 deadline_s=self.config.body_deadline_s,
             )
+            scope["state"]["body"] = body
             await self.app(scope, replayed(body, exchange.receive), exchange.send)
         except Refused as refused:
             if not exchange.started:

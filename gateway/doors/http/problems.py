@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 from gateway.domain.errors import (
     BusyError,
@@ -76,14 +75,17 @@ PLAIN_WORDS: dict[int, tuple[str, str, str]] = {
     409: ("conflict", N_("That cannot be done right now"), N_("Reload the page to see how things stand.")),
     410: ("expired", N_("This is not valid any more"), N_("Ask your coordinator for a new link.")),
     411: ("length", N_("The length of what is sent is missing"), N_("Send a Content-Length header.")),
+    412: ("precondition", N_("The request does not fit what stands here"), N_("Reload the page and try again.")),
     413: ("too_large", N_("That is too large"), N_("Send it in smaller pieces, or ask your coordinator for another way.")),
     414: ("long_address", N_("The address is too long"), N_("Go back to the first page.")),
     415: ("media_type", N_("That kind of content is not taken here"), N_("Send the content type that this address takes.")),
     416: ("range", N_("That part does not exist"), N_("Start the download again from the beginning.")),
     421: ("host", N_("This address is not served here"), N_("Use the address that you were given.")),
     422: ("invalid", N_("Something in the request is not right"), N_("Check what you filled in and try again.")),
+    423: ("busy", N_("Another transfer is still at work"), N_("Wait a few seconds and try again.")),
     429: ("too_many", N_("Please wait a little"), N_("Wait a while and try again.")),
     431: ("headers", N_("The request has too many headers"), N_("Clear this site's cookies in your browser and try again.")),
+    460: ("checksum", N_("Something was damaged on the way"), N_("Send the same part again.")),
     500: ("fault", N_("Something went wrong on our side"), N_("Nothing of yours was lost. Try again in a minute. If it stays so, tell your coordinator the number below.")),
     503: ("unavailable", N_("A part of the service does not answer"), N_("Nothing of yours was lost. Try again in a minute.")),
 }  # fmt: skip
@@ -99,7 +101,7 @@ def plain(
     **more: object,
 ) -> Problem:
     """Return a problem in the usual words of its status; each part can be said more exactly."""
-    known, title, next_step = PLAIN_WORDS.get(status, ("refused", HTTPStatus(status).phrase, ""))
+    known, title, next_step = PLAIN_WORDS.get(status, PLAIN_WORDS[400])
     return Problem(
         status=status,
         code=code or known,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gateway.domain import errors
-from gateway.doors.http import Door, DoorConfig, Form, Guard, download, fresh_id
+from gateway.doors.http import Door, DoorConfig, Guard, download, fresh_id
 from tests.fakes.door_client import ORIGIN, Browser
 
 CONTENT = bytes(range(256)) * 400
@@ -35,8 +34,8 @@ def sample_door(config: DoorConfig | None = None) -> Guard:
         return door.page(request, "sample.html")
 
     @door.routes.post("/form")
-    def form(form: Form = Depends(door.form)) -> Response:
-        return PlainTextResponse(form.text("said", at_most=100))
+    def form(request: Request) -> Response:
+        return PlainTextResponse(door.form(request).text("said", at_most=100))
 
     @door.routes.post("/json")
     def json(body: _Body) -> Response:
