@@ -1,0 +1,286 @@
+"""One association seen from the acceptor: the upper layer's states from connection to close (PS3.8 9.2).
+
+    Sta2  awaiting A-ASSOCIATE-RQ   `_negotiate`   ARTIM runs
+    Sta3  awaiting our own answer   `_answer`      the receiver may look into its database
+    Sta6  data transfer             `_converse`    idle timer, pace
+    Sta8  release asked             `_over`        answered at once, nothing is ever outstanding here
+    Sta13 awaiting the close        `_linger`      bounded in time and bytes
+
+Every association has its own thread; what ends it is an `AssociationOver`, and `OVER` says what the peer then hears.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import uuid
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from dicom_node import command as dimse
+from dicom_node import pdu, status
+from dicom_node.ae import Limits
+from dicom_node.association_request import AssociationRequest, read_request
+from dicom_node.data_plane import DataPlane, Message
+from dicom_node.errors import (
+    AssociationOver,
+    InstanceTooLarge,
+    NodeStopping,
+    PeerAborted,
+    PeerLost,
+    PeerReleased,
+    PeerTooSlow,
+    ProtocolViolation,
+)
+from dicom_node.failures import note
+from dicom_node.handlers.echo import echo
+from dicom_node.handlers.store import store
+from dicom_node.negotiation import Accepted, accept, encode_accept, refusal, well_formed
+from dicom_node.receiver import (
+    LOCAL_LIMIT_EXCEEDED,
+    TEMPORARY_CONGESTION,
+    Admitted,
+    AssociationAttempt,
+    AssociationEnd,
+    HowItEnded,
+    Receiver,
+    Refused,
+    StoreOutcome,
+)
+from dicom_node.wire import Wire
+
+_PDU_HEADER = struct.Struct(">BxI")
+_LINGER_S = 3.0
+_LINGER_BYTES = 1 << 20
+
+
+class Gate(Protocol):
+    """The limits that associations share."""
+
+    @property
+    def stopping(self) -> bool:
+        """The node is going down: finish the current instance, start no other."""
+        ...
+
+    def establish(self, association: Association, most: int | None) -> bool:
+        """Count it as established, unless that would pass a limit; `most` holds for its calling AE."""
+        ...
+
+    def leave(self, association: Association) -> None:
+        """It is no longer established; called once before the peer has closed."""
+        ...
+
+    def report(self, end: AssociationEnd) -> None:
+        """Tell the receiver."""
+        ...
+
+
+class Association:
+    """One connection and what becomes of it; `run` is its thread's whole life."""
+
+    def __init__(
+        self, wire: Wire, *, address: str, port: int, receiver: Receiver, gate: Gate, limits: Limits
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.address = address
+        self.port = port
+        self.calling_ae = ""
+        self.called_ae = ""
+        self._wire = wire
+        self._receiver = receiver
+        self._gate = gate
+        self._limits = limits
+        self._attempt: AssociationAttempt | None = None
+        self._peer: Admitted | None = None
+        self._accepted: Accepted | None = None
+        self._kept = 0
+        self._severed: tuple[HowItEnded, str] | None = None
+
+    # --- from any thread ---------------------------------------------------------------------------------------
+
+    def sever(self, how: HowItEnded, why: str, *, say_abort: bool = False) -> None:
+        """End it from outside: dropped for a newer connection, or the node's patience at stopping is over."""
+        self._severed = (how, why)
+        self._wire.sever(pdu.abort(*pdu.SERVICE_USER) if say_abort else b"")
+
+    # --- the association's own thread --------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """From connection to close; raises nothing."""
+        try:
+            end = self._live()
+            self._gate.leave(self)
+            self._gate.report(end)
+            self._linger()
+        except AssociationOver:
+            pass  # while lingering: the peer is gone, as it should be
+        except Exception as exc:  # noqa: BLE001 - the thread's last line of defence
+            note("association_failed", exc, association=self.id)
+        finally:
+            self._wire.close()
+
+    def _live(self) -> AssociationEnd:
+        try:
+            refused = self._negotiate()
+            if refused is not None:
+                self._say(pdu.reject(refused.result, refused.source, refused.reason))
+                why = f"A-ASSOCIATE-RJ {refused.result},{refused.source},{refused.reason}: {refused.why}"
+                return self._end("refused", why)
+            self._converse()
+        except AssociationOver as over:
+            return self._over(over)
+
+    def _negotiate(self) -> Refused | None:
+        """Sta2 to Sta6; a refusal has not been sent yet."""
+        wire = self._wire
+        until = wire.waited_s + self._limits.artim_s
+        kind, length = _PDU_HEADER.unpack(wire.read_exactly(6, until=until))
+        if kind == pdu.ABORT:
+            raise PeerAborted("A-ABORT before any association")
+        if kind != pdu.ASSOCIATE_RQ:  # AA-1: port scanners, browsers, TLS on a plain port
+            raise ProtocolViolation(f"{pdu.name(kind)} where A-ASSOCIATE-RQ must stand", source=0, reason=0)
+        if length > self._limits.max_request_bytes:
+            raise ProtocolViolation(f"A-ASSOCIATE-RQ of {length} bytes", source=0, reason=0)
+        body = bytes(wire.read_exactly(length, until=until))
+        request = read_request(body, max_items=self._limits.max_request_items)
+        self.calling_ae, self.called_ae = request.calling_ae, request.called_ae
+        return self._answer(request)
+
+    def _answer(self, request: AssociationRequest) -> Refused | None:
+        """Sta3: form, then the receiver, then the limits; so that limits tell nothing to strangers."""
+        refused = well_formed(request, self._limits)
+        if refused is not None:
+            return refused
+        attempt = AssociationAttempt(
+            calling_ae=request.calling_ae,
+            called_ae=request.called_ae,
+            address=self.address,
+            port=self.port,
+            association_id=self.id,
+            implementation_uid=request.implementation_uid,
+            implementation_version=request.implementation_version,
+        )
+        try:
+            peer = self._receiver.admit(attempt)
+        except Exception as exc:  # noqa: BLE001 - a database that is down is our congestion, not the peer's fault
+            note("admit_failed", exc, association=self.id)
+            return refusal(TEMPORARY_CONGESTION, "the receiver could not decide")
+        if isinstance(peer, Refused):
+            return peer
+        if self._gate.stopping or not self._gate.establish(self, peer.max_associations):
+            return refusal(LOCAL_LIMIT_EXCEEDED, "too many associations")
+        self._attempt, self._peer = attempt, peer
+        self._accepted = accept(request, peer)
+        self._say(encode_accept(request, self._accepted, self._limits))
+        return None
+
+    def _converse(self) -> NoReturn:
+        """Sta6, until an `AssociationOver` ends it."""
+        self._wire.grow(self._limits.max_pdu_bytes + 12)
+        plane = DataPlane(self._wire, self._limits)
+
+        def look_up() -> None:
+            if self._gate.stopping and plane.between_messages:
+                raise NodeStopping
+
+        self._wire.on_wait = look_up
+        while True:
+            message = plane.next_message()
+            outcome = self._perform(message)
+            if outcome is not None:
+                self._respond(message, outcome)
+            if self._gate.stopping:
+                raise NodeStopping
+
+    def _perform(self, message: Message) -> StoreOutcome | None:
+        assert self._accepted is not None and self._attempt is not None and self._peer is not None  # noqa: S101, PT018 - set by _answer, for the type checker
+        context = self._accepted.contexts.get(message.context_id)
+        if context is None:
+            raise ProtocolViolation(f"context {message.context_id} was not accepted", source=0, reason=0)
+        field = message.command.number(dimse.COMMAND_FIELD)
+        if field == dimse.C_STORE_RQ:
+            outcome = store(
+                message,
+                context,
+                receiver=self._receiver,
+                attempt=self._attempt,
+                peer=self._peer,
+                drain_bytes=self._limits.drain_bytes,
+            )
+            self._kept += status.is_kept(outcome.status)
+            return outcome
+        if field == dimse.C_ECHO_RQ:
+            return echo(message, context)
+        if field == dimse.C_CANCEL_RQ:
+            return None  # nothing of ours can be cancelled (PS3.7 9.3.2.3)
+        if field in dimse.OTHER_REQUESTS:
+            if message.data_set is not None:
+                message.data_set.drain(_LINGER_BYTES)
+            return StoreOutcome(
+                status=status.UNRECOGNISED_OPERATION, comment="Only C-ECHO and C-STORE are performed"
+            )
+        raise ProtocolViolation(f"command {field:04X}H is no request", source=0, reason=0)
+
+    def _respond(self, message: Message, outcome: StoreOutcome) -> None:
+        assert self._accepted is not None  # noqa: S101 - set by _answer, for the type checker
+        encoded = dimse.response(message.command, status=outcome.status, comment=outcome.comment)
+        most = self._accepted.peer_max_pdu_bytes or len(encoded) + 6
+        step = max(1, most - 6)
+        pieces = [encoded[at : at + step] for at in range(0, len(encoded), step)]
+        last = len(pieces) - 1
+        self._say(
+            b"".join(pdu.p_data(message.context_id, 3 if i == last else 1, p) for i, p in enumerate(pieces))
+        )
+
+    def _say(self, data: bytes) -> None:
+        self._wire.send(data, patience_s=self._limits.artim_s)
+
+    def _over(self, over: AssociationOver) -> AssociationEnd:
+        last_words = OVER.get(type(over), _no_words)(over)
+        if isinstance(over, PeerTooSlow) and self._accepted is None:
+            last_words = b""  # ARTIM expired in Sta2: AA-2, close without a word
+        if last_words:
+            with contextlib.suppress(AssociationOver):
+                self._say(last_words)
+        if self._severed is not None and not isinstance(over, PeerReleased):
+            return self._end(*self._severed)
+        return self._end(over.how, str(over))  # type: ignore[arg-type]  # how is one of HowItEnded by class
+
+    def _end(self, how: HowItEnded, why: str) -> AssociationEnd:
+        return AssociationEnd(
+            association_id=self.id,
+            calling_ae=self.calling_ae,
+            called_ae=self.called_ae,
+            address=self.address,
+            how=how,
+            instances_kept=self._kept,
+            why=why,
+        )
+
+    def _linger(self) -> None:
+        """Sta13: closing first would reset the connection and with it our last words; so let the peer close."""
+        self._wire.on_wait = lambda: None
+        until = self._wire.waited_s + min(self._limits.artim_s, _LINGER_S)
+        most = self._wire.received_bytes + _LINGER_BYTES
+        while self._wire.received_bytes < most:
+            self._wire.skip_some(_LINGER_BYTES, until=until)
+
+
+def _no_words(_over: AssociationOver) -> bytes:
+    return b""
+
+
+def _abort_as_told(over: AssociationOver) -> bytes:
+    return pdu.abort(over.source, over.reason) if isinstance(over, ProtocolViolation) else b""
+
+
+# What the peer hears when its association is over (PS3.8 Table 9-10: AA-1, AA-8, AR-4).
+OVER: dict[type[AssociationOver], Callable[[AssociationOver], bytes]] = {
+    PeerReleased: lambda _: pdu.RELEASE_REPLY,
+    PeerAborted: _no_words,
+    PeerLost: _no_words,
+    PeerTooSlow: lambda _: pdu.abort(2, 0),
+    ProtocolViolation: _abort_as_told,
+    InstanceTooLarge: lambda _: pdu.abort(*pdu.SERVICE_USER),
+    NodeStopping: lambda _: pdu.abort(*pdu.SERVICE_USER),
+}
