@@ -35,7 +35,7 @@ class Copy:
     id: str
     case_id: str
     holder: str
-    subject_kind: Literal["instance", "document"]
+    subject_kind: Literal["instance", "document", "release"]
     subject_id: str
     object_id: str
     size_bytes: int

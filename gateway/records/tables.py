@@ -131,9 +131,15 @@ KINDS: dict[str, Kind] = {
         Case, "case_", sealed=("patient", "harvest", "questions"), unique=(("ref",),), index=(("state",),)
     ),
     "peers": _kind(Peer, "peer", key="ae_title"),
-    "studies": _kind(Study, "study", sealed=("head",), index=(("case_id",),), unique=(("sender", "study_key"),)),
+    "studies": _kind(
+        Study, "study", sealed=("head",), index=(("case_id",),), unique=(("sender", "study_key"),)
+    ),
     "instances": _kind(
-        Instance, "instance", sealed=("head",), index=(("case_id", "state"),), unique=(("study_id", "sop_key", "digest"),)
+        Instance,
+        "instance",
+        sealed=("head",),
+        index=(("case_id", "state"),),
+        unique=(("study_id", "sop_key", "digest"),),
     ),
     "documents": _kind(
         Document, "document", sealed=("name", "sha256"), index=(("case_id", "state"), ("parent_id",))
@@ -143,7 +149,7 @@ KINDS: dict[str, Kind] = {
     ),
     "findings": _kind(Finding, "finding", index=(("case_id", "state"), ("subject_id",))),
     "links": _kind(Link, "link", sealed=("phone",), unique=(("token_hash",),), index=(("case_id",),)),
-    "challenges": _kind(Challenge, "challenge", unique=(("pre_session_hash",),), index=(("link_id",),)),
+    "challenges": _kind(Challenge, "challenge", index=(("link_id",), ("pre_session_id",))),
     "sessions": _kind(Session, "session", unique=(("token_hash",),), index=(("subject_id",), ("case_id",))),
     "uploads": _kind(Upload, "upload", sealed=("name",), index=(("link_id", "state"), ("case_id",))),
     "parts": _kind(Part, "part", unique=(("upload_id", "offset_bytes"),)),

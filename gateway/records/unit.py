@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
-from gateway.domain.errors import UnavailableError
+from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.ports import Change, Clock, Doorbell, View
@@ -103,16 +103,11 @@ class _Change(_Unit):
         return job_id
 
     def add_key(self, key: WrappedKey, *, case_id: str | None) -> None:
-        self._connection.execute(
-            insert(case_key).values(
-                holder=key.holder,
-                purpose=key.purpose,
-                case_id=case_id,
-                kek_id=key.kek_id,
-                kek_version=key.kek_version,
-                blob=key.blob,
-            )
-        )
+        row = {name: getattr(key, name) for name in ("holder", "purpose", "kek_id", "kek_version", "blob")}
+        try:
+            self._connection.execute(insert(case_key).values(case_id=case_id, **row))
+        except IntegrityError as error:
+            raise ConflictError(f"{key.holder} has a key for {key.purpose} already") from error
 
     def adopt_keys(self, holder: str, *, case_id: str | None) -> None:
         self._connection.execute(update(case_key).where(case_key.c.holder == holder).values(case_id=case_id))

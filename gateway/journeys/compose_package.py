@@ -1,0 +1,156 @@
+"""Composing a case package: the members' names and order, and the files that the package adds of its own. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from anonymizer.dicomdir import DirectoryEntry, build_dicomdir
+
+from gateway.domain.case import Case
+from gateway.domain.release import Copy
+
+DICOM = "application/dicom"
+_EXTENSIONS = {
+    "application/pdf": ".pdf",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/tiff": ".tif",
+    "text/plain": ".txt",
+}
+_README = """\
+Case {ref}, release {number}
+
+This package holds de-identified copies for a second opinion. It is not meant for diagnosis on an uncalibrated screen.
+
+DICOM/         images and reports as DICOM files; open DICOMDIR with any DICOM viewer
+DOCUMENTS/     the patient's documents
+MANIFEST.json  every file with its size and SHA-256
+CERTIFICATE.json  how each file was de-identified (PS3.15 Annex E) and that it was read again afterwards
+
+{instances} DICOM objects, {documents} documents.
+To check the files:  jq -r '.files[] | "\\(.sha256)  \\(.name)"' MANIFEST.json | sha256sum --check
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A verified copy that goes into the package."""
+
+    copy: Copy
+    kind: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One file of the package: a copy that is sealed already, or bytes that the package itself adds."""
+
+    name: str
+    kind: str
+    media_type: str
+    copy: Copy | None = None
+    content: bytes = b""
+
+
+def compose_package(members: Sequence[Member], *, case: Case, number: int, made_at: datetime) -> list[Piece]:
+    """Return the files of the package in their order: its own first, then DICOM, then documents."""
+    images = _dicom_pieces([m for m in members if m.kind == "instance"])
+    papers = _document_pieces([m for m in members if m.kind == "document"])
+    own: list[Piece] = []
+    if images:
+        own.append(_own("DICOMDIR", build_dicomdir([_directory_entry(p) for p in images]), media_type=DICOM))
+    own.append(
+        _own(
+            "CERTIFICATE.json",
+            _json(_certificate([*images, *papers], case=case, number=number, made_at=made_at)),
+        )
+    )
+    readme = _README.format(ref=case.ref, number=number, instances=len(images), documents=len(papers))
+    own.append(_own("README.txt", readme.encode()))
+    listing = {
+        "case": case.ref,
+        "release": number,
+        "made_at": made_at.isoformat(timespec="seconds"),
+        "profile": case.profile,
+        "files": [_listed(p) for p in [*own, *images, *papers]],
+    }
+    return [_own("MANIFEST.json", _json(listing)), *own, *images, *papers]
+
+
+def _dicom_pieces(members: Sequence[Member]) -> list[Piece]:
+    """Name instances by study and series in the order in which they came, eight signs a part (PS3.10 8.2)."""
+    studies: dict[str, dict[str, list[Member]]] = {}
+    for member in members:
+        index = member.copy.index
+        series = studies.setdefault(str(index["study_instance_uid"]), {})
+        series.setdefault(str(index["series_instance_uid"]), []).append(member)
+    pieces = []
+    for s, series in enumerate(studies.values(), 1):
+        for e, instances in enumerate(series.values(), 1):
+            for i, member in enumerate(sorted(instances, key=_instance_number), 1):
+                name = f"DICOM/ST{s:06d}/SE{e:06d}/IM{i:06d}"
+                pieces.append(Piece(name=name, kind="instance", media_type=DICOM, copy=member.copy))
+    return pieces
+
+
+def _document_pieces(members: Sequence[Member]) -> list[Piece]:
+    pieces = []
+    for number, member in enumerate(members, 1):
+        media_type = str(member.copy.index["media_type"])
+        extension = _EXTENSIONS.get(media_type, ".bin")
+        name = f"DOCUMENTS/{number:03d}-{member.category.replace('_', '-')}{extension}"
+        pieces.append(Piece(name=name, kind="document", media_type=media_type, copy=member.copy))
+    return pieces
+
+
+def _instance_number(member: Member) -> tuple[int, str]:
+    value = str(member.copy.index.get("directory", {}).get("InstanceNumber", "")).strip()
+    return (int(value) if value.lstrip("-").isdigit() else 0, member.copy.id)
+
+
+def _directory_entry(piece: Piece) -> DirectoryEntry:
+    index: dict[str, Any] = piece.copy.index if piece.copy else {}
+    return DirectoryEntry(path=tuple(piece.name.split("/")), index=index["directory"])
+
+
+def _certificate(pieces: Sequence[Piece], *, case: Case, number: int, made_at: datetime) -> dict[str, Any]:
+    """Return what was done to each file: counts by action and method, never a value."""
+    files = []
+    for piece in pieces:
+        index = piece.copy.index if piece.copy else {}
+        files.append(
+            {"name": piece.name, "report": index.get("report", {}), "read_again": "nothing known was found"}
+        )
+    return {
+        "case": case.ref,
+        "release": number,
+        "made_at": made_at.isoformat(timespec="seconds"),
+        "profile": case.profile,
+        "standard": "DICOM PS3.15 Annex E",
+        "files": files,
+    }
+
+
+def _listed(piece: Piece) -> dict[str, Any]:
+    if piece.copy is not None:
+        return {
+            "name": piece.name,
+            "size": piece.copy.size_bytes,
+            "sha256": piece.copy.index["sha256"],
+            "type": piece.media_type,
+        }
+    digest = hashlib.sha256(piece.content).hexdigest()
+    return {"name": piece.name, "size": len(piece.content), "sha256": digest, "type": piece.media_type}
+
+
+def _own(name: str, content: bytes, *, media_type: str = "text/plain") -> Piece:
+    return Piece(name=name, kind="own", media_type=media_type, content=content)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()

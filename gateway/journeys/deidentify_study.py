@@ -1,0 +1,157 @@
+"""De-identifying a study of a case: first gather what identifies the patient, then clean every instance with all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from anonymizer.known import Known
+from gateway.domain.case import Case
+from gateway.domain.people import HOUSE
+from gateway.domain.study import Instance
+from gateway.journeys import sandboxed
+from gateway.journeys.make_copy import known_digest, known_of, pseudonym_key, read_copy, record_copy
+from gateway.journeys.sandboxed import Held
+from gateway.ports import Change, Clock, Records, Sandbox
+from storage import SealedRef, SealedStore
+
+# One object is cleaned in memory (never in a file); larger ones are held until they can be cleaned as a stream.
+LIMIT_BYTES = 1 << 30
+
+
+def deidentify_study(
+    study_id: str,
+    *,
+    records: Records,
+    store: SealedStore,
+    sandbox: Sandbox,
+    clock: Clock,
+    workers: int,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Clean what has not been cleaned yet; safe to run again at any point, for the states of the rows say what is left."""
+    with records.view() as view:
+        study = view.studies.get(study_id)
+        if study.case_id is None:
+            return
+        waiting = view.instances.find(study_id=study_id, state="received", order="received_at")
+        case = view.cases.get(study.case_id)
+        holder_key = view.key(case.id, "originals")
+    if not waiting:
+        return
+    key = pseudonym_key(store, holder_key)
+
+    def harvest(instance: Instance) -> Known:
+        beat()
+        content = _original(instance, records=records, store=store)
+        return Known() if content is None else sandboxed.harvest_instance(sandbox, content)
+
+    def clean(instance: Instance) -> None:
+        beat()
+        content = _original(instance, records=records, store=store)
+        if content is None:
+            outcome = Held(code="too_large", reason="The object is too large to be cleaned in memory.")
+        else:
+            outcome = sandboxed.clean_instance(sandbox, content, known=known, key=key, profile=case.profile)
+        record_copy(
+            outcome,
+            case=case,
+            known=known,
+            subject_kind="instance",
+            subject_id=instance.id,
+            media_type="application/dicom",
+            original_uids=_uids(instance),
+            records=records,
+            store=store,
+            sandbox=sandbox,
+            now=clock.now(),
+        )
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="deidentify") as pool:
+        case = learn(case, pool.map(harvest, waiting), records=records, clock=clock)
+        known = known_of(case)
+        for _ in pool.map(clean, waiting):
+            pass
+
+
+def learn(case: Case, found: Iterable[Known], *, records: Records, clock: Clock) -> Case:
+    """Add what the material itself tells of the patient; copies made before are then owed another check."""
+    merged = Known.from_json(case.harvest)
+    for one in found:
+        merged = merged.merged(one)
+    if merged.to_json() == Known.from_json(case.harvest).to_json():
+        return case
+    with records.change(by=HOUSE) as change:
+        current = change.cases.get(case.id)
+        merged = Known.from_json(current.harvest).merged(merged)
+        current = replace(current, harvest=merged.to_json())
+        change.cases.put(current)
+        change.note("harvest_extended", case_id=case.id, subject=case.ref)
+        if change.copies.count(case_id=case.id, state="verified"):
+            change.owe("reverify_case", case.id, due_at=clock.now(), case_id=case.id)
+    return current
+
+
+def reverify_case(
+    case_id: str,
+    *,
+    records: Records,
+    store: SealedStore,
+    sandbox: Sandbox,
+    clock: Clock,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Read every copy again against identifiers that came after it was made; what leaks now is made anew."""
+    with records.view() as view:
+        case = view.cases.get(case_id)
+        copies = view.copies.find(case_id=case_id, state="verified", subject_kind=("instance", "document"))
+    known = known_of(case)
+    digest = known_digest(known)
+    for copy in copies:
+        if copy.index.get("known") == digest:
+            continue
+        beat()
+        content = read_copy(copy, records=records, store=store)
+        left = sandboxed.leaks(sandbox, content, media_type=str(copy.index["media_type"]), known=known)
+        with records.change(by=HOUSE) as change:
+            if not left:
+                change.copies.put(replace(copy, index={**copy.index, "known": digest}))
+                change.note("copies_checked", case_id=case_id, subject=copy.subject_id, copy=copy.id)
+                continue
+            change.copies.set(copy.id, state="leaking")
+            _make_anew(change, copy.subject_kind, copy.subject_id, case_id=case_id, clock=clock)
+            change.note(
+                "copy_replaced", case_id=case_id, subject=copy.subject_id, copy=copy.id, outcome="leaking"
+            )
+
+
+def _make_anew(change: Change, kind: str, subject_id: str, *, case_id: str, clock: Clock) -> None:
+    if kind == "instance":
+        change.instances.set(subject_id, state="received")
+        study_id = change.instances.get(subject_id).study_id
+        change.owe("deidentify_study", study_id, due_at=clock.now(), case_id=case_id)
+    else:
+        change.documents.set(subject_id, state="received")
+        change.owe("deidentify_document", subject_id, due_at=clock.now(), case_id=case_id)
+
+
+def _original(instance: Instance, *, records: Records, store: SealedStore) -> bytes | None:
+    """Return the sealed object's bytes, or None where it is too large for memory."""
+    if instance.size_bytes > LIMIT_BYTES:
+        return None
+    with records.view() as view:
+        key = view.key(instance.holder, "originals")
+    ref = SealedRef(
+        object_id=instance.object_id,
+        size_bytes=instance.size_bytes,
+        digest=instance.digest,
+        generation=instance.generation,
+    )
+    with store.open(ref, key=key, kind="original") as reader:
+        return reader.read()
+
+
+def _uids(instance: Instance) -> tuple[str, ...]:
+    names = ("sop_instance_uid", "series_instance_uid", "study_instance_uid")
+    return tuple(uid for name in names if (uid := instance.head.get(name, "")))

@@ -1,0 +1,100 @@
+"""Finding the case of a study: by the called AE title, else by identifiers with a score; the rest waits in the inbox."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from dicom_node.head import Head
+from gateway.domain.case import OPEN_STATES, RECEIVING_STATES, Case
+from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.matching import Match, score
+from gateway.domain.people import Actor
+from gateway.domain.policy import Policy
+from gateway.domain.study import Study
+from gateway.journeys.hold_conflict import hold_conflicts
+from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.open_case import mark_item
+from gateway.ports import Clock, Records, View
+
+IDENTITY = ("patient_id", "patient_name", "patient_birth_date", "patient_sex")
+
+
+def identity_of(head: Head | dict[str, str]) -> dict[str, str]:
+    """Return the attributes by which a study is matched."""
+    values = head if isinstance(head, dict) else asdict(head)
+    return {name: str(values.get(name, "")) for name in IDENTITY}
+
+
+def best_case(view: View, head: Head | dict[str, str], *, policy: Policy) -> tuple[Case | None, Match | None]:
+    """Return the one open case that a header fits well enough; two that fit are one too many, and a human decides."""
+    identity = identity_of(head)
+    rated = [(score(identity, case.patient), case) for case in view.cases.find(state=OPEN_STATES)]
+    fitting = [(match, case) for match, case in rated if match.score >= policy.match_score]
+    if len(fitting) == 1:
+        return fitting[0][1], fitting[0][0]
+    return None, max((match for match, _ in rated), key=lambda m: m.score, default=None)
+
+
+def suggestions(view: View, study: Study, *, most: int = 3) -> list[tuple[Case, Match]]:
+    """Return the cases that an unmatched study fits best, for the desk's inbox."""
+    rated = [
+        (case, score(identity_of(study.head), case.patient))
+        for case in view.cases.find(state=RECEIVING_STATES)
+    ]
+    return sorted((r for r in rated if r[1].score > 0), key=lambda r: -r[1].score)[:most]
+
+
+def assign_study(*, study_id: str, ref: str, by: Actor, records: Records, clock: Clock) -> Study:
+    """Match an inbox study with a case by a human's word: keys, instances and the owed work go over in one transaction."""
+    with records.change(by=by) as change:
+        case = case_by_ref(change, ref)
+        if case.state not in RECEIVING_STATES:
+            raise ConflictError(f"case {case.ref} is «{case.state}» and takes no more studies")
+        study = change.studies.get(study_id)
+        if study.case_id is not None:
+            raise ConflictError("this study has a case already", next_step="Take it back to the inbox first.")
+        matched = replace(study, case_id=case.id, match={"score": 100, "reasons": ["by_hand"]})
+        change.studies.put(matched)
+        change.adopt_keys(study.holder, case_id=case.id)
+        for instance in change.instances.find(study_id=study.id):
+            change.instances.set(instance.id, case_id=case.id)
+        hold_conflicts(change, study.id, case.id)
+        mark_item(change, case, "imaging")
+        change.owe("deidentify_study", study.id, due_at=clock.now(), case_id=case.id)
+        change.note("study_matched", case_id=case.id, subject=study.id, how="by_hand")
+        return matched
+
+
+def unassign_study(*, study_id: str, by: Actor, records: Records) -> Study:
+    """Undo a match that was wrong, as long as nothing of the study has been released; its copies are dropped.
+
+    A study that was sealed under the case's own key (it named the case when it came) stays with that key: it can be
+    excluded, not moved.
+    """
+    with records.change(by=by) as change:
+        study = change.studies.get(study_id)
+        if study.case_id is None:
+            raise NotFoundError("this study is in the inbox already")
+        if study.holder == study.case_id:
+            raise ConflictError(
+                "this study came for this very case", next_step="Exclude its instances instead."
+            )
+        if change.releases.count(case_id=study.case_id, state="approved"):
+            raise ConflictError("the case has been released", next_step="Withdraw the release first.")
+        case_id = study.case_id
+        for instance in change.instances.find(study_id=study.id):
+            change.copies.remove(subject_id=instance.id)
+            change.findings.remove(subject_id=instance.id)
+            state = "quarantined" if instance.conflict_of else "received"
+            change.instances.set(instance.id, case_id=None, state=state)
+        free = replace(study, case_id=None, match={})
+        change.studies.put(free)
+        change.adopt_keys(study.holder, case_id=None)
+        change.note("study_unmatched", case_id=case_id, subject=study.id)
+        return free
+
+
+def described(match: Match | None) -> dict[str, Any]:
+    """Return a match as it is kept beside the study: numbers and kinds, no values."""
+    return {} if match is None else {"score": match.score, "reasons": list(match.reasons)}

@@ -1,0 +1,310 @@
+"""Releasing a case: a fixed, numbered version is built, approved against its digest, granted, and can be withdrawn.
+
+The promise «nothing released unchecked» is ``build_release``: its five numbered steps are the whole gate.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from io import BytesIO
+
+from gateway.domain.case import Case
+from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.grant import Grant
+from gateway.domain.ids import new_id
+from gateway.domain.people import Actor
+from gateway.domain.policy import Policy
+from gateway.domain.release import Copy, Manifest, ManifestEntry, Release, verified_copy
+from gateway.journeys import sandboxed
+from gateway.journeys.compose_package import Member, compose_package
+from gateway.journeys.deidentify_study import reverify_case
+from gateway.journeys.lookup import case_by_ref, email_key
+from gateway.journeys.make_copy import known_digest, known_of, seal_copy
+from gateway.journeys.open_case import move_case
+from gateway.journeys.open_release import MANIFEST_KIND, read_manifest
+from gateway.ports import Change, Clock, Records, Sandbox, View
+from storage import SealedStore
+
+_WORK = ("settle_study", "inspect_document", "deidentify_study", "deidentify_document", "reverify_case")
+
+
+def build_release(
+    *,
+    ref: str,
+    by: Actor,
+    records: Records,
+    store: SealedStore,
+    sandbox: Sandbox,
+    clock: Clock,
+    beat: Callable[[], None] = lambda: None,
+) -> Release:
+    """Build the next version of a case's release.
+
+    (1) nothing is still being worked on; (2) no finding is open; (3) every copy was read against all that is known now,
+    what came late included; (4) only verified copies become members; (5) the package's own files are read again too.
+    """
+    with records.view() as view:
+        case = case_by_ref(view, ref)
+        _nothing_pending(view, case)  # (1)
+        _nothing_open(view, case)  # (2)
+    reverify_case(case.id, records=records, store=store, sandbox=sandbox, clock=clock, beat=beat)  # (3)
+    with records.view() as view:
+        _nothing_pending(view, case)
+        members = _members(view, case)
+        number = max((r.number for r in view.releases.find(case_id=case.id)), default=0) + 1
+    if not members:
+        raise ConflictError(
+            "there is nothing to release yet", next_step="`consilium case show` tells what has arrived."
+        )
+    release_id, now = new_id(), clock.now()
+    package = compose_package(members, case=case, number=number, made_at=now)
+    known = known_of(case)
+    entries, own = [], []
+    for piece in package:
+        beat()
+        copy = piece.copy
+        if copy is None:
+            left = sandboxed.leaks(sandbox, piece.content, media_type=piece.media_type, known=known)  # (5)
+            if left:
+                raise ConflictError(
+                    f"{piece.name} would name the patient ({left[0]})",
+                    next_step="Report this: it is a fault of ours.",
+                )
+            copy = seal_copy(
+                piece.content,
+                index={"media_type": piece.media_type, "known": known_digest(known)},
+                case=case,
+                subject_kind="release",
+                subject_id=release_id,
+                records=records,
+                store=store,
+                now=now,
+            )
+            own.append(copy)
+        entries.append(_entry(piece.name, copy, piece.kind))  # (4)
+    manifest = Manifest(
+        case_ref=case.ref,
+        number=number,
+        profile=case.profile,
+        made_at=now.isoformat(),
+        entries=tuple(entries),
+    )
+    with records.view() as view:
+        key = view.key(case.id, "releases")
+    sealed = store.seal(BytesIO(json.dumps(manifest.to_json()).encode()), key=key, kind=MANIFEST_KIND)
+    release = Release(
+        id=release_id,
+        case_id=case.id,
+        holder=case.id,
+        number=number,
+        built_by=str(by),
+        built_at=now,
+        manifest_digest=manifest.digest(),
+        manifest_object_id=sealed.object_id,
+        manifest_size_bytes=sealed.size_bytes,
+        manifest_mac=sealed.digest,
+        totals=_totals(members, entries),
+    )
+    with records.change(by=by) as change:
+        case = change.cases.get(case.id)
+        if case.state == "collecting":
+            case = move_case(change, case, "complete", now=now)
+        move_case(change, case, "prepare", now=now)
+        for copy in own:
+            change.copies.add(copy)
+        change.releases.add(release)
+        change.note(
+            "release_built",
+            case_id=case.id,
+            subject=release.id,
+            number=number,
+            digest=release.manifest_digest,
+        )
+    return release
+
+
+def approve_release(
+    *,
+    ref: str,
+    by: Actor,
+    records: Records,
+    store: SealedStore,
+    clock: Clock,
+    policy: Policy,
+    reviewers: Sequence[str] = (),
+    number: int | None = None,
+    digest: str = "",
+) -> tuple[Release, list[Grant]]:
+    """Approve the newest built release (or the one with this number) and grant it to reviewers by e-mail address.
+
+    The approval is bound to the manifest's digest (R8): ``digest``, when given, must be it, and the sealed manifest is read
+    again. Without reviewers, those who hold a right to an earlier version of the case get this one too.
+    """
+    now = clock.now()
+    with records.view() as view:
+        case = case_by_ref(view, ref)
+        wanted = {"number": number} if number else {}
+        release = view.releases.first(case_id=case.id, state="built", order="-number", **wanted)
+    if release is None:
+        raise ConflictError(
+            f"case {case.ref} has no release that waits for approval",
+            next_step="Build one with `release build`.",
+        )
+    if digest and digest != release.manifest_digest:
+        raise ConflictError(
+            "the release is not the one you looked at", next_step="Look at it again, then approve."
+        )
+    read_manifest(release, records=records, store=store)
+    with records.change(by=by) as change:
+        case = change.cases.get(case.id)
+        _nothing_open(change, case)
+        change.releases.set(release.id, state="approved", approved_by=str(by), approved_at=now)
+        change.note(
+            "release_approved",
+            case_id=case.id,
+            subject=release.id,
+            number=release.number,
+            digest=release.manifest_digest,
+        )
+        move_case(change, case, "release", now=now)
+        people = _reviewers(change, store, reviewers) or _earlier_reviewers(change, case)
+        grants = [_grant(change, release, person_id, now=now, policy=policy) for person_id in people]
+    with records.view() as view:
+        return view.releases.get(release.id), grants
+
+
+def grant_release(
+    *,
+    release_id: str,
+    email: str,
+    by: Actor,
+    records: Records,
+    store: SealedStore,
+    clock: Clock,
+    policy: Policy,
+) -> Grant:
+    """Give one more reviewer the right to open an approved release."""
+    with records.change(by=by) as change:
+        release = change.releases.get(release_id)
+        if release.state != "approved":
+            raise ConflictError("only an approved release can be granted")
+        (person_id,) = _reviewers(change, store, [email])
+        return _grant(change, release, person_id, now=clock.now(), policy=policy)
+
+
+def revoke_grant(*, grant_id: str, by: Actor, records: Records, clock: Clock) -> None:
+    """Take a right back; it counts from the next request on (R6)."""
+    with records.change(by=by) as change:
+        grant = change.grants.get(grant_id)
+        change.grants.set(grant_id, revoked_at=clock.now())
+        change.note("grant_revoked", case_id=grant.case_id, subject=grant.release_id, person=grant.person_id)
+
+
+def withdraw_release(*, release_id: str, by: Actor, records: Records, clock: Clock) -> None:
+    """Take a release back: it can be opened by nobody any more. What was downloaded before stands in the audit."""
+    with records.change(by=by) as change:
+        release = change.releases.get(release_id)
+        if release.state == "withdrawn":
+            raise ConflictError("this release has been withdrawn already")
+        change.releases.set(release_id, state="withdrawn", withdrawn_at=clock.now())
+        change.note("release_withdrawn", case_id=release.case_id, subject=release_id, number=release.number)
+
+
+def _nothing_pending(view: View | Change, case: Case) -> None:
+    """Refuse while anything of the case is unfinished: a release is whole or it is not built."""
+    waiting = view.instances.count(case_id=case.id, state="received") + view.documents.count(
+        case_id=case.id, state="received"
+    )
+    busy = view.jobs.count(case_id=case.id, state=("queued", "running"), kind=_WORK)
+    failed = view.jobs.count(case_id=case.id, state="failed", kind=_WORK)
+    if failed and waiting:
+        raise ConflictError(
+            f"{failed} jobs of this case failed and {waiting} items wait for them",
+            next_step="See `consilium job list`, then `job retry`.",
+        )
+    if waiting or busy:
+        raise ConflictError(
+            f"the case is still being worked on: {waiting} items, {busy} jobs",
+            next_step="Wait a little; `consilium case show` tells how far it is.",
+        )
+
+
+def _nothing_open(view: View | Change, case: Case) -> None:
+    findings = view.findings.find(case_id=case.id, state="open", limit=200)
+    if findings:
+        codes = ", ".join(sorted({f.code for f in findings}))
+        raise ConflictError(
+            f"{len(findings)} findings wait for a human ({codes})",
+            next_step="Judge them on the desk, or with `consilium finding list` and `finding judge`.",
+        )
+
+
+def _members(view: View, case: Case) -> list[Member]:
+    """Return what may be released, in the order of arrival: cleared subjects and their verified copies, no other."""
+    members: list[Member] = []
+    copies: dict[str, Copy] = {c.subject_id: c for c in view.copies.find(case_id=case.id, state="verified")}
+    for study in view.studies.find(case_id=case.id, order="received_at"):
+        for instance in view.instances.find(study_id=study.id, state="deidentified", order="received_at"):
+            members.append(Member(copy=copies[instance.id], kind="instance", category="imaging"))
+    for document in view.documents.find(case_id=case.id, state="deidentified", order="received_at"):
+        members.append(Member(copy=copies[document.id], kind="document", category=document.category))
+    return members
+
+
+def _entry(name: str, copy: Copy, kind: str) -> ManifestEntry:
+    return ManifestEntry(
+        name=name,
+        content=verified_copy(copy),
+        size_bytes=copy.size_bytes,
+        crc32=copy.crc32,
+        sha256=str(copy.index["sha256"]),
+        kind=kind,
+    )
+
+
+def _totals(members: Sequence[Member], entries: Sequence[ManifestEntry]) -> dict[str, int]:
+    return {
+        "instances": sum(m.kind == "instance" for m in members),
+        "documents": sum(m.kind == "document" for m in members),
+        "files": len(entries),
+        "bytes": sum(e.size_bytes for e in entries),
+    }
+
+
+def _reviewers(change: Change, store: SealedStore, emails: Sequence[str]) -> list[str]:
+    found = []
+    for email in emails:
+        person = change.people.first(
+            email_key=email_key(change, store, email), role="reviewer", disabled_at=None
+        )
+        if person is None:
+            raise NotFoundError(
+                "there is no such reviewer",
+                next_step="Add one with `consilium person add --role reviewer --email …`.",
+            )
+        found.append(person.id)
+    return found
+
+
+def _earlier_reviewers(change: Change, case: Case) -> list[str]:
+    return list(
+        dict.fromkeys(
+            g.person_id for g in change.grants.find(case_id=case.id, revoked_at=None, order="granted_at")
+        )
+    )
+
+
+def _grant(change: Change, release: Release, person_id: str, *, now: datetime, policy: Policy) -> Grant:
+    grant = Grant(
+        id=new_id(),
+        release_id=release.id,
+        case_id=release.case_id,
+        person_id=person_id,
+        granted_at=now,
+        until=now + timedelta(days=policy.grant_days),
+    )
+    change.grants.add(grant)
+    change.note("grant_given", case_id=release.case_id, subject=release.id, person=person_id)
+    return grant

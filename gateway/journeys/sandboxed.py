@@ -1,0 +1,91 @@
+"""What the journeys ask of the sandbox, in their own words: each call parses untrusted bytes in a confined child.
+
+The names and options of the tasks are the contract with ``gateway.adapters.sandbox_tasks``; the pseudonym key is the only
+secret that goes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from anonymizer.known import Known
+from gateway.ports import Sandbox, SandboxFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """A de-identified copy: its bytes, what the release needs to know of it (sealed at rest) and why a human must look."""
+
+    content: bytes
+    index: dict[str, Any] = field(default_factory=dict)
+    look: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """No copy could be made: (code, reason in the coordinator's words, place)."""
+
+    code: str
+    reason: str
+    place: str = ""
+
+
+def harvest_instance(sandbox: Sandbox, content: bytes) -> Known:
+    """Return the known identifiers that an instance's own attributes name; none where it cannot be read."""
+    result = sandbox.run("harvest_instance", content, {})
+    return Known() if isinstance(result, SandboxFailed) else Known.from_json(result.meta["known"])
+
+
+def clean_instance(
+    sandbox: Sandbox, content: bytes, *, known: Known, key: bytes, profile: str
+) -> Cleaned | Held:
+    """De-identify one Part 10 object."""
+    options = {"known": known.to_json(), "key": key.hex(), "profile": profile}
+    return _cleaned(sandbox.run("deidentify_instance", content, options))
+
+
+def clean_document(
+    sandbox: Sandbox, content: bytes, *, media_type: str, known: Known, key: bytes, profile: str
+) -> Cleaned | Held:
+    """De-identify one document."""
+    options = {"known": known.to_json(), "key": key.hex(), "profile": profile, "media_type": media_type}
+    return _cleaned(sandbox.run("deidentify_document", content, options))
+
+
+def leaks(
+    sandbox: Sandbox, content: bytes, *, media_type: str, known: Known, original_uids: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Read a copy again with other code than made it; return the places where something known is left (never the value)."""
+    task = "verify_instance" if media_type == "application/dicom" else "verify_document"
+    options = {"known": known.to_json(), "original_uids": list(original_uids), "media_type": media_type}
+    result = sandbox.run(task, content, options)
+    if isinstance(result, SandboxFailed):
+        return (f"unreadable: {result.code}",)
+    return tuple(str(leak) for leak in result.meta["leaks"])
+
+
+def kind_of(sandbox: Sandbox, content: bytes) -> str:
+    """Return the media type by content; what cannot be told is ``application/octet-stream``."""
+    result = sandbox.run("kind_of", content, {})
+    return "application/octet-stream" if isinstance(result, SandboxFailed) else str(result.meta["media_type"])
+
+
+def preview(sandbox: Sandbox, content: bytes, *, media_type: str, number: int = 0) -> bytes | None:
+    """Return a PNG of one frame or page of a de-identified copy, for the human look; None where none can be made."""
+    task = "render_preview" if media_type == "application/dicom" else "preview_document"
+    result = sandbox.run(task, content, {"media_type": media_type, "number": number})
+    return None if isinstance(result, SandboxFailed) else result.content
+
+
+def _cleaned(result: Any) -> Cleaned | Held:
+    if isinstance(result, SandboxFailed):
+        return Held(code=result.code, reason=result.reason)
+    meta = result.meta
+    if held := meta.get("quarantined"):
+        return Held(code=held["code"], reason=held["reason"], place=held.get("place", ""))
+    look = tuple(
+        (str(item["code"]), str(item["reason"]), str(item.get("place", ""))) for item in meta.get("look", [])
+    )
+    return Cleaned(content=result.content, index=meta.get("index", {}), look=look)
