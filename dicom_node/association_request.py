@@ -57,7 +57,7 @@ class AssociationRequest:
     identity_type: int | None = None
 
 
-class _Budget:
+class ItemBudget:
     """How many items may still be looked at: 128 KiB can hold 26,000 of them."""
 
     def __init__(self, items: int) -> None:
@@ -103,7 +103,7 @@ def read_request(body: bytes, *, max_items: int) -> AssociationRequest:
         calling_ae=_ae(body[20:36]),
         echoed=body[4:68],
     )
-    budget = _Budget(max_items)
+    budget = ItemBudget(max_items)
     for kind, item in budget.items(body[FIXED_FIELD_BYTES:]):
         if kind == _APPLICATION_CONTEXT:
             request.application_context = _uid(item[4:])
@@ -120,7 +120,7 @@ def read_request(body: bytes, *, max_items: int) -> AssociationRequest:
     return request
 
 
-def _context(item: bytes, budget: _Budget) -> ProposedContext:
+def _context(item: bytes, budget: ItemBudget) -> ProposedContext:
     if len(item) < 8:
         raise ProtocolViolation("a presentation context is cut off")
     abstract, transfers = "", []

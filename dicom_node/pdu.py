@@ -53,5 +53,9 @@ RELEASE_REPLY: bytes = bytes(A_RELEASE_RP().encode())
 
 def p_data(context_id: int, control: int, fragment: bytes) -> bytes:
     """One P-DATA-TF PDU with one presentation data value (PS3.8 9.3.5, Annex E.2)."""
-    size = len(fragment)
-    return struct.pack(">BBIIBB", P_DATA, 0, size + 6, size + 2, context_id, control) + fragment
+    return p_data_header(context_id, control, len(fragment)) + fragment
+
+
+def p_data_header(context_id: int, control: int, fragment_bytes: int) -> bytes:
+    """What stands in front of the fragment of such a PDU."""
+    return struct.pack(">BBIIBB", P_DATA, 0, fragment_bytes + 6, fragment_bytes + 2, context_id, control)

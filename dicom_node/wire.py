@@ -119,7 +119,7 @@ class Wire:
             if self.waited_s > until:
                 raise PeerTooSlow
 
-    def send(self, data: bytes, *, patience_s: float) -> None:
+    def send(self, data: bytes | memoryview, *, patience_s: float) -> None:
         """Send all of `data`; then acknowledge at once what comes back."""
         with self._sending:
             self._send_all(memoryview(data), time.monotonic() + patience_s)
