@@ -16,7 +16,7 @@ from typing import Protocol
 from dicom_node import command as dimse
 from dicom_node import contexts, status
 from dicom_node.association_request import MAX_CONTEXTS
-from dicom_node.errors import AssociationOver, DicomNodeError, PeerUnreachable
+from dicom_node.errors import AssociationOver, PeerUnreachable
 from dicom_node.part10 import open_part10
 from dicom_node.requestor import Call, OutboundAssociation
 from dicom_node.streams import Replayed
@@ -136,21 +136,14 @@ def send(call: Call, instances: Sequence[OutboundInstance]) -> Iterator[SendOutc
             with OutboundAssociation(call, list(pairs)) as association:
                 for item in batch:
                     done += 1
-                    outcome, alive = _send_one(association, item)
-                    yield outcome
-                    if not alive:
-                        raise _BrokenError
+                    yield _send_one(association, item)
+                    if not association.usable:
+                        break
         except PeerUnreachable as exc:
             for item in rest:
                 yield SendOutcome(sop_instance_uid=item.sop_instance_uid, status=None, why=f"not sent: {exc}")
             return
-        except _BrokenError:
-            pass
         rest = rest[done:]
-
-
-class _BrokenError(DicomNodeError):
-    """The association is of no more use: open another one for the rest."""
 
 
 def _fits_one_association(instances: Sequence[OutboundInstance]) -> list[OutboundInstance]:
@@ -162,13 +155,12 @@ def _fits_one_association(instances: Sequence[OutboundInstance]) -> list[Outboun
     return list(instances)
 
 
-def _send_one(association: OutboundAssociation, item: OutboundInstance) -> tuple[SendOutcome, bool]:
-    """The outcome, and whether the association is still good."""
+def _send_one(association: OutboundAssociation, item: OutboundInstance) -> SendOutcome:
     uid = item.sop_instance_uid
     pair = (item.sop_class_uid, item.transfer_syntax_uid)
     if pair not in association.answer.contexts:
         why = f"the peer does not accept this SOP class in transfer syntax {item.transfer_syntax_uid}"
-        return SendOutcome(sop_instance_uid=uid, status=None, why=why), True
+        return SendOutcome(sop_instance_uid=uid, status=None, why=why)
     elements: dict[int, int | str] = {
         dimse.COMMAND_FIELD: dimse.C_STORE_RQ,
         dimse.PRIORITY: 0,
@@ -179,9 +171,7 @@ def _send_one(association: OutboundAssociation, item: OutboundInstance) -> tuple
             response = association.perform(pair, elements, data_set)
             code = response.number(dimse.STATUS)
     except AssociationOver as exc:
-        return SendOutcome(sop_instance_uid=uid, status=None, why=str(exc)), False
+        return SendOutcome(sop_instance_uid=uid, status=None, why=str(exc))
     except Exception as exc:  # noqa: BLE001 - what cannot be read must not stop what can
-        return SendOutcome(
-            sop_instance_uid=uid, status=None, why=f"could not be read ({type(exc).__name__})"
-        ), False
-    return SendOutcome(sop_instance_uid=uid, status=code, comment=response.text(dimse.ERROR_COMMENT)), True
+        return SendOutcome(sop_instance_uid=uid, status=None, why=f"could not be read ({type(exc).__name__})")
+    return SendOutcome(sop_instance_uid=uid, status=code, comment=response.text(dimse.ERROR_COMMENT))
