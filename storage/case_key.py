@@ -1,7 +1,7 @@
 """A case key, unwrapped: what it seals and which keys are derived from it, never a file or a row.
 
 One random 256-bit key per case and purpose is the FLOE key of its objects. Everything else uses keys expanded from it
-under labels that begin with ``consilium-``; FLOE's own labels begin with a zero byte, so the two never meet.
+under labels of ours, which FLOE's own never equal (``docs/spec/sealed-object.md``, "Other keys under the case key").
 """
 
 import hmac

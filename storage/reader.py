@@ -84,7 +84,9 @@ class SealedReader(io.RawIOBase):
         if not self.closed:
             self._stored.close()
             if self._plain is not None:
-                self._buffers.give(self._plain, wipe_bytes=len(self._plain))
+                self._buffers.give(
+                    self._plain, wipe_bytes=min(self.size_bytes, self._layout.parameters.payload_bytes)
+                )
                 self._plain = None
         super().close()
 

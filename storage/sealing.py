@@ -52,7 +52,7 @@ class Sealing:
         )
         yield PREFIX + header
         payload_bytes, position, final = self._parameters.payload_bytes, 0, False
-        plain = self._buffers.take()
+        plain, used = self._buffers.take(), payload_bytes
         try:
             with self._buffers.lend() as sealed:
                 while not final:
@@ -64,8 +64,9 @@ class Sealing:
                         : cipher.seal_into(position=position, final=final, plain=plain[:count], out=sealed)
                     ]
                     position += 1
+            used = min(self.size_bytes, payload_bytes)
         finally:
-            self._buffers.give(plain, wipe_bytes=self._parameters.segment_bytes)
+            self._buffers.give(plain, wipe_bytes=used)
 
     def _allowance(self, wanted: int) -> int:
         """Ask for at most one byte more than allowed: enough to notice, no more of the sender's time."""

@@ -156,5 +156,5 @@ def header_tag(key: bytes, parameters: FloeParameters, iv: bytes, aad: bytes) ->
 
 
 def floe_info(parameters: FloeParameters, iv: bytes, purpose: bytes, aad: bytes) -> bytes:
-    """The ``info`` of ``FLOE_KDF``; it starts with a zero byte, which no label of ours does."""
+    """The ``info`` of ``FLOE_KDF``; its bytes 6 to 9 are the IV length, where our own labels have letters."""
     return parameters.encoded() + iv + purpose + aad

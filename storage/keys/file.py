@@ -16,7 +16,7 @@ from storage.errors import KeyFileError
 from storage.keys.wrapping import KEK_BYTES, HeldKeys
 
 FILE_FORMAT = "consilium-kek/1"
-MAX_FILE_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 16
 
 
 class FileKeys(HeldKeys):
@@ -65,7 +65,7 @@ def _read_guarded(path: Path) -> bytes:
         raise KeyFileError(
             f"cannot be opened, and a symbolic link is not followed: {error.strerror}"
         ) from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
             raise KeyFileError("it is no regular file")
@@ -77,7 +77,9 @@ def _read_guarded(path: Path) -> bytes:
             )
         if facts.st_size > MAX_FILE_BYTES:
             raise KeyFileError("it is too large to be a key file")
-        return file.read(MAX_FILE_BYTES)
+        return os.read(fd, MAX_FILE_BYTES)
+    finally:
+        os.close(fd)
 
 
 def _parse(content: bytes) -> tuple[str, int, dict[int, bytes]]:

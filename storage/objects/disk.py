@@ -53,20 +53,18 @@ class DiskObjects:
         5. After any error nothing is left, and a refused write or flush is never tried a second time (D2).
         """
         final, size_bytes = self._path(object_id), 0
-        with (
-            self._draft() as (draft, fd),
-            self._opened(final.parent) as directory,
-        ):  # 1, and the draft goes at the end
+        with self._draft() as (draft, fd), self._opened(final.parent) as directory:  # 1
             for piece in pieces:  # the sender's own errors rise here and pass through
                 size_bytes += self._device(write_all, fd, piece)  # 2
             self._device(os.fsync, fd)  # 3
             self._link(draft, final)  # 4
             try:
+                draft.unlink()
                 os.fsync(directory)
             except OSError as error:  # 5
                 with suppress(OSError):
                     final.unlink()
-                raise self._failed("fsync of a directory", error) from error
+                raise self._failed("flush of a name", error) from error
         return size_bytes
 
     def open(self, object_id: str) -> "DiskObject":
