@@ -14,17 +14,14 @@ from datetime import date
 from typing import Any, Self, TypeVar
 
 from anonymizer.errors import AnonymizerError
+from anonymizer.folding import fold
+from anonymizer.words import words as listed
 
 
 class KnownShapeError(AnonymizerError):
     """The known identifiers do not have the documented shape: mend the named key (docs/spec/known-identifiers.md)."""
 
 
-#: Words that belong to the family name that follows them, so that "Ludwig van Beethoven" has one family name.
-PARTICLES = frozenset(
-    "af av d da dal de degli dei del della den der des di do dos du el la las le los ibn bin ben bint al st ten ter"
-    " tho van vande vander vom von zu zum zur".split()
-)
 _SPACES = re.compile(r"[\s_]+")
 
 
@@ -60,15 +57,15 @@ class PersonName:
             return cls(family=family.strip(), given=given.replace(",", " ").strip())
         words = text.split(" ")
         cut = len(words) - 1
-        while cut > 1 and words[cut - 1].casefold().strip(".'’") in PARTICLES:
+        while cut > 1 and fold(words[cut - 1].strip(".'’")) in listed("particles"):
             cut -= 1
-        if cut == 1 and words[0].casefold() in PARTICLES:
+        if cut == 1 and fold(words[0]) in listed("particles"):
             cut = 0
         return cls(family=" ".join(words[cut:]), given=" ".join(words[:cut]))
 
     @classmethod
     def parse_all(cls, text: str) -> tuple[Self, ...]:
-        """Read a PN with its alphabetic, ideographic and phonetic groups ("…=…=…"), and several values ("…\\…")."""
+        """Read a PN with its alphabetic, ideographic and phonetic groups (parted by =) and values (by a backslash)."""
         groups = (group for value in text.split("\\") for group in value.split("="))
         return tuple(dict.fromkeys(name for name in map(cls.parse, groups) if name))
 
@@ -80,6 +77,9 @@ class Identifier:
     value: str
     type: str = ""
     issuer: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,14 +257,13 @@ def _object(value: Any, where: str, keys: Mapping[str, tuple[str, ...]]) -> dict
             # An unknown key may itself be a value typed in the wrong place, so it is shown only if it looks like a key.
             shown = f'"{key}"' if re.fullmatch(r"[A-Za-z_\-]{1,40}", str(key)) else f"number {number}"
             raise KnownShapeError(f"{where}: the key {shown} is not one of {', '.join(keys)}")
-        if proper in result and part:
-            held = result[proper]
-            part = [
-                *(held if isinstance(held, list) else [held]),
-                *(part if isinstance(part, list) else [part]),
-            ]
-        result[proper] = part
+        held = result.get(proper)
+        result[proper] = [*_listed(held), *_listed(part)] if held and part else part
     return result
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _string(value: Any, where: str) -> str:
@@ -314,16 +313,16 @@ def _name(value: Any, where: str) -> PersonName:
     return named or PersonName.parse(_joined(parts.get("text"), f"{where}.text"))
 
 
-def _identifier(value: Any, where: str) -> Identifier | None:
+def _identifier(value: Any, where: str) -> Identifier:
     if isinstance(value, str | int) and not isinstance(value, bool):
         text = _string(value, where)
-        return Identifier(value=text) if text else None
+        return Identifier(value=text)
     if not isinstance(value, Mapping):
         raise KnownShapeError(f"{where}: expected a text or an object with type, issuer and value")
     parts = {
         key: _string(part, f"{where}.{key}") for key, part in _object(value, where, _IDENTIFIER_KEYS).items()
     }
-    return Identifier(**parts) if parts.get("value") else None
+    return Identifier(**{"value": "", **parts})
 
 
 def _address(value: Any, where: str) -> Address:

@@ -1,12 +1,45 @@
-"""Takes identifiers out of prose and leaves the clinical words; it reads text only, never a file or a data set."""
+"""Takes identifiers out of prose and leaves the clinical words; it reads text only, never a file or a data set.
+
+Order of methods (PS3.15 E.3.5 leaves it open): known identifiers of the case, then patterns with check digits, then
+labelled values; every other date is moved by the case's days.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
+from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known
+from anonymizer.lexicon import WORD, Lexicon
+from anonymizer.names import NameFinder, Token
+from anonymizer.numbers import Numbers
+from anonymizer.prose_dates import DateFinder
+from anonymizer.recognisers import unknown_links, unknown_numbers
+
+#: What stands in the place of each kind; stable, and short enough for a 16-character VR.
+PLACEHOLDERS: Mapping[str, str] = {
+    "name": "[name]",
+    "number": "[number]",
+    "birth_date": "[date]",
+    "phone": "[phone]",
+    "email": "[email]",
+    "address": "[address]",
+    "institution": "[institution]",
+    "link": "[link]",
+    "other": "[removed]",
+}
+#: A shifted date: the only kind whose replacement is not a placeholder.
+DATE = "date"
+#: When stretches overlap, the kind named first is told.
+_RANK = {kind: rank for rank, kind in enumerate(("number", "birth_date", "email", "phone", "name", "address", "institution", "other", "link", DATE))}  # fmt: skip
+_WORDS_OF_PLACEHOLDERS = frozenset(text.strip("[]") for text in PLACEHOLDERS.values())
+_DIGIT = re.compile(r"\d")
+_BETWEEN_NAMES = re.compile(r"[\s,.^=_'’\-\u2010-\u2015]{0,3}")
+_PASSES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +63,194 @@ class Cleaned:
 
 
 class Scrubber:
-    """The known identifiers of one case, compiled once."""
+    """The known identifiers of one case, compiled once; pure and safe to share between threads."""
 
     def __init__(self, known: Known, *, shift_days: int = 0) -> None:
         self.known = known
         self.shift_days = shift_days
-        words = {
-            w
-            for n in known.names
-            for part in (n.family, n.given, n.middle)
-            for w in part.split()
-            if len(w) > 1
+        born = {known.birth_date} if known.birth_date else set()
+        self._lexicon = Lexicon(known)
+        self._names = NameFinder(self._lexicon)
+        self._numbers = Numbers(known)
+        self._dates = DateFinder({*born, *_birth_dates(known.other)}, shift_days)
+        emails = [
+            email
+            for email in (*known.emails, *(mail for person in known.people for mail in person.emails))
+            if email
+        ]
+        literal = {
+            form.casefold() for email in emails for form in (email, email.partition("@")[0]) if len(form) > 5
         }
-        self._words = re.compile(r"\b(?:" + "|".join(map(re.escape, words)) + r")\b", re.I) if words else None
+        literal |= set(self._numbers.letters)
+        self._literals = (
+            re.compile("|".join(map(re.escape, sorted(literal, key=len, reverse=True))), re.IGNORECASE)
+            if literal
+            else None
+        )
 
     def spans(self, text: str) -> list[Span]:
-        if self._words is None:
-            return []
-        return [Span(m.start(), m.end(), "name", "[name]") for m in self._words.finditer(text)]
+        """Every stretch to replace, in order, none overlapping."""
+        return self._spans(text)
+
+    def _spans(self, text: str, *, shift: bool = True) -> list[Span]:
+        normal = Normal(text)
+        plain = normal.text
+        entry = self._lexicon.entry
+        tokens = [
+            Token(match.start(), match.end(), raw, held)
+            for match in WORD.finditer(plain)
+            if (held := entry(raw := match.group()))
+        ]
+        if "[" in plain:
+            tokens = [token for token in tokens if not _inside_placeholder(plain, token)]
+        found: list[tuple[int, int, str, bool, str]] = []
+        if tokens or self._lexicon.unspaced_names:
+            found += [(*hit, True, "") for hit in self._names.known(plain, tokens)]
+            found += [(*hit, False, "") for hit in self._names.unknown(plain, tokens)]
+        if self._literals:
+            found += [
+                (hit.start(), hit.end(), "email" if "@" in hit.group() else "other", True, "")
+                for hit in self._literals.finditer(plain)
+            ]
+        found += [(*hit, False, "") for hit in unknown_links(plain)]
+        if _DIGIT.search(plain):
+            found += [(*hit, True, "") for hit in self._numbers.find(plain)]
+            for day in self._dates.find(
+                plain, [(token.start, token.end) for token in tokens if token.entry.month]
+            ):
+                if day.born:
+                    found.append((day.start, day.end, "birth_date", True, ""))
+                elif shift and self.shift_days:
+                    found.append((day.start, day.end, DATE, False, day.shifted))
+            days = _Taken((start, end) for start, end, kind, *_ in found if kind == DATE)
+            found += [
+                (*hit, False, "")
+                for hit in unknown_numbers(plain)
+                if hit[2] != "phone" or plain[hit[0]] == "+" or not days.touches(hit[0], hit[1])
+            ]
+        return _settled(found, plain, normal) if found else []
 
     def clean(self, text: str) -> Cleaned:
-        """Replace every span; idempotent when no days are shifted."""
-        pieces, at, kinds = [], 0, dict[str, int]()
-        for span in self.spans(text):
-            pieces += [text[at : span.start], span.replacement]
-            at = span.end
-            kinds[span.kind] = kinds.get(span.kind, 0) + 1
-        return Cleaned(text="".join(pieces) + text[at:], hits=sum(kinds.values()), kinds=kinds)
+        """Replace every span; a second cleaning without shifting finds nothing more."""
+        spans = self._spans(text)
+        if not spans:
+            return Cleaned(text=text)
+        kinds: dict[str, int] = {}
+        shift = True
+        for _ in range(_PASSES):
+            text = _replaced(text, spans, kinds)
+            # What a replacement brings together may be an identifier in turn, so the result is read again.
+            shift = False
+            spans = self._spans(text, shift=shift)
+            if not spans:
+                return Cleaned(text=text, hits=sum(kinds.values()), kinds=kinds)
+        return Cleaned(
+            text=PLACEHOLDERS["other"],
+            hits=sum(kinds.values()) + 1,
+            kinds={**kinds, "other": kinds.get("other", 0) + 1},
+        )
 
     def finds(self, text: str) -> bool:
-        return bool(self.spans(text))
+        """Whether anything would be replaced by a placeholder (a date that is only shifted does not count)."""
+        return bool(self._spans(text, shift=False))
 
     def known_left(self, text: str) -> bool:
-        return any(span.known for span in self.spans(text))
+        """Whether a known identifier of the case stands in this text."""
+        return any(span.known for span in self._spans(text, shift=False))
 
     def byte_needles(self) -> tuple[bytes, ...]:
-        words = {n.family for n in self.known.names if len(n.family) > 5}
-        return tuple(word.encode() for word in words)
+        """The known identifiers that are long enough to be looked for in raw bytes, in four encodings and three cases."""
+        texts = {form for form in self._numbers.needles if len(form) >= 8}
+        texts |= {email for email in self.known.emails if len(email) > 5}
+        for name in (*self.known.names, *(name for person in self.known.people for name in person.names)):
+            for part in (name.family, name.given):
+                pieces = WORD.findall(part)
+                texts |= {
+                    piece for piece in pieces if {fold(piece), german(piece)} & set(self._lexicon.long_words)
+                }
+            if len(name.family) > 2 and len(name.given) > 2:
+                texts |= {
+                    f"{name.given} {name.family}",
+                    f"{name.family}^{name.given}",
+                    f"{name.family}, {name.given}",
+                }
+        cased = {form for text in texts for form in (text, text.upper(), text.lower(), fold(text))}
+        needles: set[bytes] = set()
+        for text in cased:
+            for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
+                try:
+                    needles.add(text.encode(encoding))
+                except UnicodeEncodeError:
+                    continue
+        return tuple(sorted(needle for needle in needles if len(needle) > 5))
+
+
+class _Taken:
+    """Stretches that do not overlap one another, asked whether another touches one of them."""
+
+    def __init__(self, stretches: Iterable[tuple[int, int]]) -> None:
+        self._stretches = sorted(stretches)
+
+    def touches(self, start: int, end: int) -> bool:
+        index = bisect_left(self._stretches, (end, 0)) - 1
+        return index >= 0 and self._stretches[index][1] > start
+
+
+def _birth_dates(texts: Iterable[str]) -> Iterable[date]:
+    """Further dates of birth, which `Known.merged` keeps among ``other``."""
+    for text in texts:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            try:
+                yield date.fromisoformat(text)
+            except ValueError:
+                continue
+
+
+def _inside_placeholder(text: str, token: Token) -> bool:
+    return (
+        token.raw in _WORDS_OF_PLACEHOLDERS
+        and text[token.start - 1 : token.start] == "["
+        and text[token.end : token.end + 1] == "]"
+    )
+
+
+def _settled(found: list[tuple[int, int, str, bool, str]], plain: str, normal: Normal) -> list[Span]:
+    """Join what overlaps, and names that stand together; turn offsets back to the source."""
+    removed = sorted(
+        (hit for hit in found if hit[2] != DATE and hit[0] < hit[1]), key=lambda hit: (hit[0], -hit[1])
+    )
+    joined: list[tuple[int, int, str, bool, str]] = []
+    for hit in removed:
+        if joined:
+            start, end, kind, known, _ = joined[-1]
+            touching = hit[0] < end
+            if touching or (hit[2] == kind == "name" and _BETWEEN_NAMES.fullmatch(plain, end, hit[0])):
+                told = min(kind, hit[2], key=_RANK.__getitem__)
+                joined[-1] = (start, max(end, hit[1]), told, known or hit[3], "")
+                continue
+        joined.append(hit)
+    taken = _Taken((hit[0], hit[1]) for hit in joined)
+    joined += [hit for hit in found if hit[2] == DATE and not taken.touches(hit[0], hit[1])]
+    joined.sort()
+    spans: list[Span] = []
+    for start, end, kind, known, shifted in joined:
+        first, last = normal.origin(start, end)
+        if spans and first < spans[-1].end:
+            held = spans[-1]
+            spans[-1] = Span(
+                held.start, max(held.end, last), held.kind, held.replacement, held.known or known
+            )
+            continue
+        spans.append(Span(first, last, kind, shifted if kind == DATE else PLACEHOLDERS[kind], known))
+    return spans
+
+
+def _replaced(text: str, spans: list[Span], kinds: dict[str, int]) -> str:
+    pieces: list[str] = []
+    at = 0
+    for span in spans:
+        pieces += [text[at : span.start], span.replacement]
+        at = span.end
+        kinds[span.kind] = kinds.get(span.kind, 0) + 1
+    pieces.append(text[at:])
+    return "".join(pieces)

@@ -1,0 +1,257 @@
+"""Finds dates in prose, in digits and with month names of a dozen languages, and writes them anew some days later.
+
+A date that may be the date of birth is reported as such; times of day are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+
+from anonymizer.folding import fold
+from anonymizer.words import rows
+
+_YEAR = r"(?:18|19|20)\d\d"
+_NUMERIC = re.compile(
+    rf"""(?<!\d)(?<!\d[.,/\-])(?:
+      (?P<y1>{_YEAR})(?P<s1>[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))
+    | (?<![A-Za-z])(?P<a>\d\d?)(?P<s2>[-./]|\.\ )(?P<b>\d\d?)(?P=s2)(?P<c>{_YEAR}|\d\d)(?!\d)
+    | (?<![A-Za-z])(?P<d3>\d\d?)(?P<s3>/)(?P<m3>\d\d?)(?P<t3>[ \-]{{1,3}})(?P<y3>{_YEAR}|(?<=-)\d\d)(?!\d)
+    )(?![.,/\-]\d)""",
+    re.VERBOSE,
+)
+_DAY_BEFORE = re.compile(
+    r"(?<![\d.,/:])(?P<d>\d\d?)(?P<o>st|nd|rd|th|:[ea]|\.|er|º|ª|-го)?(?P<g>[\s\-./]*(?:(?:of|de|den)\s+|d['’]\s*)?)$",
+    re.IGNORECASE,
+)
+_YEAR_BEFORE = re.compile(rf"(?<!\d)(?P<y>{_YEAR})(?P<g>[\s\-./,]{{1,3}})$")
+_YEAR_AFTER = re.compile(
+    rf"(?P<g>\.?[\s\-,/]{{0,3}}(?:(?:de|del|of)\s+)?)(?P<y>{_YEAR})(?!\d)|(?P<g2>[\-/'’]?)(?P<y2>\d\d)(?![\d:,.%])",
+    re.IGNORECASE,
+)
+_DAY_AFTER = re.compile(
+    rf"(?P<g>\.?[\s\-]{{1,3}})(?P<d>\d\d?)(?P<o>st|nd|rd|th)?(?!\s?(?:[cm]m|mg|ml|g|kg|%|x|:))(?![\d:.])(?:(?P<h>[\s,\-]{{1,3}})(?P<y>{_YEAR})(?!\d))?",
+    re.IGNORECASE,
+)
+_VERSION = re.compile(r"(?:version|ver|v|rel|release|rev|build)\.?\s*$", re.IGNORECASE)
+_WINDOW = 16
+_LEAPLESS = 2023  # a year without 29 February, for a day and a month without their year
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDate:
+    """A date in a text: where it stands, how it reads when shifted, whether it may be the date of birth."""
+
+    start: int
+    end: int
+    shifted: str
+    born: bool
+
+
+@cache
+def _rows_of() -> dict[str, tuple[tuple[int, int], ...]]:
+    """Folded month word to the rows and months it stands for."""
+    table: dict[str, list[tuple[int, int]]] = {}
+    for row, (_, names) in enumerate(rows("months")):
+        for month, name in enumerate(names, start=1):
+            table.setdefault(fold(name), []).append((row, month))
+    return {word: tuple(places) for word, places in table.items()}
+
+
+class DateFinder:
+    """Finds and shifts dates by one number of days, for one case."""
+
+    def __init__(self, born: Iterable[date], shift_days: int) -> None:
+        self.born = frozenset(born)
+        self.shift = timedelta(days=shift_days)
+        self._today = date.today()  # noqa: DTZ011 - only to tell 24 March 2012 from 12 March 2024
+
+    def find(self, text: str, month_words: list[tuple[int, int]]) -> list[FoundDate]:
+        """All dates of a text; ``month_words`` are the places of words that may be months."""
+        found = [date_ for match in _NUMERIC.finditer(text) if (date_ := self._numeric(text, match))]
+        if month_words:
+            favour = Counter(
+                row for start, end in month_words for row, _ in _rows_of().get(fold(text[start:end]), ())
+            )
+            taken = -1
+            for start, end in month_words:
+                date_ = self._named(text, start, end, favour)
+                if date_ and date_.start >= taken:
+                    found.append(date_)
+                    taken = date_.end
+        return found
+
+    # -- digits ---------------------------------------------------------------------------------------------------
+    def _numeric(self, text: str, match: re.Match[str]) -> FoundDate | None:
+        if match["y1"]:
+            if not match["s1"] and (len(match["m1"]), len(match["d1"])) != (2, 2):
+                return None
+            readings = [_reading(match["y1"], match["m1"], match["d1"])]
+            order = [("y1", "y"), ("m1", "m"), ("d1", "d")]
+            orders = [order]
+        elif match["a"]:
+            if len(match["c"]) == 2 and (match["s2"] == ". " or _VERSION.search(text, 0, match.start())):
+                return None
+            orders = [_ORDERS[name] for name in _two_digit_orders(match)]
+            readings = [_reading(*(match[_field(order, part)] for part in "ymd")) for order in orders]
+        else:
+            orders = [[("d3", "d"), ("m3", "m"), ("y3", "y")], [("m3", "d"), ("d3", "m"), ("y3", "y")]]
+            readings = [
+                _reading(match["y3"], match["m3"], match["d3"]),
+                _reading(match["y3"], match["d3"], match["m3"]),
+            ]
+        valid = [(order, read) for order, read in zip(orders, readings, strict=True) if read]
+        if not valid:
+            return None
+        born = any(self._is_birth(read, short=_short_year(match, order)) for order, read in valid)
+        order, read = valid[0]
+        if match["s2"] == "-" and _short_year(match, order):
+            order, read = min(valid, key=lambda pair: (pair[1] > self._today, abs(pair[1] - self._today)))
+        try:
+            later = read + self.shift
+        except OverflowError:
+            later = read
+        written, at = [], match.start()
+        for group, part in order if match["y1"] else sorted(order, key=lambda pair: match.start(pair[0])):
+            written += [text[at : match.start(group)], _digits(later, part, match[group])]
+            at = match.end(group)
+        written.append(text[at : match.end()])
+        return FoundDate(match.start(), match.end(), "".join(written), born or later in self.born)
+
+    def _is_birth(self, read: date, *, short: bool) -> bool:
+        if read in self.born:
+            return True
+        return short and any(
+            (born.year % 100, born.month, born.day) == (read.year % 100, read.month, read.day)
+            for born in self.born
+        )
+
+    # -- month names ----------------------------------------------------------------------------------------------
+    def _named(self, text: str, start: int, end: int, favour: Counter[int]) -> FoundDate | None:
+        word = text[start:end]
+        places = _rows_of().get(fold(word))
+        if not places:
+            return None
+        row, month = max(places, key=lambda place: (favour[place[0]], -place[0]))
+        parts: list[tuple[int, int, str]] = [(start, end, "m")]
+        before = text[max(0, start - _WINDOW) : start]
+        offset = max(0, start - _WINDOW)
+        day_before = _DAY_BEFORE.search(before)
+        year_before = None if day_before else _YEAR_BEFORE.search(before)
+        day = year = 0
+        if day_before and 0 < int(day_before["d"]) < 32:
+            day = int(day_before["d"])
+            parts.append(
+                (
+                    offset + day_before.start("d"),
+                    offset + (day_before.end("o") if day_before["o"] else day_before.end("d")),
+                    "d",
+                )
+            )
+        if year_before:
+            year = int(year_before["y"])
+            parts.append((offset + year_before.start("y"), offset + year_before.end("y"), "y"))
+        after = _YEAR_AFTER.match(text, end) if not year else None
+        if after and (after["y"] or (day and (after["g2"] or after.start("y2") == end))):
+            group = "y" if after["y"] else "y2"
+            year = int(after[group])
+            parts.append((after.start(group), after.end(group), "y"))
+        elif not day and (follow := _DAY_AFTER.match(text, end)) and 0 < int(follow["d"]) < 32:
+            if not (year or follow["y"] or follow["o"] or (word[:1].isupper() and len(word) > 3)):
+                return None
+            day = int(follow["d"])
+            parts.append((follow.start("d"), follow.end("o") if follow["o"] else follow.end("d"), "d"))
+            if follow["y"] and not year:
+                year = int(follow["y"])
+                parts.append((follow.start("y"), follow.end("y"), "y"))
+        if not day and (not year or (len(word) < 4 and not word[:1].isupper())):
+            return None
+        return self._write(text, sorted(parts), row, (year, month, day))
+
+    def _write(
+        self, text: str, parts: list[tuple[int, int, str]], row: int, read: tuple[int, int, int]
+    ) -> FoundDate | None:
+        year, month, day = read
+        full = (
+            year if year > 99 else (_century(year) if any(part == "y" for *_, part in parts) else _LEAPLESS)
+        )
+        try:
+            exact = date(full, month, day or 15)
+        except ValueError:
+            return None
+        has_year = any(part == "y" for *_, part in parts)
+        if day and has_year:
+            born = self._is_birth(exact, short=year < 100)
+        else:
+            born = has_year and any((exact.year, exact.month) == (one.year, one.month) for one in self.born)
+        later = exact + self.shift
+        names = rows("months")[row][1]
+        written, at = [], parts[0][0]
+        for start, end, part in parts:
+            old = text[start:end]
+            new = _cased(names[later.month - 1], old) if part == "m" else _digits(later, part, old)
+            written += [text[at:start], new]
+            at = end
+        return FoundDate(
+            parts[0][0], parts[-1][1], "".join(written), born or bool(day and has_year and later in self.born)
+        )
+
+
+_ORDERS = {
+    "ymd": [("a", "y"), ("b", "m"), ("c", "d")],
+    "dmy": [("a", "d"), ("b", "m"), ("c", "y")],
+    "mdy": [("a", "m"), ("b", "d"), ("c", "y")],
+}
+
+
+def _two_digit_orders(match: re.Match[str]) -> tuple[str, ...]:
+    if len(match["c"]) == 4:
+        return ("dmy", "mdy")
+    return {"-": ("ymd", "dmy", "mdy"), "/": ("dmy", "mdy", "ymd"), ".": ("dmy",)}[match["s2"]]
+
+
+def _field(order: list[tuple[str, str]], part: str) -> str:
+    return next(group for group, what in order if what == part)
+
+
+def _short_year(match: re.Match[str], order: list[tuple[str, str]]) -> bool:
+    return len(match[_field(order, "y")]) < 4
+
+
+def _century(year: int) -> int:
+    this = date.today().year  # noqa: DTZ011 - the pivot of two-digit years needs no clock
+    return year + (2000 if 2000 + year <= this + 1 else 1900)
+
+
+def _reading(year: str, month: str, day: str) -> date | None:
+    if len(year) == 1:
+        return None
+    try:
+        return date(int(year) if len(year) == 4 else _century(int(year)), int(month), int(day))
+    except ValueError:
+        return None
+
+
+def _digits(day: date, part: str, old: str) -> str:
+    number = re.match(r"\d+", old)
+    size = len(number.group()) if number else 0
+    if part == "y":
+        return f"{day.year:04d}"[-size:] if size == 2 else f"{day.year:04d}"
+    value = day.day if part == "d" else day.month
+    written = f"{value:02d}" if size == 2 else str(value)
+    ending = old[size:]
+    if ending.lower() in ("st", "nd", "rd", "th"):
+        ending = "th" if 10 < value < 14 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    elif ending in (":e", ":a"):
+        ending = ":a" if value % 10 in (1, 2) and value not in (11, 12) else ":e"
+    return written + ending
+
+
+def _cased(name: str, like: str) -> str:
+    if like.isupper():
+        return name.upper()
+    return name.capitalize() if like[:1].isupper() else name
