@@ -36,7 +36,7 @@ How a door is built on it
 
 - **Folders** of the door's package, laid over the shared ones: ``templates/`` (Jinja; escape is on, unknown names are
   errors), ``static/`` (``static("desk.css")`` gives a hashed address), ``locale/sv.po``. English text in the code and the
-  templates *is* the message id: ``{% trans %}Send{% endtrans %}``, ``_("Send")`` in templates; ``N_("Send")`` in Python.
+  templates *is* the message id: ``{% trans %}Send{% endtrans %}``, ``_("Send")`` in templates; ``N_("Send")`` in Python, ``{{ text | said }}`` for a text in a variable.
   ``tests/unit/gateway/doors/http/test_languages.py`` finds every door and fails on a sentence without Swedish.
 - **Templates** extend ``shell.html`` (override it in the door to fill the blocks ``nav`` and ``who``; it extends
   ``base.html``). Blocks: ``title``, ``main``, ``scripts``. Components: ``{% import "components.html" as ui with context %}``

@@ -66,13 +66,8 @@ class Door:
             values={"prefix": config.prefix, "door": name},
         )
         self.routes = APIRouter(prefix=config.prefix, redirect_slashes=False)
-        self._more_routes: list[APIRouter] = []
         self._streams = streams
         self._public = public
-
-    def include(self, routes: APIRouter) -> None:
-        """Add the routes of another module of the door; their prefix starts with the door's."""
-        self._more_routes.append(routes)
 
     def asgi(self) -> Guard:
         """Return the finished app: call it once, after the last route."""
@@ -89,8 +84,7 @@ class Door:
             methods=["GET", "HEAD"],
             include_in_schema=False,
         )
-        for routes in (self.routes, *self._more_routes):
-            app.include_router(routes)
+        app.include_router(self.routes)
         app.add_api_route(
             self.config.prefix, self._to_first_page, methods=["GET", "HEAD"], include_in_schema=False
         )

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 
 _FEATURES_OFF = (
-    "accelerometer", "ambient-light-sensor", "autoplay", "bluetooth", "browsing-topics", "camera", "clipboard-read",
+    "accelerometer", "autoplay", "browsing-topics", "camera", "clipboard-read",
     "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection",
     "local-fonts", "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "screen-wake-lock",
-    "serial", "sync-xhr", "usb", "web-share", "xr-spatial-tracking",
+    "serial", "sync-xhr", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 PERMISSIONS_OFF = ", ".join(f"{feature}=()" for feature in _FEATURES_OFF)
 

@@ -16,7 +16,9 @@ class Pages:
     """``folders`` are searched in order, so a door's template stands before a shared one of the same name.
 
     In a template, beside what the handler gives: ``_()``/``{% trans %}``, ``lang`` (`Tongue`), ``languages``,
-    ``static(name)``, ``nonce``, ``prefix``, and the filters ``date``, ``moment``, ``since``, ``size``, ``number``.
+    ``static(name)``, ``nonce``, ``prefix``, and the filters ``date``, ``moment``, ``since``, ``size``, ``number``,
+    ``said``. A sentence that stands in the template is ``_("…")``; one that comes in a variable is ``{{ text | said }}``
+    (``_()`` would read a per cent sign in it as a placeholder).
     Everything is escaped; a name that was not given is an error, not an empty string.
     """
 
@@ -56,6 +58,11 @@ def _environment(
         lang=tongue, languages=list(tongues), static=static.url, token_field=TOKEN_FIELD, **values
     )
     environment.filters.update(
-        date=tongue.day, moment=tongue.moment, since=tongue.since, size=tongue.size, number=tongue.number
+        date=tongue.day,
+        moment=tongue.moment,
+        since=tongue.since,
+        size=tongue.size,
+        number=tongue.number,
+        said=tongue.gettext,
     )
     return environment
