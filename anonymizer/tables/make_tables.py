@@ -1,7 +1,7 @@
 """Makes the tables of this folder from published extracts of the standard; it is run by hand and never imported.
 
     python -m anonymizer.tables.make_tables --annex-e annexE_merged.json --safe-private safe_private_E3101.json \
-        --sop-iods sop_class_iod_map.json --iod-modules iod_module_map.json --module-attributes module_attribute_map.json
+        --vendor-private tcia_private_tags.csv --sop-iods sop_class_iod_map.json --iod-modules iod_module_map.json --module-attributes module_attribute_map.json
 
 References
 ----------
@@ -11,7 +11,9 @@ PS3.15 Annex E (Table E.1-1, Table E.3.10-1); PS3.3 Annex A (IODs) and C (module
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ RETIRED = {
     "1.2.840.10008.5.1.4.1.1.88.2": "basic-text-sr",
     "1.2.840.10008.5.1.4.1.1.88.3": "enhanced-sr",
     "1.2.840.10008.5.1.4.1.1.88.4": "comprehensive-sr",
-    "1.2.840.10008.5.1.4.1.1.9.1": "general-ecg-waveform",
+    "1.2.840.10008.5.1.4.1.1.9.1": "general-ecg",
 }
 
 # What the 2025b rows lack in the extract at hand, filled by the rule that every older row of the same kind follows.
@@ -101,6 +103,39 @@ def safe_private(source: list[dict[str, str]]) -> dict[str, Any]:
         key=lambda row: (row["creator"], row["group"], row["element"]),
     )
     return {"edition": "PS3.15 Table E.3.10-1", "rows": rows}
+
+
+VENDOR_VRS = frozenset(["DS", "IS", "FD", "FL", "US", "SS", "UL", "SL", "CS"])
+VENDOR_SIGNATURE = re.compile(r"\(([0-9a-fA-F]{4}),([^,]+?),([0-9a-fA-F]{2})\)")
+VENDOR_DOUBTFUL = re.compile(
+    r"\b(id|ident\w*|patient|serial|date|exam|study|uid|phone|birth|name|site|unknown)\b", re.IGNORECASE
+)
+
+
+def vendor_private(path: str) -> dict[str, Any]:
+    """Of the knowledge base only what it keeps, at the top level, numeric or coded, with a meaning that is no identity."""
+    kept: dict[tuple[str, str, str], dict[str, str]] = {}
+    with Path(path).open(encoding="utf-8-sig", newline="") as stream:
+        for row in csv.DictReader(stream):
+            signature = VENDOR_SIGNATURE.fullmatch(row["element_sig_pattern"].replace('"', ""))
+            if signature is None or (row["private_disposition"] or "").strip().lower() != "k":
+                continue
+            if row["vr"] not in VENDOR_VRS or VENDOR_DOUBTFUL.search(row["tag_name"]):
+                continue
+            group, creator, element = signature[1].upper(), signature[2], signature[3].upper()
+            if creator.startswith("Unnamed"):
+                continue
+            kept[creator, group, element] = {
+                "creator": creator,
+                "group": group,
+                "element": element,
+                "vr": row["vr"],
+                "meaning": row["tag_name"],
+            }
+    return {
+        "edition": "TCIA private tag knowledge base, February 2024: kept, numeric or coded representations only",
+        "rows": [kept[key] for key in sorted(kept)],
+    }
 
 
 def rank(type_: str) -> int:
@@ -160,7 +195,9 @@ def write(name: str, table: dict[str, Any]) -> None:
             body = ",\n".join(json.dumps(row, ensure_ascii=False) for row in value)
             lines.append(f"{json.dumps(key)}: [\n{body}\n]")
         elif isinstance(value, dict):
-            body = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items())
+            body = ",\n".join(
+                f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items()
+            )
             lines.append(f"{json.dumps(key)}: {{\n{body}\n}}")
         else:
             lines.append(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}")
@@ -173,12 +210,16 @@ def read(path: str) -> Any:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    for name in ("annex-e", "safe-private", "sop-iods", "iod-modules", "module-attributes"):
+    for name in ("annex-e", "safe-private", "vendor-private", "sop-iods", "iod-modules", "module-attributes"):
         arguments.add_argument(f"--{name}", required=True)
     given = arguments.parse_args()
     write("annex_e.json", annex_e(read(given.annex_e)))
     write("safe_private.json", safe_private(read(given.safe_private)))
-    write("iod_types.json", iod_types(read(given.sop_iods), read(given.iod_modules), read(given.module_attributes)))
+    write("safe_private_vendor.json", vendor_private(given.vendor_private))
+    write(
+        "iod_types.json",
+        iod_types(read(given.sop_iods), read(given.iod_modules), read(given.module_attributes)),
+    )
 
 
 if __name__ == "__main__":

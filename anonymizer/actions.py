@@ -1,0 +1,258 @@
+"""The actions of PS3.15 Table E.1-1 on one element (never on a sequence), and the resolution of compound codes by Type.
+
+References
+----------
+PS3.15 E.1.1 and Table E.1-1a (action codes); PS3.5 6.2 (value representations), 7.4 (types).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from anonymizer.charset import Charset, other_readings
+from anonymizer.cleaner import Cleaner
+from anonymizer.elements import (
+    MAX_CHARS,
+    NUMBER_VRS,
+    SINGLE_TEXT_VRS,
+    STREAM_VRS,
+    TEXT_VRS,
+    WORD_SIZES,
+    Element,
+    keyword,
+)
+from anonymizer.pseudonyms import Pseudonyms, folded_name, is_uid
+
+PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID = 0x00100010, 0x00100020, 0x00080050, 0x00200010
+STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
+OLDEST_SHOWN = 89
+REMOVED = "REMOVED"
+FORMS = {
+    "TM": re.compile(r"\d{2}:?(\d{2}:?(\d{2}(\.\d{1,6})?)?)?"),
+    "AS": re.compile(r"\d{3}[DWMY]"),
+    "IS": re.compile(r" *[+-]?\d{1,12} *"),
+    "DS": re.compile(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *"),
+    "CS": re.compile(r"[A-Z0-9_ ]{0,16}"),
+}
+DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "AE": "ANON", "IS": "0", "DS": "0",
+           "CS": "REMOVED", "UR": "urn:removed"}  # fmt: skip
+
+
+def resolve(action: str, type_: str) -> str:
+    """One simple action for a compound code, so that type 1 keeps a value and type 2 stays present.
+
+    A conditional attribute that is present is treated as if its condition holds.
+    """
+    need = {"1": 1, "1C": 1, "2": 2, "2C": 2}.get(type_, 3)
+    if action in {"X", "X/D", "X/Z", "X/Z/D"}:
+        return {1: "D", 2: "Z", 3: "X"}[need]
+    if action in {"Z", "Z/D"}:
+        return "D" if need == 1 else "Z"
+    if action == "X/Z/U*":
+        return "U"
+    return action
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The element that goes on (None: removed) and the action that was really taken ("K" when nothing changed)."""
+
+    element: Element | None
+    action: str
+
+
+GONE = Outcome(None, "X")
+
+
+class Actor:
+    """Applies simple actions with one case's pseudonyms and cleaner."""
+
+    def __init__(self, pseudonyms: Pseudonyms, cleaner: Cleaner) -> None:
+        self.pseudonyms = pseudonyms
+        self.cleaner = cleaner
+
+    def apply(self, action: str, element: Element, charset: Charset, type_: str) -> Outcome:
+        """``action`` is a simple code: X Z D K C U, or one of profile's own I T S N P."""
+        vr = element.vr
+        if action in {"C", "K"}:
+            action = self._by_kind(action, vr)
+        if action == "X":
+            return GONE
+        if action == "K":
+            return self._kept(element, type_)
+        if action == "Z":
+            if element.value and (element.tag in STAND_INS or vr == "PN"):
+                action = "P" if vr == "PN" else "I"
+            else:
+                return Outcome(Element(element.tag, vr), "Z")
+        if action == "D":
+            return self._dummy(element, charset)
+        if not element.value:
+            return Outcome(element, "K")
+        if action == "C":
+            return self._cleaned(element, charset, type_)
+        return self._mapped(action, element, charset, type_)
+
+    @staticmethod
+    def _by_kind(action: str, vr: str) -> str:
+        """What "clean" and "keep" mean for a kind of value: kept text is cleaned too, kept numbers are checked."""
+        if vr in TEXT_VRS:
+            return "C"
+        if vr in {"CS", "DS", "IS", "TM", "AS"}:
+            return "N"
+        if vr in {"DA", "DT"}:
+            return "K" if action == "K" else "S"
+        if vr == "PN":
+            return "P"
+        if vr == "UI":
+            return "U" if action == "C" else "T"
+        if vr in NUMBER_VRS or (action == "K" and vr in STREAM_VRS):
+            return "K"
+        return "X"
+
+    def _kept(self, element: Element, type_: str) -> Outcome:
+        if (
+            element.vr in STREAM_VRS
+            and element.tag >> 16 != 0x7FE0
+            and self.cleaner.needles.any_in(memoryview(element.value))
+        ):
+            return self.lost(element, type_)
+        return Outcome(element, "K")
+
+    # -- text ---------------------------------------------------------------------------------------------------
+    def _cleaned(self, element: Element, charset: Charset, type_: str) -> Outcome:
+        raw = bytes(element.value)
+        text, sure = charset.decode(raw, element.vr)
+        text = text.rstrip(" \0").replace("\0", "")
+        single = element.vr in SINGLE_TEXT_VRS
+        values = [text] if single else text.split("\\")
+        cleaned = [self.cleaner.clean(value)[0] if value else value for value in values]
+        if not sure and any(self.cleaner.known_left(reading) for reading in other_readings(raw)):
+            cleaned = [""]
+        if len(values) > 1 and self.cleaner.known_left(" ".join(cleaned)):
+            cleaned = [""]
+        if cleaned == values and raw.isascii():
+            return Outcome(element, "K")
+        limit = MAX_CHARS.get(element.vr)
+        fitted = "\\".join(value[:limit] for value in cleaned) if limit else "\\".join(cleaned)
+        if not fitted.strip(" \\"):
+            return self.lost(element, type_)
+        return Outcome(text_element(element, fitted), "K" if cleaned == values else "C")
+
+    def lost(self, element: Element, type_: str) -> Outcome:
+        """Nothing of the value may stay: removed, emptied or replaced as its Type asks."""
+        action = resolve("X", type_)
+        if action == "X":
+            return GONE
+        if action == "Z":
+            return Outcome(Element(element.tag, element.vr), "Z")
+        return Outcome(self._plain_dummy(element), "D")
+
+    # -- values that are mapped one by one ----------------------------------------------------------------------
+    def _mapped(self, action: str, element: Element, charset: Charset, type_: str) -> Outcome:
+        raw = bytes(element.value)
+        text, _ = charset.decode(raw, element.vr)
+        values = [value.strip(" \0") for value in text.split("\\")]
+        if action == "N":
+            return self._checked(element, values, type_)
+        mapped = [self._map(action, element, value) if value else "" for value in values]
+        if any(value and not new for value, new in zip(values, mapped, strict=True)):
+            return self.lost(element, type_)
+        if mapped == values and raw.isascii():
+            return Outcome(element, "K")
+        return Outcome(text_element(element, "\\".join(mapped)), "K" if mapped == values else action)
+
+    def _map(self, action: str, element: Element, value: str) -> str:
+        if action == "U":
+            return self.pseudonyms.uid(value)
+        if action == "S":
+            return self.pseudonyms.date(value) if element.vr == "DA" else self.pseudonyms.datetime(value)
+        if action == "P":
+            return self._person(element.tag, value)
+        if action == "I":
+            return self._stand_in(element.tag, value)
+        if element.vr == "UI":  # T: a class or coding UID
+            return (
+                value if is_uid(value) and not self.cleaner.known_left(value) else self.pseudonyms.uid(value)
+            )
+        return self._stand_in(element.tag, value) if self.cleaner.known_left(value) else value
+
+    def _person(self, tag: int, value: str) -> str:
+        if tag == PATIENT_NAME or folded_name(value) in self.cleaner.patient_names:
+            return self.pseudonyms.patient_name()
+        word = keyword(tag)
+        role = next(
+            (role for role in ("Physician", "Operator", "Reviewer", "Observer") if role in word), "Person"
+        )
+        return self.pseudonyms.person(value, role)
+
+    def _stand_in(self, tag: int, value: str) -> str:
+        if tag == PATIENT_ID:
+            return self.pseudonyms.patient_id()
+        if tag == ACCESSION:
+            return self.pseudonyms.accession(value)
+        if tag == STUDY_ID:
+            return self.pseudonyms.study_id(value)
+        return self.pseudonyms.code(keyword(tag) or f"{tag:08X}", value)
+
+    def _checked(self, element: Element, values: list[str], type_: str) -> Outcome:
+        """CS, DS, IS, TM, AS: kept when each value has the form of its kind and is no known identifier."""
+        form = FORMS[element.vr]
+        new = []
+        for value in values:
+            shown = cap_age(value) if element.vr == "AS" else value
+            if value and not form.fullmatch(value):
+                if element.vr != "CS":
+                    return self.lost(element, type_)
+                shown = self.cleaner.clean(value)[0][:16]
+                shown = shown if shown == value else REMOVED
+            elif self._is_identifier(element.vr, value):
+                return self.lost(element, type_)
+            new.append(shown)
+        if new == values:
+            return Outcome(element, "K")
+        return Outcome(text_element(element, "\\".join(new)), "C")
+
+    def _is_identifier(self, vr: str, value: str) -> bool:
+        if vr in {"TM", "AS"} or len(value) < 3:
+            return False
+        if vr == "CS":
+            return self.cleaner.known_left(value)
+        digits = sum(sign.isdigit() for sign in value)
+        if digits < 6:
+            return False
+        whole = value.isdigit() and digits >= 10
+        return self.cleaner.finds(value) if whole else self.cleaner.known_left(value)
+
+    # -- dummies ------------------------------------------------------------------------------------------------
+    def _dummy(self, element: Element, charset: Charset) -> Outcome:
+        vr = element.vr
+        if vr in TEXT_VRS or vr in {"PN", "UI"}:
+            action = {"PN": "P", "UI": "U"}.get(vr, "I")
+            if bytes(element.value).strip(b" \0"):
+                outcome = self._mapped(action, element, charset, "1")
+                return Outcome(outcome.element, "D" if action == "I" else outcome.action)
+        return Outcome(self._plain_dummy(element), "D")
+
+    def _plain_dummy(self, element: Element) -> Element:
+        vr = element.vr
+        if vr in WORD_SIZES:
+            return Element(element.tag, vr, bytes(WORD_SIZES[vr]))
+        if vr in {"OB", "UN"}:
+            return Element(element.tag, vr, b"\0\0")
+        if vr == "UI":
+            return Element(element.tag, vr, self.pseudonyms.uid(f"none {element.tag:08X}").encode("ascii"))
+        return Element(element.tag, vr, DUMMIES.get(vr, REMOVED).encode("ascii"))
+
+
+def text_element(element: Element, text: str) -> Element:
+    return Element(element.tag, element.vr, text.encode("utf-8"))
+
+
+def cap_age(value: str) -> str:
+    """Ages over 89 are shown as 90 years (the rarer the age, the more it names)."""
+    if FORMS["AS"].fullmatch(value) is None:
+        return value
+    years = int(value[:3]) / {"Y": 1, "M": 12, "W": 52.2, "D": 365.25}[value[3]]
+    return "090Y" if years > OLDEST_SHOWN and value != "090Y" else value

@@ -1,0 +1,168 @@
+"""Takes what is no picture out of encoded frames: comments and application segments; it never decodes a pixel.
+
+Kept are the segments a decoder needs: JFIF (without thumbnail), Adobe colour transform, the JPEG-LS colour transform.
+
+References
+----------
+ITU-T T.81 Annex B (JPEG), T.87 (JPEG-LS), T.800 Annex A (JPEG 2000 codestream); PS3.5 A.4 and Annex B.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from anonymizer.elements import Raw
+
+JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
+JPEG_LS = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 92, 93, 201, 202, 203))
+RLE = "1.2.840.10008.1.2.5"
+STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_AFTER_SCAN = {False: re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]"), True: re.compile(rb"\xff[\x80-\xfe]")}
+
+
+class Cleaned:
+    """New fragments (the first is the offset table) and how many segments went; ``frames`` maps to lengths."""
+
+    def __init__(self, fragments: list[Raw], removed: int) -> None:
+        self.fragments = fragments
+        self.removed = removed
+
+
+def strip_frames(fragments: list[Raw], syntax: str, frames: int, *, indexed: bool = False) -> Cleaned | None:
+    """Fragments without text-bearing segments, or None when nothing had to go (then they pass through untouched).
+
+    ``indexed``: the object had an Extended Offset Table, which the new offset table replaces.
+    """
+    if len(fragments) < 2 or syntax not in JPEG | JPEG_LS | JPEG_2000:
+        return None
+    groups = _by_frame(fragments, frames, syntax)
+    removed = 0
+    lengths: list[int] = []
+    body: list[Raw] = []
+    for group in groups:
+        whole = group[0] if len(group) == 1 else b"".join(bytes(part) for part in group)
+        clean, gone = strip_frame(whole, syntax)
+        removed += gone
+        if gone:
+            body.append(clean)
+            lengths.append(len(clean) + (len(clean) & 1) + 8)
+        else:
+            body.extend(group)
+            lengths.append(sum(len(part) + (len(part) & 1) + 8 for part in group))
+    if not removed:
+        return None
+    return Cleaned([_offset_table(lengths) if indexed or len(fragments[0]) else b"", *body], removed)
+
+
+def _offset_table(lengths: list[int]) -> bytes:
+    offsets, at = [], 0
+    for length in lengths:
+        offsets.append(at)
+        at += length
+    return struct.pack(f"<{len(offsets)}L", *offsets) if at < 1 << 32 else b""
+
+
+def _by_frame(fragments: list[Raw], frames: int, syntax: str) -> list[list[Raw]]:
+    """Fragments gathered into frames: by count, by the offset table, or by the start-of-image mark (PS3.5 A.4)."""
+    rest = fragments[1:]
+    if len(rest) == frames:
+        return [[part] for part in rest]
+    if frames <= 1:
+        return [rest]
+    start = b"\xff\x4f" if syntax in JPEG_2000 else b"\xff\xd8"
+    groups: list[list[Raw]] = []
+    for part in rest:
+        if bytes(part[:2]) == start or not groups:
+            groups.append([part])
+        else:
+            groups[-1].append(part)
+    return groups
+
+
+def strip_frame(frame: Raw, syntax: str) -> tuple[bytes, int]:
+    """One frame without its comments; (b"", 0) when there was nothing to take."""
+    data = frame if isinstance(frame, bytes) else bytes(frame)
+    if syntax in JPEG_2000:
+        return _strip_j2k(data)
+    return _strip_jpeg(data, little_stuffing=syntax in JPEG_LS)
+
+
+def _strip_jpeg(data: bytes, *, little_stuffing: bool) -> tuple[bytes, int]:
+    """Walk the markers; scans are passed over by a search for the next marker that is not part of them."""
+    if data[:2] != b"\xff\xd8":
+        return b"", 0
+    out = [data[:2]]
+    at, removed, end = 2, 0, len(data)
+    while at + 2 <= end:
+        if data[at] != 0xFF:
+            return (b"".join(out) + b"\xff\xd9", removed + 1) if len(out) > 1 else (b"", 0)
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker == 0xD9:
+            out.append(data[at : at + 2])
+            tail = data[at + 2 :]
+            return b"".join(out), removed + (1 if tail.strip(b"\0\xff") else 0)
+        if marker in STANDALONE:
+            out.append(data[at : at + 2])
+            at += 2
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if length < 2 or at + 2 + length > end:
+            return b"".join(out) + data[at:], removed
+        segment = data[at : at + 2 + length]
+        at += 2 + length
+        kept = _kept_segment(marker, segment)
+        removed += kept != segment
+        out.append(kept)
+        if marker == 0xDA:
+            following = _AFTER_SCAN[little_stuffing].search(data, at)
+            stop = following.start() if following else end
+            out.append(data[at:stop])
+            at = stop
+    return b"".join(out), removed
+
+
+def _kept_segment(marker: int, segment: bytes) -> bytes:
+    """The segment as it may stay: empty for comments and application data without a decoder's use."""
+    if marker == 0xFE:
+        return b""
+    if not 0xE0 <= marker <= 0xEF:
+        return segment
+    payload = segment[4:]
+    if marker == 0xE0 and payload[:5] == b"JFIF\0" and len(payload) >= 14:
+        plain = payload[:12] + b"\0\0"
+        return segment if payload == plain else segment[:2] + (len(plain) + 2).to_bytes(2, "big") + plain
+    if marker == 0xEE and payload[:5] == b"Adobe" and len(payload) == 12:
+        return segment
+    if marker == 0xE8 and payload[:4] == b"mrfx" and len(payload) == 5:
+        return segment
+    return b""
+
+
+def _strip_j2k(data: bytes) -> tuple[bytes, int]:
+    """The codestream without comment segments of its main header, cut at its end mark."""
+    if data[:2] != b"\xff\x4f":
+        return b"", 0
+    out = [data[:2]]
+    at, removed = 2, 0
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if length < 2:
+            return b"", 0
+        if data[at + 1] == 0x64:
+            removed += 1
+        else:
+            out.append(data[at : at + 2 + length])
+        at += 2 + length
+    stop = data.rfind(b"\xff\xd9")
+    tail = data[stop + 2 :] if stop > at else b""
+    if tail.strip(b"\0"):
+        removed += 1
+        out.append(data[at : stop + 2])
+    else:
+        out.append(data[at:])
+    return b"".join(out), removed

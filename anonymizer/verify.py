@@ -1,0 +1,144 @@
+"""Reads again, by other code than the engine's, what is about to leave, and names each leak by place and kind only.
+
+Three looks: the raw bytes, every decoded element (parsed by pydicom, not by `reader`), and the original UIDs.
+An empty result is the only one that may be released.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+
+from anonymizer.byte_scan import Needles
+from anonymizer.known import Known
+from anonymizer.text import Scrubber
+
+MAX_LEAKS = 200
+CLEAN_PREAMBLE = bytes(128)
+UID_IN_BYTES = re.compile(rb"(?<![\d.])[0-2](?:\.\d{1,39}){4,}(?![\d.])")
+#: Elements whose text is ours or is checked by a stricter rule than "no known identifier".
+WORDY = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN", "CS", "AE", "UR", "DS", "IS", "AS", "UI"})
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Where something identifying was found, and what kind of thing; never the thing."""
+
+    place: str
+    kind: str
+
+
+class _Verifier:
+    """The known identifiers of one case, prepared for many objects."""
+
+    def __init__(self, known: Known) -> None:
+        self.scrubber = Scrubber(known)
+        self.needles = Needles(self.scrubber.byte_needles())
+        self.known_left = lru_cache(maxsize=20_000)(self.scrubber.known_left)
+
+
+@lru_cache(maxsize=4)
+def _verifier(known: Known) -> _Verifier:
+    return _Verifier(known)
+
+
+def verify_instance(output: bytes, *, known: Known, original_uids: Iterable[str]) -> tuple[Leak, ...]:
+    """Every leak found in one de-identified object (bounded); () means that it may leave."""
+    verifier = _verifier(known)
+    originals = frozenset(uid for uid in original_uids if uid)
+    leaks: dict[Leak, None] = {}
+    for leak in _all(output, verifier, originals):
+        leaks[leak] = None
+        if len(leaks) >= MAX_LEAKS:
+            break
+    return tuple(leaks)
+
+
+def verify_text(text: str, known: Known) -> tuple[Leak, ...]:
+    """Lines of a document's text that still hold a known identifier."""
+    verifier = _verifier(known)
+    found = [
+        Leak(f"line {number}", "known identifier")
+        for number, line in enumerate(text.splitlines(), start=1)
+        if verifier.known_left(line)
+    ]
+    if not found and verifier.scrubber.known_left(text):
+        found.append(Leak("across lines", "known identifier"))
+    return tuple(found[:MAX_LEAKS])
+
+
+def verify_bytes(content: bytes, known: Known) -> tuple[Leak, ...]:
+    """The shared byte scan: known identifiers in any encoding, anywhere in any file."""
+    offsets = {offset for offset, _ in _verifier(known).needles.found(content)}
+    return tuple(
+        Leak(f"byte {offset}", "known identifier in the bytes") for offset in sorted(offsets)[:MAX_LEAKS]
+    )
+
+
+def _all(output: bytes, verifier: _Verifier, originals: frozenset[str]) -> Iterator[Leak]:
+    if output[:128] != CLEAN_PREAMBLE or output[128:132] != b"DICM":
+        yield Leak("preamble", "not clean")
+    for offset, _ in verifier.needles.found(output):  # (1) raw bytes
+        yield Leak(f"byte {offset}", "known identifier in the bytes")
+    for offset, uid in _uids_in(output):  # (2) original UIDs, also inside text
+        if uid in originals:
+            yield Leak(f"byte {offset}", "original UID")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(io.BytesIO(output))
+            yield from _dataset(dataset.file_meta, "", verifier)
+            yield from _dataset(dataset, "", verifier)  # (3) every decoded element
+    except (
+        InvalidDicomError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        EOFError,
+        OSError,
+        RecursionError,
+    ):
+        yield Leak("data set", "cannot be read back")
+
+
+def _uids_in(output: bytes) -> Iterator[tuple[int, str]]:
+    for match in UID_IN_BYTES.finditer(output):
+        yield match.start(), match[0].decode("ascii")
+
+
+def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:
+    waiting: list[tuple[Any, str]] = [(dataset, path)]
+    while waiting:
+        current, place = waiting.pop()
+        for element in current:
+            here = f"{place}({element.tag.group:04X},{element.tag.element:04X})"
+            if element.VR == "SQ":
+                waiting.extend((item, f"{here}[{number}]") for number, item in enumerate(element.value or ()))
+            elif element.VR in WORDY:
+                yield from _element(element, here, verifier)
+            elif 0x5000 <= element.tag.group <= 0x501F or 0x6000 <= element.tag.group <= 0x601F:
+                yield Leak(here, "overlay or curve")
+
+
+def _element(element: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+    value = element.value
+    values = list(value) if isinstance(value, MultiValue | list) else [value]
+    texts = [str(one) for one in values if one is not None and str(one)]
+    if element.VR == "UI":
+        texts = [text for text in texts if not text.startswith(("2.25.", "1.2.840.10008."))]
+    if element.VR == "CS":
+        texts = [text for text in texts if len(text) > 2]  # CT, M, NO: terms, never a name of their own
+    if any(verifier.known_left(text) for text in texts):
+        yield Leak(here, "known identifier in a value")
+    elif element.VR == "PN" and any("=" in text for text in texts):
+        yield Leak(here, "name in another script")
