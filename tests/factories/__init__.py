@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -26,6 +29,7 @@ __all__ = [
     "patient",
     "planted_bytes",
     "read",
+    "traced",
     "uid",
 ]
 
@@ -120,3 +124,15 @@ def planted_bytes(words: tuple[str, ...]) -> tuple[bytes, ...]:
     """Every planted string as UTF-8, Latin-1 and UTF-16 (both orders): what a search of a disk looks for."""
     encodings = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
     return tuple(dict.fromkeys(word.encode(encoding) for word in words for encoding in encodings))
+
+
+@contextmanager
+def traced() -> Iterator[Callable[[], int]]:
+    """Trace Python's memory; the function that is given tells the highest use in bytes, also afterwards."""
+    peak = 0
+    tracemalloc.start()
+    try:
+        yield lambda: peak or tracemalloc.get_traced_memory()[1]
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
