@@ -1,0 +1,74 @@
+# What can be done with this checkout. `make` alone lists it. Needs: a POSIX shell and Python 3.11 or newer.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+UV ?= uv
+UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras --group build
+TEST ?= tests
+TEST_FLAGS ?=
+
+.PHONY: help install dev demo up test check system-packages lock crash screenshots clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## make the virtual environment and install the exchange into it
+dev: $(VENV)/.installed-dev ## the same, with what its developers and tests need
+
+demo: install ## run the whole main job over real sockets in a fresh home, narrated
+	@$(VENV)/bin/consilium demo
+
+up: export CONSILIUM_HOME ?= $(CURDIR)/.home
+up: install ## start the exchange in ./.home (or CONSILIUM_HOME) and stay up
+	@exec $(VENV)/bin/consilium up
+
+test: system-packages dev ## install what the tests need, system packages too, and run all of them
+	@$(PY) -m pytest $(TEST_FLAGS) $(TEST)
+
+check: dev ## format, lint, types, import contracts and house rules, without changing anything
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest -q tests/house_rules
+
+system-packages: ## install the programs that the tests run, by name, where they are missing
+	@.ci/system-packages
+
+lock: ## write both requirement locks anew (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: run  python3 -m pip install uv  and try again." >&2; exit 1; }
+	$(UV_LOCK) pyproject.toml -o requirements.lock
+	$(UV_LOCK) --group dev pyproject.toml -o requirements-dev.lock
+
+crash: dev ## kill the exchange at many points of its intake and look for losses
+	@$(PY) -m pytest $(TEST_FLAGS) tests/functional/test_crash.py
+
+screenshots: dev ## take a picture of every page into docs/screenshots
+	@$(PY) -m tests.functional.screenshots
+
+clean: ## remove the virtual environment and all caches; homes with data stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Consilium needs Python 3.11 or newer, and none was found. Install one (Debian, Ubuntu:" \
+		"apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Making the virtual environment $(VENV) with $(PYTHON) …"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make virtual environments. On Debian and" \
+		"Ubuntu run: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml
+	@echo "Installing what requirements.lock names, each file checked against its hash …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	@echo "Installing what requirements-dev.lock adds for developers …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
