@@ -134,6 +134,14 @@ class Change(Protocol):
     def key(self, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key of a holder."""
 
+    def events(
+        self, *, case_id: str | None = None, after: int = 0, limit: int | None = None
+    ) -> Iterator[AuditEvent]:
+        """Return the audit trail as it stood when the change began."""
+
+    def head(self) -> tuple[int, str]:
+        """Return the sequence number and hash of the newest event before this change."""
+
     def add_key(self, key: WrappedKey, *, case_id: str | None) -> None:
         """Keep a wrapped key; the keys of a case are those whose ``case_id`` it is."""
 

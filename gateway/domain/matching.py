@@ -31,7 +31,8 @@ def score(head: Mapping[str, str], patient: Mapping[str, Any]) -> Match:
     patient
         The known-identifiers shape.
     """
-    points, reasons = 0, []
+    points = 0
+    reasons: list[str] = []
     if _number(head.get("patient_id", "")) in set(_identifiers(patient)):
         points, reasons = points + IDENTIFIER, [*reasons, "identifier"]
     born = head.get("patient_birth_date", "").replace("-", "")

@@ -48,22 +48,21 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """A browser that showed the link (``pre_session``), and the code that was sent for it."""
+    """One code that was sent, bound to the browser (``pre_session_id``) that asked for it; the newest one counts."""
 
     id: str
     link_id: str
-    pre_session_hash: str
-    code_hash: str = ""
+    pre_session_id: str
+    code_hash: str
     tries: int = 0
-    created_at: datetime
-    sent_at: datetime | None = None
+    sent_at: datetime
     expires_at: datetime
     used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A signed-in browser: a patient's is worth one case (``case_id``), a member of staff's her role."""
+    """A browser: ``pre`` has shown a link, ``patient`` is worth one case (``case_id``), ``staff`` has her person's role."""
 
     id: str
     token_hash: str

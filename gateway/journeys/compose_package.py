@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from anonymizer.dicomdir import DirectoryEntry, build_dicomdir
-
 from gateway.domain.case import Case
 from gateway.domain.release import Copy
 

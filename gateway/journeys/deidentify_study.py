@@ -12,7 +12,7 @@ from gateway.domain.people import HOUSE
 from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import known_digest, known_of, pseudonym_key, read_copy, record_copy
-from gateway.journeys.sandboxed import Held
+from gateway.journeys.sandboxed import Cleaned, Held
 from gateway.ports import Change, Clock, Records, Sandbox
 from storage import SealedRef, SealedStore
 
@@ -50,6 +50,7 @@ def deidentify_study(
     def clean(instance: Instance) -> None:
         beat()
         content = _original(instance, records=records, store=store)
+        outcome: Cleaned | Held
         if content is None:
             outcome = Held(code="too_large", reason="The object is too large to be cleaned in memory.")
         else:

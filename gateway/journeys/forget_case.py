@@ -44,7 +44,7 @@ def forget_case(*, ref: str, confirm: str, by: Actor, records: Records, store: S
             change.studies,
             change.jobs,
         ):
-            shelf.remove(case_id=case.id)  # type: ignore[attr-defined]  # every one of them is a WritableShelf
+            shelf.remove(case_id=case.id)
         change.cases.remove(id=case.id)
         keys = change.destroy_keys(case.id)
         change.note("case_forgotten", case_id=case.id, subject=case.ref, keys=keys, objects=len(objects))

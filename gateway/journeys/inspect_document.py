@@ -170,7 +170,7 @@ class _Inspection:
             first += block
             if len(first) >= _PEEK:
                 break
-        whole = chain([first], blocks)
+        whole: Iterator[bytes] = chain([first], blocks)
         if (
             not first
             or base.upper() == "DICOMDIR"

@@ -71,7 +71,7 @@ def open_case(
     return case
 
 
-def move_case(change: Change, case: Case, move: str, *, now: datetime, **details: str | int) -> Case:
+def move_case(change: Change, case: Case, move: str, *, now: datetime, missing: int = 0) -> Case:
     """Move a case inside a change that is open already; the first «complete» starts the clock."""
     state = moved(case.state, move)
     columns: dict[str, Any] = {"state": state}
@@ -79,7 +79,13 @@ def move_case(change: Change, case: Case, move: str, *, now: datetime, **details
         columns["clock_started_at"] = now
     change.cases.set(case.id, **columns)
     change.note(
-        "case_moved", case_id=case.id, subject=case.ref, before=case.state, move=move, after=state, **details
+        "case_moved",
+        case_id=case.id,
+        subject=case.ref,
+        before=case.state,
+        move=move,
+        after=state,
+        missing=missing,
     )
     return replace(case, **columns)
 

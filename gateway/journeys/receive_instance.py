@@ -222,7 +222,7 @@ def _record(
 
 def _placed(instance: Instance, *, study: Study, first: Instance | None) -> Instance:
     """Return the instance with the case its study has by now, and as a conflict where its UID came with other bytes."""
-    values = {name: getattr(instance, name) for name in instance.__slots__}  # type: ignore[attr-defined]  # a slots dataclass
+    values = {name: getattr(instance, name) for name in instance.__slots__}
     values["case_id"] = study.case_id
     if first is not None:
         values |= {"conflict_of": first.id, "state": "quarantined"}

@@ -246,10 +246,10 @@ def _members(view: View, case: Case) -> list[Member]:
     members: list[Member] = []
     copies: dict[str, Copy] = {c.subject_id: c for c in view.copies.find(case_id=case.id, state="verified")}
     for study in view.studies.find(case_id=case.id, order="received_at"):
-        for instance in view.instances.find(study_id=study.id, state="deidentified", order="received_at"):
-            members.append(Member(copy=copies[instance.id], kind="instance", category="imaging"))
-    for document in view.documents.find(case_id=case.id, state="deidentified", order="received_at"):
-        members.append(Member(copy=copies[document.id], kind="document", category=document.category))
+        cleared = view.instances.find(study_id=study.id, state="deidentified", order="received_at")
+        members += [Member(copy=copies[i.id], kind="instance", category="imaging") for i in cleared]
+    papers = view.documents.find(case_id=case.id, state="deidentified", order="received_at")
+    members += [Member(copy=copies[d.id], kind="document", category=d.category) for d in papers]
     return members
 
 

@@ -98,7 +98,7 @@ class SqlShelf(Generic[T]):
         return and_(true(), *tests)
 
     def _row(self, value: T) -> dict[str, Any]:
-        row = {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]  # T is a dataclass
+        row = {field.name: getattr(value, field.name) for field in fields(value)}
         holder = getattr(value, "holder", "")
         for name in self._kind.sealed:
             row[name] = self._ring.seal(

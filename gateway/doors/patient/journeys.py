@@ -225,7 +225,7 @@ class PatientJourneys:
             case = change.cases.get(str(session.case_id))
             documents = change.documents.find(case_id=case.id, parent_id=None, order="received_at")
             change.note("receipt_given", case_id=case.id, subject=session.subject_id, files=len(documents))
-            number, _ = change.head()  # type: ignore[attr-defined]  # a change reads what a view reads
+            number, _ = change.head()
         lines = tuple(
             ReceiptLine(
                 name=d.name,

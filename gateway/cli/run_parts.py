@@ -1,0 +1,215 @@
+"""``consilium up`` and the four parts that it starts: the same commands that a cluster runs one by one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from gateway.cli.console import note, spoken_errors
+from gateway.cli.frame import house_of, log_for_a_part, settings_of
+from gateway.cli.part import announce_ready
+from gateway.cli.supervisor import print_ready, run_tree
+from gateway.compose import compose, dicom_node, doorway, duties, job_handlers, refuse_unsafe
+from gateway.domain.errors import UnavailableError
+from gateway.settings import Settings, host_and_port
+
+STOP_S = 20.0
+HttpOption = Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Where the web doors listen.")]
+DicomOption = Annotated[
+    str, typer.Option("--dicom", metavar="HOST:PORT", help="Where the DICOM node listens.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("up", help="Start everything and keep it running; prints «ready …» when all parts answer.")(
+        up
+    )
+    app.command("web", help="Run the web doors alone.")(web)
+    app.command("dicom", help="Run the DICOM node alone.")(dicom)
+    app.command("worker", help="Run a worker alone.")(worker)
+    app.command("scheduler", help="Run the scheduler alone.")(scheduler)
+
+
+def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "") -> None:
+    """Supervise the four parts of one home."""
+    log_for_a_part()
+    with spoken_errors(ctx):
+        settings = settings_of(ctx, http=http, dicom=dicom)
+        _listenable(settings)
+        compose(settings).close()  # sets a new home up before four processes find it
+        me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]
+        commands = {
+            "web": [*me, "web", "--http", settings.http],
+            "dicom": [*me, "dicom", "--dicom", settings.dicom],
+            "worker": [*me, "worker"],
+            "scheduler": [*me, "scheduler"],
+        }
+        note(f"home {settings.home} · mode {settings.mode} · AE title {settings.ae_title}")
+        code = run_tree(
+            commands, home=settings.home, on_ready=lambda found: print_ready(_told(found, settings))
+        )
+    raise typer.Exit(code)
+
+
+def web(ctx: typer.Context, http: HttpOption = "") -> None:
+    """Serve the patient's, the desk's and the reviewers' pages until SIGTERM."""
+    from gateway.doors.http import server
+
+    log_for_a_part()
+    with house_of(ctx, http=http) as parts:
+        host, port = host_and_port(parts.settings.http, what="--http")
+        listener = _listener(host, port)
+        bound = listener.getsockname()
+        uvicorn = server(doorway(parts), host=host, port=bound[1])
+        announce = threading.Thread(
+            target=_when_started, args=(uvicorn, f"http://{host}:{bound[1]}"), daemon=True
+        )
+        announce.start()
+        uvicorn.run(sockets=[listener])
+
+
+def dicom(ctx: typer.Context, dicom: DicomOption = "") -> None:
+    """Receive associations until SIGTERM."""
+    log_for_a_part()
+    with house_of(ctx, dicom=dicom) as parts:
+        stop = _stopped_by_signal()
+        node = dicom_node(parts)
+        host, port = node.start()
+        announce_ready(f"{host}:{port}")
+        stop.wait()
+        node.stop(timeout_s=STOP_S)
+
+
+def worker(ctx: typer.Context) -> None:
+    """Do owed work until SIGTERM; over Celery where the doorbell is one."""
+    log_for_a_part()
+    settings = None
+    with spoken_errors(ctx):
+        settings = settings_of(ctx)
+        refuse_unsafe(settings)
+    if settings is not None and settings.doorbell.startswith("celery+"):
+        _celery_worker(ctx, settings)
+        return
+    with house_of(ctx) as parts:
+        from gateway.adapters.doorbell_local import LocalBell
+        from gateway.doors.jobs.local import LocalWorkers
+        from gateway.doors.jobs.runner import Runner
+
+        stop = _stopped_by_signal()
+        parts.sandbox.start()
+        house = parts.house
+        with (
+            LocalBell(parts.settings.home) as bell,
+            Runner(
+                jobs=house.jobs, handlers=job_handlers(parts), clock=house.clock, owner=_owner()
+            ) as runner,
+        ):
+            workers = LocalWorkers(
+                runner=runner, jobs=house.jobs, clock=house.clock, bell=bell, count=parts.settings.workers
+            )
+            announce_ready(f"{parts.settings.workers}")
+            workers.run(stop, grace_s=STOP_S)
+
+
+def scheduler(ctx: typer.Context) -> None:
+    """Ring what is overdue and do what the clock asks for, until SIGTERM."""
+    from gateway.doors.jobs.schedule import Scheduler
+
+    log_for_a_part()
+    with house_of(ctx) as parts:
+        stop = _stopped_by_signal()
+        house = parts.house
+        clockwork = Scheduler(
+            jobs=house.jobs, doorbell=parts.doorbell, clock=house.clock, duties=duties(parts)
+        )
+        announce_ready()
+        clockwork.run(stop)
+        for duty in duties(parts):
+            duty.perform()
+
+
+def _celery_worker(ctx: typer.Context, settings: Settings) -> None:
+    from gateway.adapters.doorbell_celery import RING_TASK, celery_connection
+    from gateway.doors.jobs.celery_app import serve
+    from gateway.doors.jobs.runner import Runner
+
+    def make_runner() -> Runner:
+        parts = compose(settings)
+        parts.sandbox.start()
+        return Runner(
+            jobs=parts.house.jobs, handlers=job_handlers(parts), clock=parts.house.clock, owner=_owner()
+        )
+
+    with spoken_errors(ctx):
+        try:
+            app = celery_connection(settings.doorbell)
+        except ValueError as error:
+            raise UnavailableError(str(error)) from error
+        code = serve(
+            app,
+            task_name=RING_TASK,
+            make_runner=make_runner,
+            concurrency=settings.workers,
+            on_ready=lambda: announce_ready(f"celery {settings.workers}") and None,
+        )
+    raise typer.Exit(code)
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _stopped_by_signal() -> threading.Event:
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    return stop
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise UnavailableError(
+            f"{host}:{port} cannot be listened on ({error.strerror})",
+            next_step="Choose another address with --http HOST:PORT.",
+        ) from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def _listenable(settings: Settings) -> None:
+    """Say at once what would else be a child that dies again and again."""
+    for text, what in ((settings.http, "--http"), (settings.dicom, "--dicom")):
+        host, port = host_and_port(text, what=what)
+        if port:
+            _listener(host, port).close()
+
+
+def _when_started(uvicorn: object, address: str) -> None:
+    waiting = threading.Event()
+    while not getattr(uvicorn, "started", False):
+        waiting.wait(0.02)
+    announce_ready(address)
+
+
+def _told(found: object, settings: Settings) -> dict[str, str]:
+    """Return the addresses for the «ready» line: where people go and where PACS send."""
+    addresses = dict(found) if isinstance(found, dict) else {}
+    web_at = addresses.get("web") or f"http://{settings.http}"
+    base = settings.public_url.rstrip("/") or web_at
+    return {
+        "http": web_at,
+        "dicom": f"{settings.ae_title}@{addresses.get('dicom') or settings.dicom}",
+        "desk": f"{base}/desk/",
+        "review": f"{base}/review/",
+        "home": str(settings.home),
+    }

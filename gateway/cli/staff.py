@@ -1,0 +1,143 @@
+"""``consilium peer`` and ``consilium person``: who may send, and who may sign in."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import segno
+import typer
+from rich.console import Console
+
+from gateway.cli.console import emit, table
+from gateway.cli.frame import house_of, operator
+from gateway.domain.people import Role
+from gateway.journeys.know_peer import add_peer, remove_peer
+from gateway.journeys.sign_in import Enrolment, add_person, disable_person
+
+peer_app = typer.Typer(help="Peers: the PACS that may send.", no_args_is_help=True)
+person_app = typer.Typer(help="Staff: coordinators, reviewers, privacy officers.", no_args_is_help=True)
+
+
+@peer_app.command("add")
+def peer_add(
+    ctx: typer.Context,
+    ae_title: Annotated[str, typer.Argument(metavar="AET", help="The calling AE title.")],
+    host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Where it may call from; may be repeated. Default: this computer."),
+    ] = None,
+    description: Annotated[str, typer.Option(help="Whose it is.")] = "",
+) -> None:
+    """Let a PACS send; it counts from its next association on."""
+    with house_of(ctx) as parts:
+        peer = add_peer(
+            ae_title=ae_title,
+            hosts=host or [],
+            description=description,
+            by=operator(),
+            records=parts.house.records,
+            clock=parts.house.clock,
+        )
+        where = ", ".join(peer.hosts) or "this computer only"
+        emit(
+            ctx,
+            data={"ae_title": peer.ae_title, "hosts": peer.hosts},
+            human=f"{peer.ae_title} may send from {where}",
+        )
+
+
+@peer_app.command("list")
+def peer_list(ctx: typer.Context) -> None:
+    """List the peers."""
+    with house_of(ctx) as parts, parts.house.records.view() as view:
+        peers = view.peers.find()
+        rows = [(p.ae_title, ", ".join(p.hosts) or "loopback", p.may_store, p.description) for p in peers]
+        data = [
+            {
+                "ae_title": p.ae_title,
+                "hosts": p.hosts,
+                "may_store": p.may_store,
+                "may_echo": p.may_echo,
+                "description": p.description,
+            }
+            for p in peers
+        ]
+        emit(ctx, data=data, human=table("AE title", "from", "may store", "whose", rows=rows))
+
+
+@peer_app.command("remove")
+def peer_remove(ctx: typer.Context, ae_title: Annotated[str, typer.Argument(metavar="AET")]) -> None:
+    """Forget a peer; what it sent stays."""
+    with house_of(ctx) as parts:
+        remove_peer(ae_title=ae_title, by=operator(), records=parts.house.records)
+        emit(ctx, data={"removed": ae_title}, human=f"{ae_title} may not send any more")
+
+
+@person_app.command("add")
+def person_add(
+    ctx: typer.Context,
+    role: Annotated[Role, typer.Option(help="What she does.")],
+    email: Annotated[str, typer.Option(help="How she signs in.")],
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="Read the password from standard input instead of making one."),
+    ] = False,
+) -> None:
+    """Add a member of staff; the password and the code app's secret are shown this once."""
+    with house_of(ctx) as parts:
+        house = parts.house
+        enrolment = add_person(
+            role=role,
+            email=email,
+            by=operator(),
+            records=house.records,
+            store=house.store,
+            clock=house.clock,
+            random=house.random,
+            password=sys.stdin.readline().rstrip("\n") if password_stdin else "",
+        )
+        data = {
+            "id": enrolment.person.id,
+            "role": role,
+            "email": email,
+            "password": enrolment.password,
+            "otpauth": enrolment.otpauth_uri,
+            "totp_secret": enrolment.person.totp_seed,
+        }
+        emit(ctx, data=data, human=lambda console: _welcome(enrolment, console))
+
+
+@person_app.command("list")
+def person_list(ctx: typer.Context) -> None:
+    """List the staff."""
+    with house_of(ctx) as parts, parts.house.records.view() as view:
+        people = view.people.find(order="created_at")
+        data = [
+            {"id": p.id, "role": p.role, "email": p.email, "disabled": p.disabled_at is not None}
+            for p in people
+        ]
+        rows = [(p.email, p.role, "disabled" if p.disabled_at else "") for p in people]
+        emit(ctx, data=data, human=table("e-mail", "role", "", rows=rows))
+
+
+@person_app.command("disable")
+def person_disable(ctx: typer.Context, email: Annotated[str, typer.Option()]) -> None:
+    """Shut somebody out at once."""
+    with house_of(ctx) as parts:
+        house = parts.house
+        person = disable_person(
+            email=email, by=operator(), records=house.records, store=house.store, clock=house.clock
+        )
+        emit(ctx, data={"id": person.id}, human="disabled; sessions ended")
+
+
+def _welcome(enrolment: Enrolment, console: Console) -> None:
+    console.print(f"[bold]{enrolment.person.email}[/] ({enrolment.person.role})")
+    console.print(f"password  {enrolment.password}")
+    console.print("scan this with a code app (TOTP); it is shown this once:")
+    drawing = io.StringIO()
+    segno.make(enrolment.otpauth_uri, error="l").terminal(drawing, compact=True)
+    console.file.write(drawing.getvalue())
+    console.print(enrolment.otpauth_uri, style="dim")

@@ -1,0 +1,225 @@
+"""The one place where adapters are chosen, by the scheme of a URL, and wired into a house; nothing else reads the settings."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dicom_node.node import DicomNode
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.doorbell_celery import CeleryDoorbell
+from gateway.adapters.doorbell_local import LocalDoorbell
+from gateway.adapters.mail_file import FileMailer
+from gateway.adapters.sandbox import ForkingSandbox
+from gateway.adapters.scan_none import NoScanner
+from gateway.adapters.text_file import FileTexter
+from gateway.adapters.witness_file import FileWitness
+from gateway.domain.errors import InvalidError, UnavailableError
+from gateway.doors.dimse import DimseDoor
+from gateway.doors.http import DoorConfig
+from gateway.doors.http import House as Doorway
+from gateway.doors.jobs.registry import registry
+from gateway.doors.jobs.schedule import Duty
+from gateway.doors.patient.app import create_app as patient_app
+from gateway.doors.patient.journeys import PatientJourneys
+from gateway.journeys.set_up_house import set_up_house
+from gateway.journeys.verify_audit import checkpoint_audit
+from gateway.ports import Doorbell, House
+from gateway.records import JobRows, SqlRecords, open_engines
+from gateway.records.schema import make_schema
+from gateway.settings import Settings, host_and_port
+from storage import SealedStore, StorageError, create_key_file, open_disk_store
+
+CHECKPOINT_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A composed house and what only its owner touches."""
+
+    house: House
+    settings: Settings
+    doorbell: Doorbell
+    records: SqlRecords
+    sandbox: ForkingSandbox
+
+    def close(self) -> None:
+        """Give back connections and children."""
+        self.sandbox.close()
+        self.records.close()
+
+
+def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
+    """Build a house from its settings; an empty home is set up on the way (private folders, key, tables)."""
+    refuse_unsafe(settings)
+    home = settings.home
+    _make_home(home)
+    clock = SystemClock()
+    store = _store(settings)
+    doorbell = _doorbell(settings)
+    write, read = open_engines(settings.records or f"sqlite:///{home / 'records' / 'records.db'}")
+    make_schema(write)
+    records = SqlRecords(write=write, read=read, store=store, clock=clock, doorbell=doorbell)
+    sandbox = ForkingSandbox(workers=sandbox_workers or settings.workers)
+    house = House(
+        records=records,
+        jobs=JobRows(write=write, read=read, records=records),
+        store=store,
+        clock=clock,
+        random=os.urandom,
+        texter=_file(settings.texter, home / "outbox" / "texts.jsonl", FileTexter, "texter"),
+        mailer=_file(settings.mailer, home / "outbox" / "mail.jsonl", FileMailer, "mailer"),
+        scanner=_scanner(settings),
+        sandbox=sandbox,
+        witness=_file(settings.witness, home / "audit" / "checkpoints", FileWitness, "witness"),
+        policy=settings.policy(),
+    )
+    set_up_house(records=records, store=store)
+    return Parts(house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox)
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """Refuse by name what must not leave this computer unprotected; in production also what is meant for trials."""
+    host, _ = host_and_port(settings.dicom, what="--dicom")
+    if not _is_loopback(host) and not settings.plain_dicom_elsewhere:
+        raise InvalidError(
+            f"DICOM without TLS is for this computer alone, and {host} is not",
+            next_step="Listen on 127.0.0.1, or set CONSILIUM_PLAIN_DICOM_ELSEWHERE=true if the network itself is protected.",
+        )
+    if settings.mode != "production":
+        return
+    for name in ("texter", "mailer", "scanner"):
+        value = str(getattr(settings, name))
+        if value.startswith(("file:", "none:")):
+            raise InvalidError(
+                f"CONSILIUM_{name.upper()}={value} is for trials",
+                next_step=f"Set CONSILIUM_{name.upper()} to a real service.",
+            )
+    if not settings.url.startswith("https://"):
+        raise InvalidError(
+            "production needs TLS", next_step="Set CONSILIUM_PUBLIC_URL=https://… and put a proxy before it."
+        )
+
+
+def doorway(parts: Parts) -> Doorway:
+    """Return all web doors under one address."""
+    from gateway.doors.desk.app import desk_app
+    from gateway.doors.reviewer.app import reviewer_app
+
+    house, settings = parts.house, parts.settings
+    common: dict[str, Any] = {
+        "public_url": settings.url,
+        "trusted_proxies": tuple(ip_network(p) for p in settings.trusted_proxies),
+        "default_language": settings.language,
+        "timezone": ZoneInfo(settings.timezone),
+    }
+    patient = PatientJourneys(house)
+    return Doorway(
+        {
+            "/p": patient_app(
+                patient, DoorConfig(prefix="/p", **common), max_file_bytes=settings.file_limit_bytes
+            ),
+            "/desk": desk_app(house, DoorConfig(prefix="/desk", **common)),
+            "/review": reviewer_app(house, DoorConfig(prefix="/review", **common)),
+        },
+        front="/p",
+    )
+
+
+def dicom_node(parts: Parts) -> DicomNode:
+    """Return the node, not yet listening."""
+    host, port = host_and_port(parts.settings.dicom, what="--dicom")
+    return DicomNode(receiver=DimseDoor(parts.house), host=host, port=port)
+
+
+def job_handlers(parts: Parts) -> Any:
+    """Return what the worker calls for each kind of job."""
+    return registry(parts.house, workers=parts.settings.workers)
+
+
+def duties(parts: Parts) -> list[Duty]:
+    """Return what the scheduler does by the clock."""
+    house = parts.house
+
+    def checkpoint() -> None:
+        checkpoint_audit(
+            records=house.records, store=house.store, witness=house.witness, origin=house.policy.tenant
+        )
+
+    return [Duty(name="checkpoint_audit", every_s=CHECKPOINT_EVERY_S, perform=checkpoint)]
+
+
+def _make_home(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = home.stat().st_mode & 0o077
+    if mode:
+        raise InvalidError(f"others than its owner can look into {home}", next_step=f"Run: chmod 700 {home}")
+
+
+def _store(settings: Settings) -> SealedStore:
+    if settings.objects and not settings.objects.startswith("disk:"):
+        raise InvalidError(
+            f"CONSILIUM_OBJECTS={settings.objects} has no adapter", next_step="Write disk:/absolute/path."
+        )
+    if settings.keys and not settings.keys.startswith("file:"):
+        raise InvalidError(
+            f"CONSILIUM_KEYS={settings.keys} has no adapter", next_step="Write file:/absolute/path."
+        )
+    key_file = Path(settings.keys.removeprefix("file:") or settings.home / "keys" / "master.json")
+    path = Path(settings.objects.removeprefix("disk:") or settings.home)
+    try:
+        if not key_file.exists():
+            _first_key(key_file, settings)
+        return open_disk_store(path, key_file, tenant=settings.tenant)
+    except StorageError as error:
+        raise UnavailableError(str(error)) from error
+
+
+def _first_key(key_file: Path, settings: Settings) -> None:
+    """Make the key of a new home. Where there are records already, a missing key is a loss, not a beginning."""
+    if (settings.home / "records" / "records.db").exists():
+        raise UnavailableError(
+            f"the key file {key_file} is gone",
+            next_step="Bring it back from its backup; without it nothing can be read.",
+        )
+    with suppress(StorageError):  # another process of this home was first
+        create_key_file(key_file)
+
+
+def _doorbell(settings: Settings) -> Doorbell:
+    if settings.doorbell == "local:":
+        return LocalDoorbell(settings.home)
+    if settings.doorbell.startswith("celery+"):
+        return CeleryDoorbell(settings.doorbell)
+    raise InvalidError(
+        f"CONSILIUM_DOORBELL={settings.doorbell} has no adapter",
+        next_step="Write local:, celery+redis://… or celery+amqp://…",
+    )
+
+
+def _scanner(settings: Settings) -> NoScanner:
+    if settings.scanner != "none:":
+        raise InvalidError(f"CONSILIUM_SCANNER={settings.scanner} has no adapter", next_step="Write none:")
+    return NoScanner()
+
+
+def _file(url: str, usual: Path, adapter: Any, name: str) -> Any:
+    if not url.startswith("file:"):
+        raise InvalidError(
+            f"CONSILIUM_{name.upper()}={url} has no adapter", next_step="Write file: or file:/absolute/path."
+        )
+    return adapter(Path(url.removeprefix("file:") or usual))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,94 @@
+"""The door for PACS: implements the node's ``Receiver`` with the journeys, and words their refusals as DIMSE statuses."""
+
+from __future__ import annotations
+
+import structlog
+
+from dicom_node import status
+from dicom_node.errors import AssociationOver
+from dicom_node.receiver import (
+    Admitted,
+    AssociationAttempt,
+    AssociationEnd,
+    ReceivedInstance,
+    Refused,
+    StoreOutcome,
+)
+from gateway.domain.errors import ConsiliumError, ForbiddenError, NotFoundError, UnavailableError
+from gateway.domain.people import Actor
+from gateway.journeys.know_peer import admit, note_association, note_refusal
+from gateway.journeys.receive_instance import receive_instance
+from gateway.ports import House
+from storage import StorageError, StoreFullError, StoreKeyError, TooLargeError, VolumeFailedError
+
+log = structlog.get_logger()
+
+# What stops an instance, the status that tells the sender, and the Error Comment that tells her engineer (PS3.4 B.2.3).
+# The first row that fits counts. Anything else is ours to mend and is told as A700, so that the sender keeps its copy.
+REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
+    (TooLargeError, status.OUT_OF_RESOURCES, "object is larger than this exchange accepts"),
+    (StoreFullError, status.OUT_OF_RESOURCES, "store is full, send again later"),
+    (VolumeFailedError, status.OUT_OF_RESOURCES, "store does not take writes, operator is needed"),
+    (StoreKeyError, status.OUT_OF_RESOURCES, "keys cannot be used, operator is needed"),
+    (StorageError, status.OUT_OF_RESOURCES, "store failed, send again later"),
+    (NotFoundError, status.NOT_AUTHORISED, "called AE title names no case that takes studies"),
+    (ForbiddenError, status.NOT_AUTHORISED, "this peer may not store"),
+    (UnavailableError, status.OUT_OF_RESOURCES, "records do not answer, send again later"),
+    (ConsiliumError, status.OUT_OF_RESOURCES, "not kept, send again later"),
+)
+
+
+class DimseDoor:
+    """Implements ``dicom_node.receiver.Receiver``; called from one thread per association."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
+        """Decide by the peers' rows as they are now: a change counts from the next association on."""
+        return admit(attempt, records=self._house.records, policy=self._house.policy)
+
+    def receive(self, instance: ReceivedInstance) -> StoreOutcome:
+        """Keep one instance, or say why not: in the status, in the comment, and in the audit."""
+        house = self._house
+        source = Actor(kind="peer", id=instance.calling_ae.strip(), address=instance.address)
+        try:
+            outcome = receive_instance(
+                instance,
+                source=source,
+                records=house.records,
+                store=house.store,
+                clock=house.clock,
+                policy=house.policy,
+            )
+        except AssociationOver:
+            raise
+        except (ConsiliumError, StorageError) as error:
+            code, why = next((code, why) for kind, code, why in REFUSALS if isinstance(error, kind))
+            outcome = StoreOutcome(status=code, comment=status.comment(why))
+            log.warning("instance_refused", association=instance.association_id, error=type(error).__name__)
+        if not status.is_kept(outcome.status):
+            self._note_refusal(instance, outcome)
+        return outcome
+
+    def ended(self, end: AssociationEnd) -> None:
+        """Tell the audit of refusals and broken associations."""
+        try:
+            note_association(end, records=self._house.records)
+        except ConsiliumError as error:
+            log.error(
+                "association_end_not_audited", association=end.association_id, error=type(error).__name__
+            )
+
+    def _note_refusal(self, instance: ReceivedInstance, outcome: StoreOutcome) -> None:
+        try:
+            note_refusal(
+                association_id=instance.association_id,
+                calling_ae=instance.calling_ae,
+                address=instance.address,
+                status=outcome.status,
+                why=outcome.comment,
+                records=self._house.records,
+            )
+        except ConsiliumError as error:
+            log.error("refusal_not_audited", association=instance.association_id, error=type(error).__name__)

@@ -1,0 +1,93 @@
+"""The one settings object: read from ``CONSILIUM_*`` and from ``consilium.env`` in the home, by ``compose`` and ``cli`` alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.domain.errors import InvalidError
+from gateway.domain.policy import Policy
+
+DEFAULT_HOME = Path("~/.consilium")
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. The scheme of each URL picks the adapter; empty means the embedded default."""
+
+    model_config = SettingsConfigDict(env_prefix="CONSILIUM_", env_nested_delimiter="__", extra="ignore")
+
+    home: Path = DEFAULT_HOME
+    mode: Literal["trial", "production"] = "trial"
+    tenant: str = "consilium"
+    http: str = "127.0.0.1:8080"
+    dicom: str = "127.0.0.1:11112"
+    plain_dicom_elsewhere: bool = False
+    ae_title: str = Field(default="CONSILIUM", min_length=1, max_length=16)
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    records: str = ""
+    objects: str = ""
+    keys: str = ""
+    doorbell: str = "local:"
+    texter: str = "file:"
+    mailer: str = "file:"
+    scanner: str = "none:"
+    witness: str = "file:"
+    quiet_s: float = Field(default=10.0, ge=0.5, le=86_400)
+    timezone: str = "Europe/Stockholm"
+    language: Literal["sv", "en"] = "sv"
+    workers: int = Field(default=2, ge=1, le=64)
+    link_days: int = Field(default=30, ge=1, le=365)
+    grant_days: int = Field(default=30, ge=1, le=365)
+    written_days: int = Field(default=10, ge=1, le=365)
+    mdt_days: int = Field(default=15, ge=1, le=365)
+    file_limit_bytes: int = Field(default=4 << 30, ge=1)
+    link_limit_bytes: int = Field(default=20 << 30, ge=1)
+
+    @property
+    def url(self) -> str:
+        """The address that people use: the public one, else the one listened on."""
+        return (self.public_url or f"http://{self.http}").rstrip("/")
+
+    def policy(self) -> Policy:
+        """Return the settings as the domain's rules."""
+        return Policy(
+            tenant=self.tenant,
+            ae_title=self.ae_title,
+            public_url=self.url,
+            quiet_s=self.quiet_s,
+            link_valid=timedelta(days=self.link_days),
+            grant_days=self.grant_days,
+            file_limit_bytes=self.file_limit_bytes,
+            link_limit_bytes=self.link_limit_bytes,
+            days={"written": self.written_days, "mdt": self.mdt_days},
+        )
+
+
+def load_settings(home: Path | None = None, **given: str) -> Settings:
+    """Read the settings of a home; ``given`` (the command line) beats the environment, which beats ``consilium.env``."""
+    try:
+        where = home or Settings().home
+        where = where.expanduser().absolute()
+        named = {name: value for name, value in given.items() if value}
+        return Settings(_env_file=where / "consilium.env", home=where, **named)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own argument
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "CONSILIUM_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise InvalidError(
+            f"{name}: {first['msg']}", next_step=f"Mend {name} in the environment or in consilium.env."
+        ) from error
+
+
+def host_and_port(text: str, *, what: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``; ``[::1]:104`` is taken too."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise InvalidError(
+            f"«{text}» is no address for {what}", next_step="Write HOST:PORT, for example 127.0.0.1:8080."
+        )
+    return host.strip("[]"), int(port)
