@@ -27,6 +27,7 @@ from gateway.domain.errors import UnavailableError
 from gateway.ports import SandboxFailed, SandboxResult
 
 _START_TIMEOUT_S: Final = 60.0
+_PROGRAM: Final = "import sys; from gateway.adapters.sandbox_child import main; main(*sys.argv[1:])"
 
 # What a failure means, in the coordinator's words. A code that the child made up is told as "crashed".
 REASONS: Final = {
@@ -41,6 +42,7 @@ REASONS: Final = {
     "killed": "The file was put aside: the computer ran short of memory while it was read.",
     "unconfined": "Nothing was read: this computer's kernel offers no way to cut a reader off from the network.",
     "unavailable": "Nothing was read: the sandbox did not start.",
+    "misused": "Nothing was read: the task was not given the profile, key or identifiers that it needs.",
     "unknown_task": "Nothing was read: the sandbox does not know this task.",
 }
 
@@ -60,14 +62,7 @@ class ForkingSandbox:
     ) -> None:
         self.limits = limits or Limits()
         self.workers = workers or os.cpu_count() or 1
-        self._command = [
-            sys.executable,
-            "-I",
-            "-m",
-            "gateway.adapters.sandbox_child",
-            tasks,
-            *map(str, search_path),
-        ]
+        self._command = [sys.executable, "-I", "-c", _PROGRAM, tasks, *map(str, search_path)]
         self._slots = threading.BoundedSemaphore(self.workers)
         self._lock = threading.Lock()
         self._parent: _ChildrensParent | None = None

@@ -1,6 +1,6 @@
 """The process that parses untrusted bytes: a parent without work that forks one confined child per task.
 
-It is started by ``sandbox.ForkingSandbox`` and is no import of anybody else's. It loads the parsers once, gives up
+It is started by ``sandbox.ForkingSandbox``, which calls ``main`` in a new process. It loads the parsers once, gives up
 network, capabilities and files, then forks: each task has a fresh memory, its own limits and a system-call filter,
 reads its payload from memory and answers through one pipe. Keys other than the pseudonym key never come here.
 
@@ -44,12 +44,13 @@ def main(tasks_module: str, *search_path: str) -> NoReturn:
     sys.path[:0] = search_path
     control = socket.socket(fileno=_CONTROL_FD)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OWN_OPEN_FILES, _OWN_OPEN_FILES))
-    tasks = importlib.import_module(tasks_module).TASKS
+    module = importlib.import_module(tasks_module)
+    getattr(module, "warm_up", lambda: None)()
     nothing = os.open(os.devnull, os.O_RDWR)  # before files are out of reach
     report = _confine([Path(entry) for entry in search_path])
     control.sendall(json.dumps(report).encode())
     gc.freeze()
-    _Nursery(control, tasks, nothing).serve()
+    _Nursery(control, module.TASKS, nothing).serve()
     os._exit(0)
 
 
@@ -77,6 +78,10 @@ def _program_folders() -> list[Path]:
     ]
     prefixes = [Path(sys.prefix) / "lib", Path(sys.base_prefix) / "lib", *map(Path, site.getsitepackages())]
     return [*packages, *system, *prefixes]
+
+
+class MisusedError(Exception):
+    """A task was not given what it needs: its options are wrong. No payload is to blame."""
 
 
 class _Nursery:
@@ -212,6 +217,8 @@ def _perform(tasks: dict[str, Any], options: dict[str, Any], payload: int) -> tu
         return {"failed": "unknown_task"}, b""
     try:
         meta, content = task(_content(payload), options["options"])
+    except MisusedError:
+        return {"failed": "misused"}, b""
     except MemoryError:
         return {"failed": "memory_limit"}, b""
     except RecursionError:
@@ -227,7 +234,3 @@ def _answer(result: int, meta: dict[str, Any], content: bytes) -> None:
         view = memoryview(piece)
         while view:
             view = view[os.write(result, view) :]
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

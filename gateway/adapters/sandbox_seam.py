@@ -23,7 +23,9 @@ MIB: Final = 1 << 20
 _PIPE_BYTES: Final = MIB
 _META_LIMIT_BYTES: Final = 64 * MIB
 _SEALED: Final = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
-_FROM_CHILD: Final = frozenset({"unreadable", "memory_limit", "too_deep", "unconfined", "unknown_task"})
+_FROM_CHILD: Final = frozenset(
+    {"unreadable", "memory_limit", "too_deep", "unconfined", "unknown_task", "misused"}
+)
 _FROM_SIGNAL: Final = {signal.SIGXCPU: "cpu_limit", signal.SIGSYS: "forbidden_call", signal.SIGKILL: "killed"}
 
 

@@ -1,0 +1,141 @@
+"""The table of what may be done in the sandbox: a name, and the workshop's function behind it; it decides nothing.
+
+Each task takes the payload and a JSON object of options and gives back a JSON object and bytes. The contract's other end
+is ``gateway.journeys.sandboxed``. Importing this module loads every parser once, before the first child is forked.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+from anonymizer.documents.kinds import kind_of
+from anonymizer.engine import Deidentified, deidentify_instance
+from anonymizer.errors import AnonymizerError
+from anonymizer.harvest import harvest_instance
+from anonymizer.known import Known
+from anonymizer.pixels import render_preview
+from anonymizer.profile import PROFILES, Profile, load_profile
+from anonymizer.pseudonyms import Pseudonyms
+from anonymizer.verify import verify_instance
+from gateway.adapters.sandbox_child import MisusedError
+
+Options = Mapping[str, Any]
+Outcome = tuple[dict[str, Any], bytes]
+Task = Callable[[bytes, Options], Outcome]
+
+
+def _harvest_instance(payload: bytes, options: Options) -> Outcome:
+    return {"known": harvest_instance(payload).to_json()}, b""
+
+
+def _deidentify_instance(payload: bytes, options: Options) -> Outcome:
+    made = deidentify_instance(
+        payload,
+        profile=_profile(options),
+        pseudonyms=_pseudonyms(options),
+        known=_known(options),
+    )
+    if not isinstance(made, Deidentified):
+        return _held(made), b""
+    report = made.report.to_json()
+    index = made.index | {
+        "TransferSyntaxUID": made.transfer_syntax,
+        "report": {name: value for name, value in report.items() if name != "entries"},
+    }
+    look = [{"code": look.code, "reason": look.reason} for look in made.look]
+    return {"index": index, "look": look, "report": report}, made.content
+
+
+def _verify_instance(payload: bytes, options: Options) -> Outcome:
+    leaks = verify_instance(payload, known=_known(options), original_uids=options["original_uids"])
+    return {"leaks": [f"{leak.place}: {leak.kind}" for leak in leaks]}, b""
+
+
+def _render_preview(payload: bytes, options: Options) -> Outcome:
+    return {"media_type": "image/png"}, render_preview(payload, frame=int(options["number"]))
+
+
+def _kind_of(payload: bytes, options: Options) -> Outcome:
+    return {"media_type": kind_of(payload)}, b""
+
+
+def _known(options: Options) -> Known:
+    with _options():
+        return Known.from_json(options["known"])
+
+
+def _pseudonyms(options: Options) -> Pseudonyms:
+    with _options():
+        return Pseudonyms(bytes.fromhex(options["key"]))
+
+
+def _profile(options: Options) -> Profile:
+    with _options():
+        return load_profile(options["profile"])
+
+
+@contextmanager
+def _options() -> Iterator[None]:
+    """Tell a mistake of ours in calling from a fault of the payload."""
+    try:
+        yield
+    except (AnonymizerError, KeyError, ValueError) as error:
+        raise MisusedError from error
+
+
+def _held(quarantined: Any) -> dict[str, Any]:
+    return {
+        "quarantined": {
+            "code": quarantined.code,
+            "reason": quarantined.reason,
+            "place": getattr(quarantined, "place", ""),
+        }
+    }
+
+
+TASKS: Final[dict[str, Task]] = {
+    "harvest_instance": _harvest_instance,
+    "deidentify_instance": _deidentify_instance,
+    "verify_instance": _verify_instance,
+    "render_preview": _render_preview,
+    "kind_of": _kind_of,
+}
+
+
+def warm_up() -> None:
+    """Run the tasks once on an object of our own, so that no child has to read the tables again."""
+    specimen = _specimen()
+    options: dict[str, Any] = {
+        "known": {"names": ["Specimen^One"]},
+        "key": "00" * 32,
+        "original_uids": [],
+        "number": 0,
+    }
+    for name in PROFILES:
+        _deidentify_instance(specimen, options | {"profile": name})
+    for task in (_harvest_instance, _verify_instance, _render_preview, _kind_of):
+        task(specimen, options)
+
+
+def _specimen() -> bytes:
+    """A secondary capture of four pixels that names nobody."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+    made.StudyInstanceUID, made.SeriesInstanceUID, made.Modality = "2.25.2", "2.25.3", "OT"
+    made.PatientName, made.PatientID, made.StudyDate = "Specimen^One", "SPECIMEN", "20200101"
+    made.Rows = made.Columns = 2
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation, made.SamplesPerPixel = 7, 0, 1
+    made.PhotometricInterpretation, made.PixelData = "MONOCHROME2", bytes(4)
+    out = io.BytesIO()
+    made.save_as(out, enforce_file_format=True)
+    return out.getvalue()
