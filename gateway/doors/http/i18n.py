@@ -11,13 +11,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import babel
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_time, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 LANGUAGE_COOKIE = "consilium-language"
 SOURCE_LANGUAGE = "en"
+# European English: day before month, 24 hours.
+_CULTURES = {"en": "en-GB"}
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -38,7 +40,7 @@ class Tongue:
     @property
     def own_name(self) -> str:
         """Return the language's name in itself."""
-        return (self.culture.get_display_name(self.culture) or self.code).capitalize()
+        return (self.culture.get_language_name(self.culture) or self.code).capitalize()
 
     def gettext(self, text: str) -> str:
         return self.catalog.gettext(text) if text else ""
@@ -53,8 +55,10 @@ class Tongue:
         return format_date(value, format=form, locale=self.culture)
 
     def moment(self, value: datetime, form: str = "medium") -> str:
-        """«14 Dec 2026, 09:05»."""
-        return format_datetime(value, format=form, tzinfo=self.timezone, locale=self.culture)
+        """«14 Dec 2026 09:05»."""
+        here = value.astimezone(self.timezone)
+        clock = format_time(here, format="short", tzinfo=self.timezone, locale=self.culture)
+        return f"{format_date(here.date(), format=form, locale=self.culture)} {clock}"
 
     def since(self, value: datetime, now: datetime | None = None) -> str:
         """«3 hours ago»."""
@@ -83,7 +87,7 @@ class Tongues:
         self._tongues: dict[str, Tongue] = {
             code: Tongue(
                 code=code,
-                culture=babel.Locale.parse(code, sep="-"),
+                culture=babel.Locale.parse(_CULTURES.get(code, code), sep="-"),
                 catalog=_catalog([folder / f"{code}.po" for folder in folders]),
                 timezone=timezone,
             )

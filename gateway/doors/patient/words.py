@@ -14,7 +14,7 @@ CATEGORIES: dict[str, tuple[str, str]] = {
     "discharge_summary": (N_("Discharge summary"), N_("The letter that you got when you left a hospital.")),
     "referral_letter": (N_("Referral letter"), N_("The letter in which your doctor asks for this opinion.")),
     "prescriptions": (N_("Prescriptions"), N_("A list of your medicines and doses.")),
-    "other": (N_("Something else"), N_("Anything else that may help, for example an insurance letter.")),
+    "other": (N_("Something else, or not sure"), N_("Anything else that may help, for example an insurance letter.")),
 }  # fmt: skip
 
 # Each state of a case as a heading, and what it means for the patient.

@@ -102,6 +102,7 @@
   });
 
   async function begin() {
+    say("");
     const token = location.hash.slice(1);
     if (token) {
       history.replaceState(null, "", location.pathname + location.search);

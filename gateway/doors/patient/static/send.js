@@ -193,17 +193,43 @@
     item.className = "received";
     const badge = item.querySelector(".badge");
     badge.className = "badge good";
-    badge.textContent = words.item_arrived;
+    badge.textContent = words.arrived;
+    item.querySelector("[data-send]").textContent = words.send_more;
     const missing = item.querySelector("form");
     if (missing) missing.remove();
   }
 
+  // a file, or a whole folder, joins the list of what has arrived without a reload
+  function list(row) {
+    if (row.listed) return;
+    row.listed = true;
+    const card = byId("arrived");
+    let place = card.querySelector("ul.fresh");
+    if (!place) {
+      place = make("ul", "plain-list fresh");
+      card.querySelector("h2").after(place);
+      const empty = card.querySelector(".empty");
+      if (empty) empty.remove();
+    }
+    const line = make("li");
+    line.append(make("span", "file-name", row.name), " ", make("span", "muted small", size(row.bytes)), " ", make("span", "badge good", words.arrived));
+    place.append(line);
+  }
+
   // choosing
+  let chosenByHand = false;
+  function choose(name, byHand) {
+    const choice = document.querySelector(`input[name=category][value="${name}"]`);
+    choice.checked = true;
+    byId("example").textContent = choice.dataset.example;
+    chosenByHand = chosenByHand || byHand;
+  }
   function category() {
     return document.querySelector("input[name=category]:checked").value;
   }
   function take(found, folder) {
     const chosen = [];
+    if (folder && !chosenByHand) choose("imaging", false);
     for (const one of found) {
       const path = one.path || one.file.webkitRelativePath || one.file.name;
       if (folder && JUNK.test(one.file.name)) continue;
@@ -234,14 +260,17 @@
     const node = make("li");
     const headline = make("div", "file-head");
     const many = some.length > 1;
-    headline.append(make("span", "file-name", many ? [name, fill(words.folder, { count: some.length })].filter(Boolean).join(": ") : some[0].path));
+    const label = many ? [name, fill(words.folder, { count: some.length })].filter(Boolean).join(": ") : some[0].path;
+    headline.append(make("span", "file-name", label));
     const bytes = some.reduce((sum, entry) => sum + entry.file.size, 0);
-    headline.append(make("span", "muted small", size(bytes)));
+    const title = make("span");
+    title.append(headline.firstChild, " ", make("span", "muted small", size(bytes)));
+    headline.append(title);
     const status = make("span", "file-status");
     headline.append(status);
     const bar = make("progress");
     bar.max = bytes || 1;
-    bar.setAttribute("aria-label", many ? name : some[0].path);
+    bar.setAttribute("aria-label", label);
     const error = make("p", "file-error small");
     error.hidden = true;
     const buttons = make("div", "buttons");
@@ -250,7 +279,7 @@
     retry.type = drop.type = "button";
     buttons.append(retry, drop);
     node.append(headline, bar, error, buttons);
-    const row = { entries: some, node, status, bar, error, retry, drop, bytes };
+    const row = { entries: some, node, status, bar, error, retry, drop, bytes, name: label, listed: false };
     retry.addEventListener("click", () => row.entries.filter((entry) => entry.status === "failed" && !entry.final).forEach(again));
     drop.addEventListener("click", () => remove(row));
     rows.push(row);
@@ -308,6 +337,7 @@
       row.error.textContent = failed.length ? failed[0].error.join(" ") : "";
       row.retry.hidden = !failed.some((entry) => !entry.final);
       row.drop.hidden = done;
+      if (done) list(row);
     }
     const all = entries.filter((entry) => !entry.final);
     const done = all.filter((entry) => entry.status === "done").length;
@@ -368,6 +398,7 @@
   }
 
   // the page
+  if (navigator.maxTouchPoints > 0) document.body.classList.add("touch");
   const drop = byId("drop");
   for (const [button, input] of [["pick-files", "files"], ["pick-folder", "folder"], ["pick-photo", "photo"]]) {
     byId(button).addEventListener("click", () => byId(input).click());
@@ -378,13 +409,11 @@
   }
   if (!("webkitdirectory" in byId("folder"))) byId("pick-folder").hidden = true;
   for (const choice of document.querySelectorAll("input[name=category]")) {
-    choice.addEventListener("change", () => { byId("example").textContent = choice.dataset.example; });
+    choice.addEventListener("change", () => choose(choice.value, true));
   }
   for (const button of document.querySelectorAll("[data-send]")) {
     button.addEventListener("click", () => {
-      const choice = document.querySelector(`input[name=category][value="${button.dataset.send}"]`);
-      choice.checked = true;
-      byId("example").textContent = choice.dataset.example;
+      choose(button.dataset.send, true);
       byId("send").scrollIntoView({ behavior: "smooth" });
       byId("files").click();
     });
