@@ -200,7 +200,7 @@ def _read_records(directory: bytes, count: int, limits: ArchiveLimits) -> list[L
     for number in range(1, count + 1):
         try:
             record, place = read_record(directory, place, number)
-            names.add(record.name, is_directory=record.is_directory)
+            record.name = names.add(record.name, is_directory=record.is_directory)
         except NameRefusedError as refused:
             raise ArchiveRefusedError(str(refused), entry_number=number) from None
         total += record.size_bytes

@@ -19,25 +19,25 @@ NAME_BYTES = 1024
 PART_BYTES = 255
 DEPTH = 32
 FOLDERS = 50_000
-_ACCENTS_IN_A_ROW = 30  # UAX #15, D4: text in stream-safe form; composing more of them costs their square
+FOREIGN_CHARACTERS = 3_000_000  # in all names beyond ASCII together: composing them is what costs
+_ACCENTS_IN_A_ROW = 8  # no script needs more; to compose a row costs its square (UAX #15, D4 allows 30)
 _MARKS_BEGIN, _MARKS_END = 0x0300, 0x10000  # those beyond take four bytes each: a part cannot hold many
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")  # shows «fdp.exe» as «exe.pdf»
+# Control signs, separators of lines, the backslash, and what turns a line round: «fdp.exe» is shown as «exe.pdf».
+_UNSIGHTLY = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\\\\\u202a-\u202e\u2066-\u2069]")
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DRIVE = re.compile(r"[A-Za-z]:")
-# A part of dots and blanks only: «.», «..», «.. » (Windows drops blanks and dots at the end), and nothing at all.
-_CLIMBING = re.compile(r"(?:^|/)[. ]*(?:/|$)")
+_DEVICE_BEGINS = frozenset(("con", "prn", "aux", "nul", "clo", "com", "lpt"))
 _DEVICE = re.compile(
-    r"(?:^|/) *(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:[.:][^/]*)?(?:/|$)",
+    r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:[.:].*)?",
     re.IGNORECASE,
 )
-_BLANK_ENDS = re.compile(r"[. ]+(?=/|$)")
 
 
 @cache
 def _accents() -> re.Pattern[str]:
-    marks = (chr(sign) for sign in range(_MARKS_BEGIN, _MARKS_END) if unicodedata.combining(chr(sign)))
-    return re.compile(f"[{''.join(marks)}]+")
+    marks = "".join(chr(sign) for sign in range(_MARKS_BEGIN, _MARKS_END) if unicodedata.combining(chr(sign)))
+    return re.compile(f"(?:^|[^{marks}])[{marks}]{{{_ACCENTS_IN_A_ROW + 1}}}")
 
 
 class NameRefusedError(ValueError):
@@ -69,36 +69,43 @@ def decode_name(raw: bytes, flags: int, extras: Iterable[tuple[int, bytes]]) -> 
 def checked_name(name: str) -> str:
     """Return the name composed (NFC) and without a folder's closing slash, or refuse it."""
     bare = name.removesuffix("/")
-    if _CONTROL.search(bare):
-        raise NameRefusedError("name_control")
-    if _TURNED.search(bare):
-        raise NameRefusedError("name_turned")
-    if "\\" in bare:
-        raise NameRefusedError("name_backslash")
+    sign = _UNSIGHTLY.search(bare)
+    if sign:
+        raise NameRefusedError(_reason_of(sign.group()))
     if name.startswith("/"):
         raise NameRefusedError("name_absolute")
     if _DRIVE.match(bare):
         raise NameRefusedError("name_drive")
-    if _CLIMBING.search(bare):
-        raise NameRefusedError("name_climbing")
-    if _DEVICE.search(bare):
-        raise NameRefusedError("name_device")
-    if len(bare.encode()) > NAME_BYTES or bare.count("/") >= DEPTH:
+    parts = bare.split("/")
+    if len(parts) > DEPTH or len(bare) > NAME_BYTES or len(bare.encode()) > NAME_BYTES:
         raise NameRefusedError("name_long")
-    if len(bare) > PART_BYTES // 4 and any(len(part.encode()) > PART_BYTES for part in bare.split("/")):
-        raise NameRefusedError("name_long")
+    for part in parts:
+        kept = part.strip(". ")
+        if not kept:  # «.», «..», «.. » (Windows drops blanks and dots at the end), and nothing at all
+            raise NameRefusedError("name_climbing")
+        if kept[:3].lower() in _DEVICE_BEGINS and _DEVICE.fullmatch(part.lstrip(" ")):
+            raise NameRefusedError("name_device")
+        if len(part) > PART_BYTES // 4 and len(part.encode()) > PART_BYTES:
+            raise NameRefusedError("name_long")
     if bare.isascii():
         return bare
-    if any(row.end() - row.start() > _ACCENTS_IN_A_ROW for row in _accents().finditer(bare)):
+    if _accents().search(bare):
         raise NameRefusedError("name_accents")
     return unicodedata.normalize("NFC", bare)
 
 
+def _reason_of(sign: str) -> str:
+    if sign == "\\":
+        return "name_backslash"
+    return "name_turned" if sign in _TURNING else "name_control"
+
+
 def folded(name: str) -> str:
     """Return what a desktop compares of a composed name: no case, no blanks and dots at the end of a part."""
-    if not name.isascii():
-        name = unicodedata.normalize("NFC", name.casefold())
-    return _BLANK_ENDS.sub("", name.lower())
+    key = name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
+    if "./" in key or " /" in key or key[-1] in ". ":
+        return "/".join(part.rstrip(". ") for part in key.split("/"))
+    return key
 
 
 class NameBook:
@@ -108,9 +115,15 @@ class NameBook:
         self._files: set[str] = set()
         self._listed_folders: set[str] = set()
         self._folders: set[str] = set()
+        self._foreign = 0
 
-    def add(self, name: str, *, is_directory: bool) -> None:
-        """Note a name that ``checked_name`` returned."""
+    def add(self, name: str, *, is_directory: bool) -> str:
+        """Check a name, note it and return it as ``checked_name`` does."""
+        if not name.isascii():
+            self._foreign += len(name)
+            if self._foreign > FOREIGN_CHARACTERS:
+                raise NameRefusedError("name_long")
+        name = checked_name(name)
         key = folded(name)
         if key in self._files or key in (self._listed_folders if is_directory else self._folders):
             raise NameRefusedError("name_twice")
@@ -127,3 +140,4 @@ class NameBook:
                 raise NameRefusedError("too_many")
             self._folders.add(parent)
             parent = parent.rpartition("/")[0]
+        return name

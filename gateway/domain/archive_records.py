@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.domain.archive_names import checked_name, decode_name
+from gateway.domain.archive_names import decode_name
 from gateway.domain.archive_refusal import ArchiveRefusedError
 
 _END = struct.Struct("<IHHHHIIH")  # APPNOTE 4.3.16
@@ -38,7 +38,7 @@ class SeekableFile(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class ListedEntry:
-    """One record of the directory, before its local header was read."""
+    """One record of the directory, before its name was checked and its local header read."""
 
     number: int
     name: str
@@ -149,7 +149,7 @@ def read_record(directory: bytes, place: int, number: int) -> tuple[ListedEntry,
     _refuse_links(attributes >> 16, extras, is_directory=is_directory, number=number)
     record = ListedEntry(
         number=number,
-        name=checked_name(name),
+        name=name,
         raw_name=raw_name,
         is_directory=is_directory,
         flags=flags,
@@ -179,6 +179,8 @@ def read_extras(block: bytes, number: int) -> Extras:
 
 def widen(extras: Extras, fields: Sequence[int], number: int) -> Sequence[int]:
     """Return the fields with those that do not fit in 32 bits taken from the ZIP64 extra field (4.5.3)."""
+    if not extras and _LIMIT_32 not in fields:
+        return fields
     wide = [data for kind, data in extras if kind == _ZIP64_EXTRA]
     missing = [index for index, value in enumerate(fields) if value == _LIMIT_32]
     if not wide and not missing:
