@@ -401,7 +401,7 @@ def _write(draw: ImageDraw.ImageDraw, box: Box, text: str) -> None:
 
 
 def _pages(numbers: list[int]) -> str:
-    """ "Page 3" or "Pages 1-4, 7", counted from one."""
+    """Page numbers as they are said, counted from one, such as Pages 1-4, 7."""
     ranges: list[list[int]] = []
     for number in sorted(numbers):
         if ranges and ranges[-1][1] == number:
