@@ -74,7 +74,15 @@ def _program_folders() -> list[Path]:
     ]
     system = [
         Path(p)
-        for p in ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+        for p in (
+            "/usr/lib",
+            "/usr/lib64",
+            "/lib",
+            "/lib64",
+            "/usr/share/zoneinfo",
+            "/usr/share/fonts",
+            "/etc/ld.so.cache",
+        )
     ]
     prefixes = [Path(sys.prefix) / "lib", Path(sys.base_prefix) / "lib", *map(Path, site.getsitepackages())]
     return [*packages, *system, *prefixes]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from anonymizer.documents.kinds import kind_of
+from anonymizer.documents import DeidentifiedDocument, deidentify_document, kind_of, preview, verify_document
 from anonymizer.engine import Deidentified, deidentify_instance
 from anonymizer.errors import AnonymizerError
 from anonymizer.harvest import harvest_instance
@@ -61,6 +62,35 @@ def _render_preview(payload: bytes, options: Options) -> Outcome:
     return {"media_type": "image/png"}, render_preview(payload, frame=int(options["number"]))
 
 
+def _deidentify_document(payload: bytes, options: Options) -> Outcome:
+    made = deidentify_document(
+        payload,
+        media_type=options["media_type"],
+        known=_known(options),
+        pseudonyms_shift_days=_pseudonyms(options).shift_days,
+    )
+    if not isinstance(made, DeidentifiedDocument):
+        return _held(made), b""
+    index = {
+        "media_type": made.media_type,
+        "extension": made.extension,
+        "pages": made.pages,
+        "report": made.report.to_json(),
+    }
+    look = [{"code": "document_look", "reason": sentence} for sentence in made.look]
+    return {"index": index, "look": look, "report": made.report.to_json()}, made.content
+
+
+def _verify_document(payload: bytes, options: Options) -> Outcome:
+    leaks = verify_document(payload, media_type=options["media_type"], known=_known(options))
+    return {"leaks": list(leaks)}, b""
+
+
+def _preview_document(payload: bytes, options: Options) -> Outcome:
+    picture = preview(payload, media_type=options["media_type"], page=int(options["number"]))
+    return {"media_type": "image/png"}, picture
+
+
 def _kind_of(payload: bytes, options: Options) -> Outcome:
     return {"media_type": kind_of(payload)}, b""
 
@@ -104,23 +134,38 @@ TASKS: Final[dict[str, Task]] = {
     "deidentify_instance": _deidentify_instance,
     "verify_instance": _verify_instance,
     "render_preview": _render_preview,
+    "deidentify_document": _deidentify_document,
+    "verify_document": _verify_document,
+    "preview_document": _preview_document,
     "kind_of": _kind_of,
 }
 
 
 def warm_up() -> None:
-    """Run the tasks once on an object of our own, so that no child has to read the tables again."""
-    specimen = _specimen()
+    """Run the tasks once on objects of our own, so that no child has to read the tables again.
+
+    It saves time and proves nothing: what fails here fails again where it is asked for, and is told there.
+    """
     options: dict[str, Any] = {
         "known": {"names": ["Specimen^One"]},
         "key": "00" * 32,
         "original_uids": [],
         "number": 0,
+        "media_type": "",
     }
-    for name in PROFILES:
-        _deidentify_instance(specimen, options | {"profile": name})
-    for task in (_harvest_instance, _verify_instance, _render_preview, _kind_of):
-        task(specimen, options)
+    instance, page = _specimen(), Image.new("RGB", (8, 8), "white")
+    runs: list[tuple[Task, bytes, str]] = [(_deidentify_instance, instance, name) for name in PROFILES]
+    runs += [
+        (task, instance, "") for task in (_harvest_instance, _verify_instance, _render_preview, _kind_of)
+    ]
+    for form in ("PDF", "JPEG", "PNG"):
+        drawn = io.BytesIO()
+        page.save(drawn, form)
+        documents = (_deidentify_document, _verify_document, _preview_document)
+        runs += [(task, drawn.getvalue(), "") for task in documents]
+    for task, payload, profile in runs:
+        with suppress(Exception):
+            task(payload, options | {"profile": profile})
 
 
 def _specimen() -> bytes:
