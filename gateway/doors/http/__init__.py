@@ -11,8 +11,8 @@ How a door is built on it
     class DeskPages:
         def __init__(self, door: Door, service: DeskService) -> None:
             self.door, self.service = door, service
-            door.routes.add_api_route("/cases", self.cases, methods=["GET", "HEAD"])
-            door.routes.add_api_route("/cases/{ref}/note", self.note, methods=["POST"])
+            door.get("/cases", self.cases)                         # and HEAD
+            door.post("/cases/{ref}/note", self.note)              # anything else: door.routes.add_api_route
 
         def who(self, request: Request) -> DeskView:
             view = self.service.session(self.door.session(request) or "")
@@ -57,8 +57,8 @@ How a door is built on it
   that says what to do next, programs get problem+json with ``code`` and ``next_step``. Their texts are translated when the
   catalog knows them. Never put a person's data into an error.
 - **Downloads**: ``download(request, source, size_bytes=…, etag=digest, name="case.zip")`` where ``source(start, length)``
-  yields chunks (blocking is fine); gives ETag, If-Range, one Range, 206/416, HEAD, attachment names. Register the route
-  with ``@door.routes.api_route(path, methods=["GET", "HEAD"])``. Commit the audit event before returning.
+  yields chunks (blocking is fine); gives ETag, If-Range, one Range, 206/416, HEAD, attachment names. Register it with
+  ``door.get``. Commit the audit event before returning.
 - **Tests**: ``tests.fakes.door_client.Browser(app)`` keeps cookies and sends a browser's headers without a socket.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -68,6 +69,15 @@ class Door:
         self.routes = APIRouter(prefix=config.prefix, redirect_slashes=False)
         self._streams = streams
         self._public = public
+
+    def get(self, path: str, call: Callable[..., Any]) -> None:
+        """Add a route that is looked at: GET, and HEAD beside it (once in the schema)."""
+        self.routes.add_api_route(path, call, methods=["GET"])
+        self.routes.add_api_route(path, call, methods=["HEAD"], include_in_schema=False)
+
+    def post(self, path: str, call: Callable[..., Any]) -> None:
+        """Add a route that changes something."""
+        self.routes.add_api_route(path, call, methods=["POST"])
 
     def asgi(self) -> Guard:
         """Return the finished app: call it once, after the last route."""

@@ -64,14 +64,11 @@ class Api:
 
     def __init__(self, door: Door, service: PatientService) -> None:
         self.door, self.service = door, service
-        for path, call, method in (
-            ("/api/state", self.state, "GET"),
-            ("/api/link", self.link, "POST"),
-            ("/api/code", self.code, "POST"),
-            ("/api/verify", self.verify, "POST"),
-            ("/api/finish", self.finish, "POST"),
-        ):
-            door.routes.add_api_route(path, call, methods=[method])
+        door.get("/api/state", self.state)
+        door.post("/api/link", self.link)
+        door.post("/api/code", self.code)
+        door.post("/api/verify", self.verify)
+        door.post("/api/finish", self.finish)
 
     def state(self, request: Request) -> Response:
         """Tell the first page where this browser stands; changes nothing (P3)."""

@@ -22,11 +22,12 @@ class PatientPages:
 
     def __init__(self, door: Door, service: PatientService, *, max_file_bytes: int) -> None:
         self.door, self.service, self.max_file_bytes = door, service, max_file_bytes
-        for path, page in (("/", self.first), ("/case", self.case), ("/receipt", self.receipt)):
-            door.routes.add_api_route(path, page, methods=["GET", "HEAD"])
-        door.routes.add_api_route("/answer", self.answer, methods=["GET"])
-        door.routes.add_api_route("/missing", self.missing, methods=["POST"])
-        door.routes.add_api_route("/logout", self.logout, methods=["POST"])
+        door.get("/", self.first)
+        door.get("/case", self.case)
+        door.get("/receipt", self.receipt)
+        door.routes.add_api_route("/answer", self.answer, methods=["GET"])  # no HEAD: it would count as read
+        door.post("/missing", self.missing)
+        door.post("/logout", self.logout)
 
     def first(self, request: Request) -> Response:
         """Generic until the code is proved: no name, no case, no unit (P4), and nothing is asked of the service (P3)."""

@@ -35,9 +35,11 @@ class Tus:
         self.door, self.service = door, service
         self.max_file_bytes, self.pace, self.writers = max_file_bytes, pace, writers
         self.files = f"{door.config.prefix}/files"
+        door.routes.add_api_route("/files/", self.options, methods=["OPTIONS"])
+        door.routes.add_api_route(
+            "/files/{upload_id}", self.options, methods=["OPTIONS"], include_in_schema=False
+        )
         for method, path, call in (
-            ("OPTIONS", "/files/", self.options),
-            ("OPTIONS", "/files/{upload_id}", self.options),
             ("POST", "/files/", self.create),
             ("HEAD", "/files/{upload_id}", self.how_far),
             ("PATCH", "/files/{upload_id}", self.append),
