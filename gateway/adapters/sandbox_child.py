@@ -43,7 +43,8 @@ def main(tasks_module: str, *search_path: str) -> NoReturn:
     """Load, confine, say what is in force, then fork a child per task until the other end closes."""
     sys.path[:0] = search_path
     control = socket.socket(fileno=_CONTROL_FD)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OWN_OPEN_FILES, _OWN_OPEN_FILES))
+    most = min(_OWN_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     module = importlib.import_module(tasks_module)
     getattr(module, "warm_up", lambda: None)()
     nothing = os.open(os.devnull, os.O_RDWR)  # before files are out of reach

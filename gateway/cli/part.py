@@ -60,9 +60,10 @@ class _Lines:
             self._write(lines)
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
-            sys.stderr.buffer.write((line if line.startswith(b"{") else self._prefix + line) + b"\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a log that nobody takes any more stops no exchange
+            for line in lines:
+                sys.stderr.buffer.write((line if line.startswith(b"{") else self._prefix + line) + b"\n")
+            sys.stderr.flush()
 
     def close(self) -> None:
         self._source.close()

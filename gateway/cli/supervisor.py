@@ -57,8 +57,9 @@ def running_parts(home: Path) -> dict[str, object]:
 def print_ready(addresses: Mapping[str, str]) -> None:
     """Print the one line that scripts wait for."""
     told = " ".join(f"{name}={detail}" for name, detail in addresses.items() if detail)
-    sys.stdout.write(f"ready {told}".rstrip() + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):  # whoever asked may have gone
+        sys.stdout.write(f"ready {told}".rstrip() + "\n")
+        sys.stdout.flush()
 
 
 def run_tree(
@@ -214,10 +215,10 @@ class _Tree:
             try:
                 told = json.loads(message)
                 part = self._parts[told["part"]]
-                detail = str(told["detail"])
+                pid, detail = told["pid"], str(told["detail"])
             except (ValueError, KeyError, TypeError):
                 continue
-            if part.alive:
+            if part.alive and part.pid == pid:  # not the last word of one that has ended since
                 part.state, part.detail, part.was_ready = "ready", detail, True
                 self._write_status()
 
@@ -286,8 +287,9 @@ class _Tree:
     # -- telling -------------------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
-        sys.stderr.write(f"{'up':<9} | {text}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{'up':<9} | {text}\n")
+            sys.stderr.flush()
 
     def _write_status(self) -> None:
         status = {

@@ -15,6 +15,7 @@ from gateway.ports import Clock, Doorbell, Jobs
 
 LOOK_EVERY_S: Final = 1.0
 RING_AGAIN_AFTER_S: Final = 15.0
+LONGEST_PAUSE_S: Final = 30.0
 
 log = structlog.get_logger()
 
@@ -37,6 +38,7 @@ class Scheduler:
         self._clock = clock
         self._duties = duties
         self._rung_at: dict[str, datetime] = {}
+        self._ask_at: dict[str, datetime] = {}
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -60,7 +62,12 @@ class Scheduler:
                 self._doorbell.ring(job_id)
 
     def _perform(self, duty: Duty) -> None:
-        if self._jobs.claim_duty(duty.name, now=self._clock.now(), every_s=duty.every_s):
+        """Ask for the duty now and then, not each second: every question takes the write lock of the records."""
+        now = self._clock.now()
+        if now < self._ask_at.get(duty.name, now):
+            return
+        self._ask_at[duty.name] = now + timedelta(seconds=min(duty.every_s / 10, LONGEST_PAUSE_S))
+        if self._jobs.claim_duty(duty.name, now=now, every_s=duty.every_s):
             duty.perform()
             log.info("duty_done", duty=duty.name)
 
