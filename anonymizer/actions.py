@@ -28,6 +28,7 @@ PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID = 0x00100010, 0x00100020, 0x000800
 STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
 OLDEST_SHOWN = 89
 REMOVED = "REMOVED"
+UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,})(?![\w]|\.\d)")
 FORMS = {
     "TM": re.compile(r"\d{2}:?(\d{2}:?(\d{2}(\.\d{1,6})?)?)?"),
     "AS": re.compile(r"\d{3}[DWMY]"),
@@ -123,12 +124,14 @@ class Actor:
     # -- text ---------------------------------------------------------------------------------------------------
     def _cleaned(self, element: Element, charset: Charset, type_: str) -> Outcome:
         raw = bytes(element.value)
-        text, sure = charset.decode(raw, element.vr)
+        text, doubt = charset.decode(raw, element.vr)
         text = text.rstrip(" \0").replace("\0", "")
         single = element.vr in SINGLE_TEXT_VRS
         values = [text] if single else text.split("\\")
-        cleaned = [self.cleaner.clean(value)[0] if value else value for value in values]
-        if not sure and any(self.cleaner.known_left(reading) for reading in other_readings(raw)):
+        cleaned = [self._prose(value) if value else value for value in values]
+        if doubt and any(
+            self.cleaner.known_left(other) for other in other_readings("\\".join(cleaned), doubt)
+        ):
             cleaned = [""]
         if len(values) > 1 and self.cleaner.known_left(" ".join(cleaned)):
             cleaned = [""]
@@ -139,6 +142,17 @@ class Actor:
         if not fitted.strip(" \\"):
             return self.lost(element, type_)
         return Outcome(text_element(element, fitted), "K" if cleaned == values else "C")
+
+    def _prose(self, value: str) -> str:
+        """Text without identifiers; a UID inside it follows the case's mapping, like every other reference."""
+        if value.count(".") < 4:
+            return self.cleaner.clean(value)[0]
+        pieces = UID_IN_TEXT.split(value)
+        for place in range(0, len(pieces), 2):
+            pieces[place] = self.cleaner.clean(pieces[place])[0] if pieces[place].strip() else pieces[place]
+        for place in range(1, len(pieces), 2):
+            pieces[place] = self.pseudonyms.uid(pieces[place])
+        return "".join(pieces)
 
     def lost(self, element: Element, type_: str) -> Outcome:
         """Nothing of the value may stay: removed, emptied or replaced as its Type asks."""

@@ -13,6 +13,7 @@ import numpy as np
 SMALL = 1 << 14
 BLOCK = 1 << 20
 DIGITS = frozenset(b"0123456789")
+DIGITS_AND_DOTS = DIGITS | {0x2E}
 
 
 class Needles:
@@ -70,10 +71,13 @@ class Needles:
 
 
 def _alone(buffer: bytes | memoryview, at: int, needle: bytes) -> bool:
-    """A number of fewer than 8 digits is found by chance inside longer ones: it must stand alone."""
-    if len(needle) >= 8 or not needle.isdigit():
+    """A short number, or a UID, is found by chance inside longer ones: it must stand alone."""
+    if not DIGITS_AND_DOTS.issuperset(needle) or (len(needle) >= 8 and b"." not in needle):
         return True
     before = buffer[at - 1] if at else 0
     end = at + len(needle)
     after = buffer[end] if end < len(buffer) else 0
-    return before not in DIGITS and after not in DIGITS and before != 0x2E and after != 0x2E
+    further = buffer[end + 1] if end + 1 < len(buffer) else 0
+    if before in DIGITS_AND_DOTS or after in DIGITS:
+        return False
+    return after != 0x2E or further not in DIGITS

@@ -7,16 +7,17 @@ PS3.3 C.12.1.1.2, PS3.5 section 6.1 and Annexes H-K.
 
 from __future__ import annotations
 
-import warnings
+import re
 from functools import lru_cache
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
-UTF8_TERM = b"ISO_IR 192"
-LATIN = frozenset({"iso8859", "latin_1", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_9", "iso8859-15"})
-LINE_DELIMITERS = frozenset({0x0A, 0x0C, 0x0D, 0x09})
-VALUE_DELIMITERS = LINE_DELIMITERS | {0x5C}
-NAME_DELIMITERS = VALUE_DELIMITERS | {0x5E, 0x3D}
+LATIN = frozenset({"iso8859", "latin_1", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_9", "iso8859_15"})
+#: After these an escape's set no longer holds (PS3.5 6.1.2.5.3).
+RESET = {False: re.compile(rb"[\n\f\r\t\\]"), True: re.compile(rb"[\n\f\r\t\\^=]")}
+#: Codecs that read the escape themselves.
+STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2", "iso2022_jp_1", "iso2022_kr"})
+TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?(\d+)", re.IGNORECASE)
 #: What a sender may have meant when he declared a Latin set: tried only to find a known identifier, never to write.
 OTHER_READINGS = (
     "cp1252",
@@ -40,31 +41,47 @@ class Charset:
         self.encodings = _encodings(declared)
         self.latin = len(self.encodings) == 1 and self.encodings[0] in LATIN
 
-    def decode(self, raw: bytes, vr: str) -> tuple[str, bool]:
-        """The text, and whether it was read as declared without doubt."""
-        if raw.isascii() and 0x1B not in raw:
-            return raw.decode("ascii"), True
-        if self.latin or self.encodings == ("UTF8",):
-            return self._decode_plain(raw)
-        delimiters = NAME_DELIMITERS if vr == "PN" else VALUE_DELIMITERS
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                return str(decode_bytes(raw, list(self.encodings), set(delimiters))), True
-            except (UnicodeError, UserWarning, LookupError, ValueError):
-                return self._decode_plain(raw)
+    def decode(self, raw: bytes, vr: str) -> tuple[str, str]:
+        """The text, and the codec when it was read in doubt ("" when the declaration leaves none).
 
-    def _decode_plain(self, raw: bytes) -> tuple[str, bool]:
+        A Latin declaration always leaves doubt: every byte string can be read by it.
+        """
+        if raw.isascii() and 0x1B not in raw:
+            return raw.decode("ascii"), ""
+        if self.latin:
+            return self._decode_plain(raw)
         try:
-            return raw.decode("utf-8"), self.encodings == ("UTF8",)
-        except UnicodeDecodeError:
-            pass
-        if self.latin and self.encodings[0] != "iso8859":
+            if 0x1B in raw:
+                return self._decode_escaped(raw, RESET[vr == "PN"]), ""
+            return raw.decode(self.encodings[0]), ""
+        except (UnicodeDecodeError, LookupError):
+            return self._decode_plain(raw)
+
+    def _decode_escaped(self, raw: bytes, reset: re.Pattern[bytes]) -> str:
+        """Code extensions (ISO 2022): each escape rules up to the next one or to a delimiter."""
+        text = ""
+        for part in re.split(rb"(?=\x1b)", raw):
+            if not part.startswith(b"\x1b"):
+                text += part.decode(self.encodings[0])
+                continue
+            size = 4 if part[:4] in CODES_TO_ENCODINGS else 3
+            codec = CODES_TO_ENCODINGS.get(part[:size])
+            if codec is None:
+                raise LookupError
+            end = reset.search(part, size)
+            ruled, rest = (part[: end.start()], part[end.start() :]) if end else (part, b"")
+            text += (ruled if codec in STATEFUL else ruled[size:]).decode(codec)
+            text += rest.decode(self.encodings[0])
+        return text
+
+    def _decode_plain(self, raw: bytes) -> tuple[str, str]:
+        western = self.encodings[0] in {"iso8859", "latin_1"} or not self.latin
+        for codec in ("utf-8", "cp1252" if western else self.encodings[0]):
             try:
-                return raw.decode(self.encodings[0]), True
+                return raw.decode(codec), "" if codec == "utf-8" else codec
             except UnicodeDecodeError:
-                pass
-        return raw.decode("cp1252", "replace"), False
+                continue
+        return raw.decode("latin-1"), "latin-1"
 
 
 @lru_cache(maxsize=256)
@@ -72,8 +89,12 @@ def charset_for(declared: str) -> Charset:
     return Charset(declared)
 
 
-def other_readings(raw: bytes) -> list[str]:
-    """The bytes as other senders' software would have meant them."""
+def other_readings(text: str, codec: str) -> list[str]:
+    """A text that was read in doubt, as other senders' software may have meant it."""
+    try:
+        raw = text.encode(codec)
+    except UnicodeEncodeError:
+        return []
     readings = []
     for encoding in OTHER_READINGS:
         try:
@@ -84,10 +105,12 @@ def other_readings(raw: bytes) -> list[str]:
 
 
 def _encodings(declared: str) -> tuple[str, ...]:
-    terms = [term.strip(" \0") for term in declared.split("\\")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return tuple(convert_encodings(terms or [""])) or ("iso8859",)
-        except (LookupError, ValueError):
-            return ("iso8859",)
+    return tuple(_codec(term.strip(" \0")) for term in declared.split("\\"))
+
+
+def _codec(term: str) -> str:
+    known = python_encoding.get(term)
+    match = None if known else TERM.match(term)
+    if match:  # misspelt: "ISO IR 100", "ISO-IR-100"
+        known = python_encoding.get(f"ISO {match[1]} IR {match[2]}" if match[1] else f"ISO_IR {match[2]}")
+    return str(known or "iso8859")

@@ -7,7 +7,6 @@ PS3.15 Annex E (E.1.1 de-identifier), PS3.10 section 7.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 from anonymizer import method, pixels
@@ -110,9 +109,7 @@ def deidentify_instance(
         The rules; the case's keyed mapping; what is known of the case, its own objects' harvest included.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _deidentify(content, profile, pseudonyms, known)
+        return _deidentify(content, profile, pseudonyms, known)
     except Unfit as unfit:
         return Quarantined(code=unfit.code, reason=unfit.reason, place=unfit.place)
     except Exception as fault:  # noqa: BLE001 - fail closed: content must never get past a defect of ours
@@ -257,8 +254,11 @@ def _index(dataset: DataSet) -> dict[str, str]:
         else:
             found[name] = bytes(element.value).decode("utf-8", "replace").strip(" \0")
     for concept in dataset.items(0x0040A043)[:1]:
-        parts = [concept.ascii(tag) for tag in (0x00080100, 0x00080102, 0x00080104)]
-        if all(parts):
+        values = [concept.get(tag) for tag in (0x00080100, 0x00080102, 0x00080104)]
+        parts = [
+            bytes(value.value).decode("utf-8", "replace").strip() for value in values if value is not None
+        ]
+        if len(parts) == len(values) and all(parts):
             found["ConceptName"] = "\\".join(parts)
     for observer in dataset.items(0x0040A073)[-1:]:
         if verified := observer.ascii(0x0040A030):

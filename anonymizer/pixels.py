@@ -11,6 +11,7 @@ C.8.5.6 (ultrasound), PS3.5 8.1.1 (unused bits).
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,6 +145,7 @@ def render_preview(content: bytes, *, frame: int = 0, max_side: int = 1024) -> b
     from pydicom import dcmread
     from pydicom.pixels import pixel_array
 
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values in what it logs
     try:
         dataset = dcmread(io.BytesIO(content), force=True)
         rows, columns = int(dataset.Rows), int(dataset.Columns)

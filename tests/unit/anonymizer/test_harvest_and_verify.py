@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import io
+from datetime import date
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from anonymizer.byte_scan import Needles
+from anonymizer.harvest import harvest_instance, harvest_uids
+from anonymizer.known import Known
+from anonymizer.verify import verify_bytes, verify_instance, verify_text
+from tests.unit.anonymizer import made
+
+
+def clean() -> bytes:
+    return made.deidentified(made.planted_ct()).content
+
+
+def changed(**values: object) -> bytes:
+    ds = dcmread(io.BytesIO(clean()))
+    for name, value in values.items():
+        setattr(ds, name, value)
+    return made.encoded(ds)
+
+
+def test_harvest_finds_people_numbers_and_places_at_any_depth():
+    known = harvest_instance(made.encoded(made.planted_ct()))
+    assert {name.family for name in known.names} == {"Krasheninnikova", "SECRET"}
+    values = {identifier.value for identifier in known.identifiers}
+    assert {"19650312-2380", "QX7734410", "SECRET4711"} <= values
+    assert known.birth_date == date(1965, 3, 12)
+    assert "+46 70 174 06 05" in known.phones
+    assert "Fjärdhälls lasarett" in known.institutions
+    assert {name.family for person in known.physicians for name in person.names} >= {"Wallenstråle"}
+    assert any("Blåklintsvägen" in address.street for address in known.addresses)
+
+
+def test_harvest_of_a_report_knows_who_is_the_subject():
+    known = harvest_instance(made.encoded(made.report()))
+    assert "SECRET-ID-1" in known.other
+    assert "SECRET 12" in known.other
+    assert "Krasheninnikova" in {name.family for name in known.names}
+
+
+def test_harvest_leaves_stand_ins_and_empty_names_out():
+    assert harvest_instance(clean()).names == ()
+    ds = made.ct()
+    ds.PatientName, ds.ReferringPhysicianName = "Anonymous", "UNKNOWN^"
+    known = harvest_instance(made.encoded(ds))
+    assert known.names == ()
+    assert known.physicians == ()
+
+
+def test_harvest_alone_cleans_what_the_form_did_not_say():
+    content = made.encoded(made.planted_ct())
+    known = harvest_instance(content)
+    out = made.deidentified(content, known=known)
+    left = [
+        found
+        for found in made.secrets_in(out.content)
+        if not found.startswith(("Oleg", "asa.k", "174", "1740"))
+    ]
+    assert left == []
+
+
+def test_harvested_uids_are_those_that_name_instances():
+    uids = harvest_uids(made.encoded(made.structure_set()))
+    assert {made.STUDY, made.SERIES, made.FRAME, f"{made.ROOT}.9.60"} <= uids
+    assert not any(uid.startswith("1.2.840.10008.") for uid in uids)
+
+
+def test_a_clean_object_has_no_leak():
+    uids = harvest_uids(made.encoded(made.planted_ct()))
+    assert verify_instance(clean(), known=made.KNOWN, original_uids=uids) == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"StudyDescription": "thorax Krasheninnikova"}, "(0008,1030)"),
+        ({"ImageComments": "KRASHENINNIKOVA"}, "(0020,4000)"),
+        ({"PatientComments": "650312 2380"}, "(0010,4000)"),
+        ({"ReferringPhysicianName": "Birger Wallenstrale"}, "(0008,0090)"),
+        ({"ImageComments": "född 12 mars 1965"}, "(0020,4000)"),
+    ],
+)
+def test_each_planted_leak_is_named_by_its_place(values, place):
+    leaks = verify_instance(changed(**values), known=made.KNOWN, original_uids=())
+    assert place in {leak.place for leak in leaks}
+    assert made.secrets_in(str(leaks).encode()) == []
+
+
+def test_leaks_outside_any_element_are_found():
+    dirty = clean()
+    known, uids = made.KNOWN, (made.STUDY,)
+    for hidden in ("Krasheninnikova", "Wallenstråle"):
+        for codec in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
+            tail = dirty + hidden.encode(codec)
+            assert verify_instance(tail, known=known, original_uids=uids), (hidden, codec)
+    assert verify_instance(b"Krasheninnikova".ljust(128, b"\0") + dirty[128:], known=known, original_uids=())
+    assert verify_instance(changed(ImageComments=f"see {made.STUDY}"), known=known, original_uids=uids)
+    assert not verify_instance(
+        changed(ImageComments=f"see {made.STUDY}0.7"), known=Known(), original_uids=uids
+    )
+    assert verify_instance(b"\0" * 128 + b"DICM" + b"broken", known=known, original_uids=())
+
+
+def test_nested_and_overlay_leaks_are_found():
+    ds = dcmread(io.BytesIO(clean()))
+    ds.ContributingEquipmentSequence[0].ContributionDescription = "Wallenstråle"
+    leaks = verify_instance(made.encoded(ds), known=made.KNOWN, original_uids=())
+    assert "(0018,A001)[0](0018,A003)" in {leak.place for leak in leaks}
+    ds = dcmread(io.BytesIO(clean()))
+    ds.add_new(0x60003000, "OW", b"\1\2")
+    assert "overlay or curve" in {
+        leak.kind for leak in verify_instance(made.encoded(ds), known=Known(), original_uids=())
+    }
+
+
+def test_text_and_bytes_of_documents():
+    assert verify_text("a\nb Krasheninnikova\nc", made.KNOWN)[0].place == "line 2"
+    assert verify_text("Hodgkin lymphoma", made.KNOWN) == ()
+    assert verify_bytes(b"%PDF Krasheninnikova", made.KNOWN)
+    assert verify_bytes(b"%PDF Hodgkin", made.KNOWN) == ()
+
+
+def test_byte_scan_agrees_with_a_plain_search():
+    rng = np.random.default_rng(7)
+    needles = [b"Krasheninnikova", b"QX7734410", "Märta".encode("utf-16-le"), b"abcd", b"zz\0z"]
+    for size in (100, 20_000, (1 << 20) + 12_345):
+        buffer = bytearray(rng.integers(0, 256, size, dtype=np.uint8).tobytes())
+        for needle in needles:
+            for _ in range(3):
+                at = int(rng.integers(0, size - 16))
+                buffer[at : at + len(needle)] = needle
+        if size > 1 << 20:
+            edge = (1 << 20) - 4
+            buffer[edge : edge + 15] = b"Krasheninnikova"
+        whole = bytes(buffer)
+        expected = {
+            (at, needle)
+            for needle in needles
+            for at in range(size)
+            if whole[at] == needle[0] and whole.startswith(needle, at)
+        }
+        assert set(Needles(needles).found(whole)) == expected
+
+
+def test_a_short_number_inside_a_longer_one_is_no_hit():
+    scan = Needles([b"4711", b"1.2.3.4"])
+    for buffer in (b"a 14711 b", b"a 47112", b"2.25.4711", b"4711.5"):
+        assert not scan.any_in(buffer)
+        assert not scan.any_in(bytes(20_000) + buffer + bytes(20_000))
+    assert scan.any_in(b"case 4711.")
+    assert scan.any_in(b"uid 1.2.3.4 here")
+    assert not scan.any_in(b"uid 1.2.3.4.5 here")

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import io
+import struct
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from anonymizer import reader
+from anonymizer.engine import Deidentified, Quarantined, deidentify_instance
+from anonymizer.errors import Unfit
+from anonymizer.harvest import harvest_instance, harvest_uids
+from anonymizer.known import Known
+from anonymizer.profile import load_profile
+from anonymizer.pseudonyms import Pseudonyms
+from anonymizer.reader import read_part10
+from tests.unit.anonymizer import made
+
+MARK = struct.Struct("<HHL")
+
+
+def rewritten(ds, syntax, **how) -> bytes:
+    ds.file_meta.TransferSyntaxUID = syntax
+    out = io.BytesIO()
+    ds.save_as(out, enforce_file_format=True, **how)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize("make", [made.planted_ct, made.report, made.structure_set])
+def test_every_native_encoding_gives_the_same_copy(make, syntax):
+    plain = made.deidentified(make()).content
+    ds = make()
+    if syntax == ImplicitVRLittleEndian and "OverlayData" in ds:
+        ds["OverlayData"].VR = "OW"
+    assert made.deidentified(rewritten(ds, syntax)).content == plain
+
+
+@pytest.mark.parametrize(
+    ("big", "little"),
+    [
+        ("MR_small_bigendian.dcm", "MR_small.dcm"),
+        ("rtdose_expb.dcm", "rtdose.dcm"),
+        ("SC_rgb_small_odd_big_endian.dcm", "SC_rgb_small_odd.dcm"),
+        ("liver_expb_1frame.dcm", "liver_1frame.dcm"),
+    ],
+)
+def test_big_endian_pixels_are_turned_round_whole(big, little):
+    results = []
+    for name in (big, little):
+        with open(get_testdata_file(name), "rb") as stream:  # noqa: PTH123 - a test file
+            results.append(made.deidentified(stream.read(), known=Known()))
+    assert results[0].transfer_syntax == "1.2.840.10008.1.2.1"
+    first, second = (made.reread(result) for result in results)
+    assert first.PixelData.rstrip(b"\0") == second.PixelData.rstrip(b"\0")
+    assert (first.pixel_array == second.pixel_array).all()
+
+
+def test_a_data_set_without_file_meta_is_read():
+    out = io.BytesIO()
+    ds = made.planted_ct()
+    ds.save_as(out, enforce_file_format=False)
+    bare = made.encoded(made.planted_ct())
+    start = bare.index(b"\x08\x00\x05\x00CS")
+    assert made.deidentified(bare[start:]).content == made.deidentified(bare).content
+
+
+def test_sequences_hidden_as_unknown_are_opened():
+    """CP-246: a sequence sent as UN holds implicit items; what it names must be found."""
+    inner = MARK.pack(0x0010, 0x0010, 12) + b"SECRET^Maria"
+    item = MARK.pack(0xFFFE, 0xE000, len(inner)) + inner
+    content = made.encoded(made.ct())
+    start = content.index(b"\x20\x00\x0d\x00UI")
+    hidden = struct.pack("<HH2sHL", 0x0018, 0xA001, b"UN", 0, len(item)) + item
+    delimited = (
+        struct.pack("<HH2sHL", 0x0018, 0xA001, b"UN", 0, 0xFFFFFFFF) + item + MARK.pack(0xFFFE, 0xE0DD, 0)
+    )
+    for element in (hidden, delimited):
+        result = made.deidentified(content[:start] + element + content[start:])
+        assert b"SECRET" not in result.content
+        assert str(made.reread(result)[0x0018, 0xA001].value[0].PatientName).startswith("MDT-")
+        names = harvest_instance(content[:start] + element + content[start:]).names
+        assert "SECRET" in {name.family for name in names}
+
+
+def test_unknown_attributes_and_unknown_bytes_are_removed():
+    content = made.encoded(made.ct())
+    start = content.index(b"\x20\x00\x0d\x00UI")
+    extra = struct.pack("<HH2sHL", 0x0018, 0x0E0E, b"UN", 0, 6) + b"SECRET"
+    strange = struct.pack("<HH2sH", 0x0018, 0x0E10, b"ZZ", 6) + b"SECRET"
+    result = made.deidentified(content[:start] + extra + strange + content[start:])
+    assert b"SECRET" not in result.content
+
+
+def test_a_second_copy_of_an_attribute_does_not_leave():
+    content = made.encoded(made.ct())
+    start = content.index(b"\x20\x00\x0d\x00UI")
+    again = struct.pack("<HH2sH", 0x0008, 0x103E, b"LO", 6) + b"SECRET"
+    result = made.deidentified(content[:start] + again + content[start:])
+    assert b"SECRET" not in result.content
+
+
+def nested(depth: int) -> bytes:
+    body = b""
+    for _ in range(depth):
+        item = MARK.pack(0xFFFE, 0xE000, len(body)) + body
+        body = struct.pack("<HH2sHL", 0x0008, 0x9215, b"SQ", 0, len(item)) + item
+    return body
+
+
+def test_bombs_are_held_not_followed(monkeypatch):
+    content = made.encoded(made.ct())
+    start = content.index(b"\x20\x00\x0d\x00UI")
+    assert made.refused(content[:start] + nested(400) + content[start:]).code == "too_deep"
+    monkeypatch.setattr(reader, "MAX_ELEMENTS", 50)
+    assert made.refused(content).code == "too_large"
+    monkeypatch.undo()
+    monkeypatch.setattr(reader, "MAX_INFLATED_BYTES", 1 << 16)
+    big = made.ct()
+    made.pixels(big, 256)
+    assert made.refused(rewritten(big, DeflatedExplicitVRLittleEndian)).code == "too_large"
+
+
+def test_cut_objects_are_held():
+    content = made.encoded(made.planted_ct())
+    for length in (0, 4, 131, 132, 200, len(content) // 2, len(content) - 1, len(content) - 300):
+        verdict = made.refused(content[:length])
+        assert verdict.code in {"not_dicom", "damaged", "no_study"}
+    assert made.refused(content[: len(content) - 10]).code == "damaged"
+
+
+def test_unreadable_input_raises_only_unfit_and_harvests_nothing():
+    with pytest.raises(Unfit):
+        read_part10(b"%PDF-1.7 and more than eight bytes")
+    assert harvest_instance(b"%PDF-1.7 and more than eight bytes") == Known()
+    assert harvest_uids(b"") == frozenset()
+
+
+SEEDS = [made.encoded(make()) for make in (made.planted_ct, made.report, made.structure_set, made.us)]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_mutated_objects_never_raise_and_never_leak_what_must_go(data):
+    content = bytearray(data.draw(st.sampled_from(SEEDS)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        kind = data.draw(st.integers(0, 3))
+        if kind == 0:
+            content[at] = data.draw(st.integers(0, 255))
+        elif kind == 1:
+            del content[at : at + data.draw(st.integers(1, 40))]
+        elif kind == 2:
+            content[at:at] = data.draw(st.binary(min_size=1, max_size=24))
+        else:
+            content[at:at] = content[at : at + data.draw(st.integers(1, 64))]
+        if not content:
+            break
+    result = deidentify_instance(
+        bytes(content), profile=load_profile("mdt-default"), pseudonyms=Pseudonyms(made.KEY), known=made.KNOWN
+    )
+    assert isinstance(result, Deidentified | Quarantined)
+    harvest_instance(bytes(content))
+    if isinstance(result, Deidentified):
+        dcmread(io.BytesIO(result.content))
+        again = deidentify_instance(
+            result.content,
+            profile=load_profile("mdt-default"),
+            pseudonyms=Pseudonyms(made.KEY),
+            known=made.KNOWN,
+        )
+        assert isinstance(again, Deidentified)
+        assert again.content == result.content
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400))
+def test_random_bytes_never_raise(content):
+    for made_up in (content, bytes(128) + b"DICM" + content):
+        result = deidentify_instance(
+            made_up, profile=load_profile("strict"), pseudonyms=Pseudonyms(made.KEY), known=Known()
+        )
+        assert isinstance(result, Quarantined)
