@@ -90,6 +90,9 @@ _ENDINGS = frozenset(
         "ova",
         "ova",
         "iem",
+        "iej",
+        "im",
+        "ich",
         "un",
         "nin",
         "ni",
@@ -171,12 +174,17 @@ class Lexicon:
         self.unspaced_names: tuple[str, ...] = ()
         self._gather(known)
         self._loose: dict[str, str] = {}
+        self._stems: dict[str, str] = {}
         long_words: list[str] = []
         for word, (strength, kind) in self._words.items():
             if strength < Strength.CAPITAL or kind != "name":
                 continue
             if len(word) >= 5 and len(loose(word)) >= 4:
                 self._loose.setdefault(loose(word), kind)
+            if len(word) >= INSIDE and word[-1] in "aeiouy":
+                self._stems.setdefault(word[:-1], kind)  # Wąchocka is declined Wąchockiej
+            if len(word) >= INSIDE and word.endswith("nen"):
+                self._stems.setdefault(word[:-3] + "s", kind)  # Virtanen is declined Virtasen
             if len(word) >= INSIDE and strength >= Strength.CONTEXT and word not in protected_text():
                 long_words.append(word)
         self.long_words = tuple(long_words)
@@ -244,7 +252,7 @@ class Lexicon:
                 given[0][0] + family[-1],
                 family[-1] + given[0][0],
             ):
-                if len(joined) > 4:
+                if len(fold(joined)) > 4:
                     self._word(joined, "name", joined=True)
 
     def _word(self, word: str, kind: str, *, joined: bool = False) -> None:
@@ -316,7 +324,7 @@ class Lexicon:
             street = "word"
         elif word in ("ul", "ulica", "calle", "rue", "via", "piazza", "ulitsa"):
             street = "lead"
-        elif len(word) > 5 and word.endswith(_street_endings()):
+        elif len(word) > 5 and word.endswith(_street_endings()) and word not in words("clinical"):
             street = "end"
         return Entry(
             strength=strength,
@@ -340,6 +348,8 @@ class Lexicon:
             stem = self._words.get(word[:-size]) if len(word) - size >= 4 else None
             if stem and stem[0] >= Strength.CAPITAL and word[-size:] in _ENDINGS:
                 return min(stem[0], Strength.CONTEXT), stem[1], True
+            if word[:-size] in self._stems and word[-size:] in _ENDINGS:
+                return Strength.CONTEXT, self._stems[word[:-size]], True
         if len(word) >= 5 and loose(word) in self._loose:
             return Strength.CONTEXT, self._loose[loose(word)], False
         if len(word) >= CUT and any(known.startswith(word) for known in self._beginnings):

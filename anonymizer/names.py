@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from anonymizer.folding import fold
 from anonymizer.lexicon import PART, WORD, Entry, Lexicon, Strength
-from anonymizer.words import words
+from anonymizer.words import spelled, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,13 @@ _BIRTH_VALUE = re.compile(
 _PHONE_VALUE = re.compile(
     r"[\s:=.]{0,4}(?:(?:nr|no)\b\.?)?[\s:=.]{0,3}(?P<value>\+?\(?\d[\d\s\-()/.]{4,20}\d)", re.IGNORECASE
 )
+_BIRTH_GAP = re.compile(r"[\s:=.,]{0,4}(?:(?:den|the|am|on|el|le)\s)?")
 _LABEL_GAP = re.compile(r"[\s.\-/_]{0,3}")
 _NAME_PART = re.compile(r"[\s,.^'’\-&]{0,4}([^\W\d_]+)")
-_STREET_NUMBER = re.compile(r"\s{1,2}\d{1,4}\s?(?:[A-Za-z](?![^\W\d_]))?")
+_NO_MEASURE = r"(?![\d.,]|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
+_STREET_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
 _STREET_BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
-_STREET_AFTER = re.compile(r"\.?\s(?:[^\W\d_a-z][\w'’]{1,20}[ ]){1,3}\d{1,4}\w?")
+_STREET_AFTER = re.compile(rf"\.?\s(?:[^\W\d_a-z][\w'’]{{1,20}}[ ]){{1,3}}\d{{1,4}}{_NO_MEASURE}\w?")
 _NAME_WORDS = 6
 
 
@@ -207,15 +209,26 @@ class NameFinder:
             if token.entry.street:
                 yield from _street(text, token)
 
+    def birth_labels(self, text: str, tokens: list[Token]) -> set[int]:
+        """Where the value of a label for the date of birth begins."""
+        ends: set[int] = set()
+        for token in tokens:
+            for rest, kind in token.entry.labels:
+                end = _follow(text, token.end, rest, gap=_LABEL_GAP) if rest else token.end
+                if kind == "birth" and end:
+                    gap = _BIRTH_GAP.match(text, end)
+                    ends.add(gap.end() if gap else end)
+        return ends
+
     def _after_title(self, text: str, token: Token) -> Iterator[Found]:
         dotted = text[token.end : token.end + 1] == "."
         if not (token.raw.istitle() or dotted or token.raw == "dr") or (token.raw.isupper() and not dotted):
             return
-        named = self._name_chain(text, token.end, most=3)
+        named = self._name_chain(text, token.end, most=3, commas=False)
         if named and text[token.end : named[0]].strip(" .\t") == "":
             yield (*named, "name")
 
-    def _name_chain(self, text: str, at: int, *, most: int) -> tuple[int, int] | None:
+    def _name_chain(self, text: str, at: int, *, most: int, commas: bool = True) -> tuple[int, int] | None:
         """The capitalised words from here on that clinical words do not stop."""
         start = end = -1
         for count in range(most):
@@ -223,13 +236,16 @@ class NameFinder:
             if part is None or part[1][0].islower() or "\n" in part.group():
                 break
             folded = fold(part[1])
-            if _placeholder(text, part.start(1), part.end(1)) or folded in words("clinical"):
+            if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
                 break
             if folded in words("eponyms") and (count or _eponym_after(text, part.end(1))):
                 break
             if text[part.end(1) : part.end(1) + 1] in (":", "="):
                 break
-            if count and folded in words("titles") and len(folded) > 3:
+            if count and (folded in words("titles") or (not commas and "," in part.group())):
+                break
+            held = self.lexicon.entry(part[1])
+            if held and held.labels and len(folded) > 1:
                 break
             if start < 0:
                 start = part.start(1)
@@ -282,6 +298,11 @@ class NameFinder:
 
 
 _KINDS = {"person": "name", "birth": "birth_date"}
+
+
+def _clinical(raw: str) -> bool:
+    """Whether a word is clinical as it is written: "ASA" is, "Åsa" is not."""
+    return raw.casefold() in spelled("clinical") or (raw.isascii() and fold(raw) in words("clinical"))
 
 
 def _placeholder(text: str, start: int, end: int) -> bool:

@@ -116,8 +116,9 @@ class DateFinder:
         except OverflowError:
             later = read
         written, at = [], match.start()
-        for group, part in order if match["y1"] else sorted(order, key=lambda pair: match.start(pair[0])):
-            written += [text[at : match.start(group)], _digits(later, part, match[group])]
+        padded = all(len(match[group]) > 1 for group, _ in order)
+        for group, part in sorted(order, key=lambda pair: match.start(pair[0])):
+            written += [text[at : match.start(group)], _digits(later, part, match[group], padded=padded)]
             at = match.end(group)
         written.append(text[at : match.end()])
         return FoundDate(match.start(), match.end(), "".join(written), born or later in self.born)
@@ -193,7 +194,11 @@ class DateFinder:
         written, at = [], parts[0][0]
         for start, end, part in parts:
             old = text[start:end]
-            new = _cased(names[later.month - 1], old) if part == "m" else _digits(later, part, old)
+            new = (
+                _cased(names[later.month - 1], old)
+                if part == "m"
+                else _digits(later, part, old, padded=old[:1] == "0")
+            )
             written += [text[at:start], new]
             at = end
         return FoundDate(
@@ -236,13 +241,13 @@ def _reading(year: str, month: str, day: str) -> date | None:
         return None
 
 
-def _digits(day: date, part: str, old: str) -> str:
+def _digits(day: date, part: str, old: str, *, padded: bool) -> str:
     number = re.match(r"\d+", old)
     size = len(number.group()) if number else 0
     if part == "y":
         return f"{day.year:04d}"[-size:] if size == 2 else f"{day.year:04d}"
     value = day.day if part == "d" else day.month
-    written = f"{value:02d}" if size == 2 else str(value)
+    written = f"{value:02d}" if padded else str(value)
     ending = old[size:]
     if ending.lower() in ("st", "nd", "rd", "th"):
         ending = "th" if 10 < value < 14 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")

@@ -126,7 +126,7 @@ _START = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{6}|\d{3}[\- ]\d{3}|[12] \d\d |[XYZ]\
 _IBAN = re.compile(r"(?<![A-Za-z\d])[A-Z]{2}\d\d(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?(?![A-Za-z\d])")
 _CODICE_FISCALE = re.compile(r"(?<![A-Za-z\d])[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z](?![A-Za-z\d])")
 _PHONE = re.compile(
-    r"""(?<![\w.,/+])(?:
+    r"""(?<![\w.,/+\-])(?:
       (?:\+|00)[1-9]\d{0,2}[\s\-.]{0,2}(?:\(0?\d{0,4}\)[\s\-.]{0,2})?\d(?:[\s\-.]{0,2}\d){5,12}
     | \(0\d{1,4}\)[\s\-]{0,2}\d(?:[ \-]{0,2}\d){4,8}
     | 0[1-9]\d{0,3}(?:\s?[-/\u2010-\u2015]\s?|\ )\d{2,4}(?:[ \-\u00a0]?\d{2,4}){1,3}
@@ -154,7 +154,8 @@ def unknown_numbers(text: str) -> Iterator[Found]:
                 yield match.start(), match.end(), "number"
                 break
     for match in _PHONE.finditer(text):
-        if sum(sign.isdigit() for sign in match.group()) >= 7 and not _a_date(match.group()):
+        least = 10 if match.group().startswith("00") else 7
+        if sum(sign.isdigit() for sign in match.group()) >= least and not _a_date(match.group()):
             yield match.start(), match.end(), "phone"
     for pattern, check in ((_IBAN, iban), (_CODICE_FISCALE, str.isalnum)):
         for match in pattern.finditer(text):

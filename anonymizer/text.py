@@ -115,11 +115,11 @@ class Scrubber:
         found += [(*hit, False, "") for hit in unknown_links(plain)]
         if _DIGIT.search(plain):
             found += [(*hit, True, "") for hit in self._numbers.find(plain)]
-            for day in self._dates.find(
-                plain, [(token.start, token.end) for token in tokens if token.entry.month]
-            ):
-                if day.born:
-                    found.append((day.start, day.end, "birth_date", True, ""))
+            born_here = self._names.birth_labels(plain, tokens) if tokens else set()
+            months = [(token.start, token.end) for token in tokens if token.entry.month]
+            for day in self._dates.find(plain, months):
+                if day.born or day.start in born_here:
+                    found.append((day.start, day.end, "birth_date", day.born, ""))
                 elif shift and self.shift_days:
                     found.append((day.start, day.end, DATE, False, day.shifted))
             days = _Taken((start, end) for start, end, kind, *_ in found if kind == DATE)
