@@ -86,8 +86,8 @@ def _dicom_pieces(members: Sequence[Member]) -> list[Piece]:
     studies: dict[str, dict[str, list[Member]]] = {}
     for member in members:
         index = member.copy.index
-        series = studies.setdefault(str(index["study_instance_uid"]), {})
-        series.setdefault(str(index["series_instance_uid"]), []).append(member)
+        series = studies.setdefault(str(index["StudyInstanceUID"]), {})
+        series.setdefault(str(index["SeriesInstanceUID"]), []).append(member)
     pieces = []
     for s, series in enumerate(studies.values(), 1):
         for e, instances in enumerate(series.values(), 1):
@@ -108,13 +108,16 @@ def _document_pieces(members: Sequence[Member]) -> list[Piece]:
 
 
 def _instance_number(member: Member) -> tuple[int, str]:
-    value = str(member.copy.index.get("directory", {}).get("InstanceNumber", "")).strip()
+    value = str(member.copy.index.get("InstanceNumber", "")).strip()
     return (int(value) if value.lstrip("-").isdigit() else 0, member.copy.id)
 
 
 def _directory_entry(piece: Piece) -> DirectoryEntry:
     index: dict[str, Any] = piece.copy.index if piece.copy else {}
-    return DirectoryEntry(path=tuple(piece.name.split("/")), index=index["directory"])
+    plain = {name: value for name, value in index.items() if isinstance(value, str)}
+    return DirectoryEntry(
+        path=tuple(piece.name.split("/")), transfer_syntax=plain["TransferSyntaxUID"], index=plain
+    )
 
 
 def _certificate(pieces: Sequence[Piece], *, case: Case, number: int, made_at: datetime) -> dict[str, Any]:

@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anonymizer.known import Known
-from gateway.ports import Sandbox, SandboxFailed
+from gateway.domain.errors import UnavailableError
+from gateway.ports import Sandbox, SandboxFailed, SandboxResult
+
+# Failures that are no fault of the bytes: the job waits and is tried again, nothing is held against the sender.
+_OURS = frozenset({"unavailable", "unconfined", "unknown_task", "misused", "killed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ class Held:
 
 def harvest_instance(sandbox: Sandbox, content: bytes) -> Known:
     """Return the known identifiers that an instance's own attributes name; none where it cannot be read."""
-    result = sandbox.run("harvest_instance", content, {})
+    result = _run(sandbox, "harvest_instance", content, {})
     return Known() if isinstance(result, SandboxFailed) else Known.from_json(result.meta["known"])
 
 
@@ -43,7 +47,7 @@ def clean_instance(
 ) -> Cleaned | Held:
     """De-identify one Part 10 object."""
     options = {"known": known.to_json(), "key": key.hex(), "profile": profile}
-    return _cleaned(sandbox.run("deidentify_instance", content, options))
+    return _cleaned(_run(sandbox, "deidentify_instance", content, options))
 
 
 def clean_document(
@@ -51,7 +55,7 @@ def clean_document(
 ) -> Cleaned | Held:
     """De-identify one document."""
     options = {"known": known.to_json(), "key": key.hex(), "profile": profile, "media_type": media_type}
-    return _cleaned(sandbox.run("deidentify_document", content, options))
+    return _cleaned(_run(sandbox, "deidentify_document", content, options))
 
 
 def leaks(
@@ -60,7 +64,7 @@ def leaks(
     """Read a copy again with other code than made it; return the places where something known is left (never the value)."""
     task = "verify_instance" if media_type == "application/dicom" else "verify_document"
     options = {"known": known.to_json(), "original_uids": list(original_uids), "media_type": media_type}
-    result = sandbox.run(task, content, options)
+    result = _run(sandbox, task, content, options)
     if isinstance(result, SandboxFailed):
         return (f"unreadable: {result.code}",)
     return tuple(str(leak) for leak in result.meta["leaks"])
@@ -68,15 +72,24 @@ def leaks(
 
 def kind_of(sandbox: Sandbox, content: bytes) -> str:
     """Return the media type by content; what cannot be told is ``application/octet-stream``."""
-    result = sandbox.run("kind_of", content, {})
+    result = _run(sandbox, "kind_of", content, {})
     return "application/octet-stream" if isinstance(result, SandboxFailed) else str(result.meta["media_type"])
 
 
 def preview(sandbox: Sandbox, content: bytes, *, media_type: str, number: int = 0) -> bytes | None:
     """Return a PNG of one frame or page of a de-identified copy, for the human look; None where none can be made."""
     task = "render_preview" if media_type == "application/dicom" else "preview_document"
-    result = sandbox.run(task, content, {"media_type": media_type, "number": number})
+    result = _run(sandbox, task, content, {"media_type": media_type, "number": number})
     return None if isinstance(result, SandboxFailed) else result.content
+
+
+def _run(
+    sandbox: Sandbox, task: str, content: bytes, options: dict[str, Any]
+) -> SandboxResult | SandboxFailed:
+    result = sandbox.run(task, content, options)
+    if isinstance(result, SandboxFailed) and result.code in _OURS:
+        raise UnavailableError(f"the sandbox could not do {task}: {result.code}")
+    return result
 
 
 def _cleaned(result: Any) -> Cleaned | Held:
