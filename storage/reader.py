@@ -76,10 +76,6 @@ class SealedReader(io.RawIOBase):
     def readall(self) -> bytes:
         return self.read()
 
-    def segments(self) -> Iterator[memoryview]:
-        """Yield the rest of the object without a copy; a piece is valid only until the next one is asked for."""
-        return self._pieces(self.size_bytes)
-
     def close(self) -> None:
         if not self.closed:
             self._stored.close()

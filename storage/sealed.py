@@ -152,9 +152,9 @@ class SealedStore:
         """Read the whole object, its final segment included, and compare the digest; raise if anything is wrong."""
         digester = self._cache.get(key).digester()
         with self.open(ref, key=key, kind=kind) as reader:
-            for piece in reader.segments():
-                digester.update(piece)
-            reader.read(1)  # an empty object has only a final segment
+            buffer = memoryview(bytearray(min(ref.size_bytes, self._parameters.segment_bytes) + 1))
+            while count := reader.readinto(buffer):  # reading to the end verifies the final segment too
+                digester.update(buffer[:count])
         if not hmac.compare_digest(digester.digest(), ref.digest):
             raise SealBrokenError(f"{ref.object_id}: the digest is another")
 

@@ -256,3 +256,21 @@ def test_volume_that_failed_still_reads_and_forgets(home, monkeypatch):
 
 def _refuse(fd):
     raise OSError(5, os.strerror(5))
+
+
+def test_new_directories_are_flushed_with_their_parents(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("storage.objects.disk.sync_directory", flushed.append)
+    DiskObjects(tmp_path / "deep" / "objects")
+    assert flushed == [tmp_path / "deep" / "objects", tmp_path / "deep", tmp_path]
+    DiskObjects(tmp_path / "deep" / "objects")
+    assert len(flushed) == 3
+
+
+def test_removal_is_flushed(home, monkeypatch):
+    store = open_store(home)
+    ref = store.seal(io.BytesIO(b"x"), key=store.new_key(holder="h", purpose="p"), kind="x")
+    flushed = []
+    monkeypatch.setattr("storage.objects.disk.sync_directory", flushed.append)
+    store.forget(ref.object_id)
+    assert flushed == [home / "objects" / ref.object_id[:2]]

@@ -98,3 +98,9 @@ def test_our_labels_never_equal_those_of_floe(label):
     for segment_bytes in (64, 96, 1 << 20, 1 << 24):
         info = floe_info(FloeParameters(segment_bytes=segment_bytes), bytes(32), b"", b"")
         assert info[6:10] == b"\0\0\0\x20" != canonical(label, 1)[6:10]
+
+
+def test_short_internal_segment_is_refused_before_its_tag():
+    _, opener = started()
+    with pytest.raises(SealBrokenError, match="segment 0 is short"):
+        open_(opener, b"\xff" * 4 + bytes(59), position=0, final=False)
