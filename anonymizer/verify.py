@@ -52,6 +52,12 @@ def _verifier(known: Known) -> _Verifier:
     return _Verifier(known)
 
 
+def forget() -> None:
+    """Drop what is remembered of every case: for a worker that has ended one."""
+    _verifier.cache_clear()
+    _uid_needles.cache_clear()
+
+
 @lru_cache(maxsize=4)
 def _uid_needles(originals: frozenset[str]) -> Needles:
     return Needles(uid.encode("ascii", "replace") for uid in originals if uid.count(".") >= MIN_UID_DOTS)
@@ -101,7 +107,8 @@ def _all(output: bytes, verifier: _Verifier, originals: frozenset[str]) -> Itera
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = dcmread(io.BytesIO(output))
-            if not dataset.get("SOPInstanceUID"):
+            # a DICOMDIR (PS3.3 F) names its instance in the File Meta alone
+            if not dataset.get("SOPInstanceUID") and "DirectoryRecordSequence" not in dataset:
                 yield Leak("data set", "cannot be read back")
             yield from _dataset(dataset.file_meta, "", verifier)
             yield from _dataset(dataset, "", verifier)  # (3) every decoded element
