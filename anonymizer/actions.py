@@ -190,7 +190,10 @@ class Actor:
             return (
                 value if is_uid(value) and not self.cleaner.known_left(value) else self.pseudonyms.uid(value)
             )
-        return self._stand_in(element.tag, value) if self.cleaner.known_left(value) else value
+        if not self.cleaner.known_left(value):
+            return value
+        cleaned = self._prose(value)[: MAX_CHARS.get(element.vr)]
+        return self._stand_in(element.tag, value) if self.cleaner.known_left(cleaned) else cleaned
 
     def _person(self, tag: int, value: str) -> str:
         if tag == PATIENT_NAME or folded_name(value) in self.cleaner.patient_names:

@@ -21,6 +21,8 @@ from anonymizer.attribute_types import load_table
 from anonymizer.elements import PIXEL_DATA, PIXEL_TAGS, DataSet, Element
 from anonymizer.errors import PreviewError
 
+MODALITY, SAMPLES, BITS = 0x00080060, 0x00280002, 0x00280100
+SLICES = frozenset({"CT", "MR", "PT"})
 MAX_PREVIEW_PIXELS = 64_000_000
 
 
@@ -47,16 +49,16 @@ def pixel_risk(dataset: DataSet) -> tuple[Look, ...]:
     image_type = [part.strip() for part in dataset.ascii(0x00080008).upper().split("\\")]
     if any(term == part for part in image_type for term in table["image_type_terms"]):
         looks["screen_save"] = "The picture is a saved screen or report page."
-    if dataset.ascii(0x00080064).upper() in {"DF", "DI", "DRW", "SI", "SD", "SYN", "WSD", "WSD ", "DV"}:
+    if dataset.ascii(0x00080064).upper() in {"DF", "DI", "DRW", "SI", "SD", "SYN", "WSD", "DV"}:
         looks.setdefault("capture", "The picture was scanned, captured or drawn, not acquired.")
     if _embedded_overlay(dataset) and PIXEL_DATA in dataset and _is_encapsulated(dataset):
         looks["overlay_in_pixels"] = (
             "An overlay may lie inside the compressed picture, where it cannot be masked here."
         )
-    if len(image_type) > 1 and image_type[0] == "DERIVED" and image_type[1] == "SECONDARY" and kind is None:
-        samples = dataset.number(0x00280002, 1)
-        if samples > 1 and burned != "NO":
-            looks["derived_colour"] = "A derived colour picture: often a capture of a workstation's screen."
+    if dataset.ascii(MODALITY).upper() in SLICES and (
+        dataset.number(SAMPLES, 1) > 1 or dataset.number(BITS, 16) == 8
+    ):
+        looks["capture"] = "A slice in colour or with 8 bits: usually a capture of a workstation's screen."
     return tuple(Look(code, reason) for code, reason in looks.items())
 
 
@@ -67,7 +69,7 @@ def _kind(dataset: DataSet, table: dict[str, object]) -> tuple[str, str] | None:
     for prefix, code in prefixes.items():  # type: ignore[attr-defined]  # JSON
         if sop_class == prefix or sop_class.startswith(prefix + "."):
             return code, reasons[code]
-    modality = dataset.ascii(0x00080060).upper()
+    modality = dataset.ascii(MODALITY).upper()
     for row in table["rows"]:  # type: ignore[attr-defined]  # JSON
         if modality in row["modalities"].split():
             return row["code"], row["reason"]
@@ -76,7 +78,7 @@ def _kind(dataset: DataSet, table: dict[str, object]) -> tuple[str, str] | None:
 
 def shows_face(dataset: DataSet) -> bool:
     """A CT, MR or PET of the head from which a face can be rendered (PS3.15 E.3.2)."""
-    if dataset.ascii(0x00080060) not in {"CT", "MR", "PT"}:
+    if dataset.ascii(MODALITY) not in SLICES:
         return False
     words = f"{dataset.ascii(0x00180015)} {dataset.ascii(0x00081030)} {dataset.ascii(0x0008103E)}".upper()
     found = set("".join(sign if sign.isalnum() else " " for sign in words).split())

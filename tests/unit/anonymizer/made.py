@@ -11,6 +11,7 @@ from pydicom.uid import (
     ComprehensiveSRStorage,
     CTImageStorage,
     ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
     RTStructureSetStorage,
@@ -217,6 +218,36 @@ def photo(jpeg: bytes) -> FileDataset:
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
     ds.PixelData = encapsulate([jpeg])
     ds["PixelData"].is_undefined_length = True
+    return ds
+
+
+def scanned() -> FileDataset:
+    """A photograph whose frame carries comments, in three fragments' worth of JPEG."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.effect_noise((16, 16), 60).convert("RGB").save(out, format="JPEG", comment=b"SECRET comment")
+    return photo(out.getvalue())
+
+
+def presentation() -> FileDataset:
+    ds = base(GrayscaleSoftcopyPresentationStateStorage, "PR", 70)
+    ds.ContentLabel, ds.ContentDescription = "MARKS", "drawn for Krasheninnikova"
+    ds.ContentCreatorName = "Wallenstråle^Birger"
+    ds.PresentationCreationDate, ds.PresentationCreationTime = "20260303", "090000"
+    image, series = reference(CTImageStorage, f"{ROOT}.9.1"), Dataset()
+    series.SeriesInstanceUID, series.ReferencedImageSequence = SERIES, Sequence([image])
+    ds.ReferencedSeriesSequence = Sequence([series])
+    text, line, mark = Dataset(), Dataset(), Dataset()
+    text.UnformattedTextValue = "node 14 mm, K. Åsa Krasheninnikova"
+    line.GraphicAnnotationUnits, line.GraphicDimensions, line.NumberOfGraphicPoints = "PIXEL", 2, 2
+    line.GraphicData, line.GraphicType = [1.0, 1.0, 5.0, 5.0], "POLYLINE"
+    mark.GraphicLayer, mark.TextObjectSequence, mark.GraphicObjectSequence = (
+        "A",
+        Sequence([text]),
+        Sequence([line]),
+    )
+    ds.GraphicAnnotationSequence = Sequence([mark])
     return ds
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 
 from anonymizer.engine import Deidentified, deidentify_instance
@@ -14,7 +15,17 @@ from tests.unit.anonymizer import made
 
 @pytest.mark.parametrize("profile", ["mdt-default", "strict"])
 @pytest.mark.parametrize(
-    "make", [made.planted_ct, made.mr, made.pet, made.report, made.structure_set, made.us]
+    "make",
+    [
+        made.planted_ct,
+        made.mr,
+        made.pet,
+        made.report,
+        made.structure_set,
+        made.us,
+        made.presentation,
+        made.scanned,
+    ],
 )
 def test_no_planted_identifier_is_left_anywhere_in_the_bytes(make, profile):
     assert made.secrets_in(made.encoded(make()))
@@ -125,6 +136,52 @@ def test_references_between_objects_of_a_case_hold():
     assert evidence.StudyInstanceUID == image.study_instance_uid
     listed = evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert listed.ReferencedSOPInstanceUID == image.sop_instance_uid
+
+
+def test_a_presentation_state_keeps_its_marks_and_references_and_loses_the_name():
+    out = made.reread(made.deidentified(made.presentation()))
+    mark = out.GraphicAnnotationSequence[0]
+    assert "14 mm" in mark.TextObjectSequence[0].UnformattedTextValue
+    assert list(mark.GraphicObjectSequence[0].GraphicData) == [1.0, 1.0, 5.0, 5.0]
+    shown = out.ReferencedSeriesSequence[0].ReferencedImageSequence[0]
+    assert shown.ReferencedSOPInstanceUID == made.deidentified(made.ct()).sop_instance_uid
+
+
+def test_a_known_identifier_is_found_in_every_attribute_of_the_dictionary_that_can_hold_it():
+    """Unlisted is not safe: each string attribute carries the patient once, at the top and one level down."""
+    content = made.encoded(everything())
+    assert made.secrets_in(content)
+    assert made.secrets_in(made.deidentified(content).content) == []
+    outer = made.ct()
+    inner = everything()
+    del inner.PixelData
+    outer.DerivationCodeSequence = [inner]
+    assert made.secrets_in(made.deidentified(outer).content) == []
+
+
+PLANTS = {
+    "LO": "Krasheninnikova", "SH": "Krasheninnikova", "ST": "for Krasheninnikova, Mölnlycke", "LT": "QX7734410",
+    "UT": "Birger Wallenstråle", "UC": "asa.k@example.org", "PN": "Krasheninnikova^Åsa", "CS": "QX7734410",
+    "DS": "196503122380", "IS": "6503122380", "AE": "QX7734410", "UR": "http://h/QX7734410", "DA": "19650312",
+    "DT": "19650312101112", "UI": "1.2.752.19650312.7",
+}  # fmt: skip
+
+
+def everything() -> Dataset:
+    import warnings
+
+    ds = made.ct()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for tag, entry in DicomDictionary.items():
+            if (
+                entry[0] in PLANTS
+                and tag >> 16 >= 8
+                and tag not in {0x00080005, 0x00080016, 0x00080018}
+                and tag not in ds
+            ):
+                ds.add_new(tag, entry[0], PLANTS[entry[0]])
+    return ds
 
 
 def test_a_uid_inside_prose_follows_the_mapping():

@@ -148,6 +148,8 @@ def test_sign_extension_and_padding_are_left_as_they_are():
         ({"Modality": "XA"}, {"projection"}),
         ({"Modality": "XA", "BurnedInAnnotation": "NO"}, set()),
         ({"ConversionType": "WSD"}, {"capture"}),
+        ({"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}, {"capture"}),
+        ({"ImageType": ["DERIVED", "SECONDARY", "OTHER", "CT_SOM5 PROT"]}, {"screen_save"}),
     ],
 )
 def test_risk_rules(change, codes):

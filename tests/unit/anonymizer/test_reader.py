@@ -140,7 +140,9 @@ def test_unreadable_input_raises_only_unfit_and_harvests_nothing():
     assert harvest_uids(b"") == frozenset()
 
 
-SEEDS = [made.encoded(make()) for make in (made.planted_ct, made.report, made.structure_set, made.us)]
+SEEDS = [
+    made.encoded(make()) for make in (made.planted_ct, made.report, made.structure_set, made.us, made.scanned)
+]
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
