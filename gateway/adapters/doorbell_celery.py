@@ -10,11 +10,13 @@ import atexit
 import os
 import queue
 import threading
-from typing import Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from celery import Celery
-from kombu.exceptions import OperationalError
+
+if TYPE_CHECKING:  # Celery is loaded only where the doorbell is one
+    from celery import Celery
 
 RING_TASK: Final = "consilium.ring"
 QUEUE: Final = "consilium"
@@ -37,6 +39,8 @@ def broker_url(url: str) -> str:
 
 def celery_connection(url: str) -> Celery:
     """Return the Celery application with the settings that bell and worker share: JSON, no results, no remote control."""
+    from celery import Celery
+
     app = Celery("consilium", broker=broker_url(url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -85,7 +89,9 @@ class CeleryDoorbell:
     def close(self, timeout_s: float = _FLUSH_S) -> None:
         """Send what waits, for at most ``timeout_s``."""
         if self._pid == os.getpid() and self._sender.is_alive():
-            self._waiting.put(None)
+            self._closing.set()
+            with suppress(queue.Full):
+                self._waiting.put_nowait(None)
             self._sender.join(timeout_s)
 
     def _start(self) -> None:
@@ -96,11 +102,15 @@ class CeleryDoorbell:
         )
         self._sender.start()
 
-    def _send(self, waiting: queue.Queue[str | None]) -> None:
+    def _send(self, waiting: queue.Queue[str | None], closing: threading.Event) -> None:
+        from kombu.exceptions import OperationalError
+
         app = celery_connection(self._url)
         while (job_id := waiting.get()) is not None:
             try:
                 app.send_task(RING_TASK, args=[job_id], queue=QUEUE, retry=False)
             except (OperationalError, OSError) as error:
                 log.warning("bell_lost", job=job_id, reason=type(error).__name__)
+                if closing.is_set():
+                    break  # the broker is away, and nobody waits any more
         app.close()

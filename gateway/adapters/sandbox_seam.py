@@ -140,12 +140,16 @@ class RunningTask:
         elif message:
             self._ending = json.loads(message)
         else:
-            self._ending = {"exit": -signal.SIGKILL}  # the children's parent is gone, and with it the child
+            self._ending = {}  # the children's parent is gone, and with it the child
 
     def _how_it_ended(self) -> str:
         while self._ending is None:
             self._wait(self._report.fileno())
+        if not self._ending:
+            return "unavailable"
         code = int(self._ending["exit"])
+        if code == -signal.SIGKILL and self._ending["cpu_s"] >= self._limits.cpu_s:
+            return "cpu_limit"  # it had caught the signal that comes first
         return _FROM_SIGNAL.get(signal.Signals(-code), "crashed") if code < 0 else "crashed"
 
     def _close_theirs(self) -> None:

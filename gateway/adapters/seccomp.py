@@ -15,6 +15,7 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -144,8 +145,10 @@ def _conditions(own_pid: int) -> Iterator[tuple[_Call, list[_Step]]]:
     null = [(_LOAD, 0, 0, _argument_at(2)), (_JUMP_EQUAL, 1, 0, 0), refused]
     null_high = [(_LOAD, 0, 0, _argument_at(2, high=True)), (_JUMP_EQUAL, 1, 0, 0), refused]
     yield _PRLIMIT64, [*null, *null_high, allowed]
-    # abort() signals its own process; no other one may be signalled.
-    yield _TGKILL, [(_LOAD, 0, 0, _argument_at(0)), (_JUMP_EQUAL, 1, 0, own_pid), refused, allowed]
+    # abort() signals its own process; no other one may be signalled, and no other end be feigned.
+    own: list[_Step] = [(_LOAD, 0, 0, _argument_at(0)), (_JUMP_EQUAL, 1, 0, own_pid), refused]
+    aborting: list[_Step] = [(_LOAD, 0, 0, _argument_at(2)), (_JUMP_EQUAL, 1, 0, signal.SIGABRT), refused]
+    yield _TGKILL, [*own, *aborting, allowed]
     # "not known" makes a C library fall back to clone, which is refused.
     yield _CLONE3, [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
 

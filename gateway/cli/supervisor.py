@@ -272,6 +272,8 @@ class _Tree:
         for part in self._parts.values():
             part.kill()
         self._bury()
+        for part in self._parts.values():
+            part.state = "stopped"
         self._state = "stopped"
         self._write_status()
 

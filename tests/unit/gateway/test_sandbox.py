@@ -67,6 +67,7 @@ def test_large_payloads_pass_whole(sandbox):
         ("raise_limits", {"unreadable"}),
         ("allocate", {"memory_limit"}),
         ("spin", {"cpu_limit"}),
+        ("spin_on", {"cpu_limit"}),
         ("nest", {"too_deep", "crashed"}),
         ("crash", {"crashed"}),
         ("abort", {"crashed"}),
@@ -160,6 +161,13 @@ def test_a_killed_sandbox_is_started_again():
         fresh._parent._process.kill()
         fresh._parent._process.wait()
         assert fresh.run("echo", b"b", {}).content == b"b"
+
+
+def test_a_task_whose_sandbox_is_killed_is_nobodys_fault():
+    with hostile_sandbox(workers=1) as fresh:
+        fresh.start()
+        threading.Timer(0.5, fresh._parent._process.kill).start()
+        assert failure(fresh, "sleep").code == "unavailable"
 
 
 def test_a_sandbox_that_cannot_start_is_a_value(capfd):

@@ -81,6 +81,7 @@ def test_no_other_process_is_signalled(machine):
     tgkill = number(machine, seccomp._TGKILL)
     assert verdict(machine, tgkill, OWN_PID, OWN_PID, 6) == ALLOW
     assert verdict(machine, tgkill, OWN_PID + 1, OWN_PID, 6) == EPERM
+    assert verdict(machine, tgkill, OWN_PID, OWN_PID, 9) == EPERM
 
 
 def test_descriptors_get_no_owner_to_signal_and_terminals_no_input(machine):

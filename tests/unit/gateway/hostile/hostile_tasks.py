@@ -87,6 +87,12 @@ def spin(payload, options):
         pass
 
 
+def spin_on(payload, options):
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    while True:
+        pass
+
+
 def sleep(payload, options):
     time.sleep(600)
 
