@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import uvicorn
@@ -22,6 +23,11 @@ class HastyH11Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        # asyncio does this only for sockets that were made with the protocol's number; without it every answer on a
+        # kept connection waits some 40 ms for the visitor's delayed acknowledgement (measured).
+        line = transport.get_extra_info("socket")
+        if line is not None and line.family in {socket.AF_INET, socket.AF_INET6}:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._time_head()
 
     def data_received(self, data: bytes) -> None:
