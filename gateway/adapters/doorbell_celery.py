@@ -97,8 +97,9 @@ class CeleryDoorbell:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._waiting: queue.Queue[str | None] = queue.Queue(_WAITING_LIMIT)
+        self._closing = threading.Event()
         self._sender = threading.Thread(
-            target=self._send, args=(self._waiting,), name="doorbell", daemon=True
+            target=self._send, args=(self._waiting, self._closing), name="doorbell", daemon=True
         )
         self._sender.start()
 
