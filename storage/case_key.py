@@ -5,7 +5,6 @@ under labels of ours, which FLOE's own never equal (``docs/spec/sealed-object.md
 """
 
 import hmac
-from functools import cached_property
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -21,14 +20,11 @@ class CaseKey:
 
     def __init__(self, secret: bytes) -> None:
         self.secret = secret
-
-    @cached_property
-    def _digest_keys(self) -> tuple[bytes, bytes]:
-        both = expand(self.secret, canonical(b"consilium-digest", 1), 64)
-        return both[:32], both[32:]
+        # Derived now and not when first needed: `cached_property` has a lock, which a fork may leave held for ever.
+        self._digest_keys = expand(secret, canonical(b"consilium-digest", 1), 64)
 
     def digester(self) -> "Digester":
-        return Digester(*self._digest_keys)
+        return Digester(self._digest_keys[:32], self._digest_keys[32:])
 
     def derive(self, label: bytes, length: int) -> bytes:
         return expand(self.secret, canonical(b"consilium-derive", 1, label), length)

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -75,9 +76,10 @@ def test_a_child_forked_while_threads_seal_can_seal():
     for thread in threads:
         thread.start()
     try:
-        for _ in range(20):
+        for _ in range(60):
             child = os.fork()
             if child == 0:
+                signal.alarm(20)  # a child that waits for a lock its parent held would wait for ever
                 try:
                     store.verify(store.seal(io.BytesIO(b"child"), key=key, kind="x"), key=key, kind="x")
                     os._exit(0)
