@@ -1,0 +1,29 @@
+"""Puts the desk together: sign-in, board, inbox, case, findings, releases and audit over one house."""
+
+from __future__ import annotations
+
+from gateway.doors.desk.audit import AuditPages
+from gateway.doors.desk.board import BoardPages
+from gateway.doors.desk.cases import CasePages
+from gateway.doors.desk.findings import FindingPages
+from gateway.doors.desk.inbox import InboxPages
+from gateway.doors.desk.moves import CaseMoves
+from gateway.doors.desk.releases import ReleasePages
+from gateway.doors.desk.sign_in import SignInPages
+from gateway.doors.desk.staff import Desk
+from gateway.doors.http import Door, DoorConfig, Guard
+from gateway.ports import House
+
+
+def desk_app(house: House, config: DoorConfig) -> Guard:
+    """Return the desk as one ASGI app below ``config.prefix``."""
+    desk = Desk(Door("desk", package="gateway.doors.desk", config=config), house)
+    SignInPages(desk)
+    BoardPages(desk)
+    InboxPages(desk)
+    CasePages(desk)
+    CaseMoves(desk)
+    FindingPages(desk)
+    ReleasePages(desk)
+    AuditPages(desk)
+    return desk.door.asgi()

@@ -1,0 +1,345 @@
+"""The desk's words for the house's terms: states, items, reasons, events, what was just done; no logic."""
+
+from __future__ import annotations
+
+from gateway.doors.http import N_
+
+# A case's state: its name, the kind of its badge.
+STATES: dict[str, tuple[str, str]] = {
+    "inquiry": (N_("Inquiry"), "plain"),
+    "application": (N_("Application"), "plain"),
+    "assessment": (N_("Assessment"), "info"),
+    "clarification": (N_("Clarification"), "warn"),
+    "declined": (N_("Declined"), "plain"),
+    "collecting": (N_("Collecting"), "info"),
+    "complete": (N_("Complete"), "info"),
+    "offer": (N_("Offer sent"), "info"),
+    "confirmed": (N_("Confirmed"), "info"),
+    "preparing": (N_("Preparing"), "info"),
+    "released": (N_("Released"), "good"),
+    "in_review": (N_("In review"), "good"),
+    "answered": (N_("Answered"), "warn"),
+    "delivered": (N_("Delivered"), "good"),
+    "closed": (N_("Closed"), "plain"),
+    "forgotten": (N_("Forgotten"), "plain"),
+}
+# The way that is drawn above a case, and how far a state is on it.
+WAY: tuple[str, ...] = (
+    N_("Collecting"), N_("Complete"), N_("Preparing"), N_("In review"), N_("Answered"), N_("Delivered"),
+)  # fmt: skip
+WAY_OF: dict[str, int] = {
+    "inquiry": 0, "application": 0, "assessment": 0, "clarification": 0, "collecting": 0, "declined": 0,
+    "complete": 1, "offer": 1, "confirmed": 1, "preparing": 2, "released": 3, "in_review": 3, "answered": 4,
+    "delivered": 5, "closed": 6, "forgotten": 6,
+}  # fmt: skip
+OPINIONS: dict[str, tuple[str, str]] = {
+    "written": (N_("Written opinion"), N_("One specialist reads documents, no images.")),
+    "mdt": (N_("Conference"), N_("A team reads documents and images; the chair signs.")),
+}
+LANGUAGES: dict[str, str] = {"sv": N_("Swedish"), "en": N_("English")}
+SEXES: dict[str, str] = {"": N_("Not stated"), "F": N_("Female"), "M": N_("Male"), "O": N_("Other")}
+IDENTIFIER_TYPES: dict[str, str] = {
+    "personnummer": N_("Swedish personal number"),
+    "passport": N_("Passport number"),
+    "national_id": N_("National identity number"),
+    "mrn": N_("Hospital's patient number"),
+    "insurance": N_("Insurance number"),
+    "other": N_("Other number"),
+}
+CATEGORIES: dict[str, str] = {
+    "imaging": N_("Imaging"),
+    "radiology_report": N_("Radiology report"),
+    "pathology": N_("Pathology report"),
+    "labs": N_("Lab results"),
+    "doctors_notes": N_("Doctor's notes"),
+    "discharge_summary": N_("Discharge summary"),
+    "referral_letter": N_("Referral letter"),
+    "prescriptions": N_("Prescriptions"),
+    "other": N_("Other"),
+}
+ITEMS: dict[str, tuple[str, str]] = {
+    "wanted": (N_("Missing"), "warn"),
+    "received": (N_("Arrived"), "good"),
+    "not_available": (N_("Patient does not have it"), "plain"),
+}
+DOCUMENT_STATES: dict[str, tuple[str, str]] = {
+    "received": (N_("Being worked on"), "info"),
+    "unpacked": (N_("Unpacked"), "plain"),
+    "dicom": (N_("Became images"), "plain"),
+    "deidentified": (N_("De-identified"), "good"),
+    "quarantined": (N_("Held for a look"), "warn"),
+    "excluded": (N_("Left out"), "plain"),
+    "ignored": (N_("No content"), "plain"),
+}
+STUDY_STATES: dict[str, tuple[str, str]] = {
+    "receiving": (N_("Still arriving"), "info"),
+    "settled": (N_("Arrived"), "good"),
+}
+RELEASE_STATES: dict[str, tuple[str, str]] = {
+    "built": (N_("Waits for approval"), "warn"),
+    "approved": (N_("Approved"), "good"),
+    "withdrawn": (N_("Withdrawn"), "plain"),
+}
+FINDING_STATES: dict[str, tuple[str, str]] = {
+    "open": (N_("Waits for you"), "warn"),
+    "kept": (N_("Kept"), "good"),
+    "excluded": (N_("Left out"), "plain"),
+    "obsolete": (N_("Replaced"), "plain"),
+}
+# A short name for each kind of finding; its reason is said below it.
+FINDINGS: dict[str, str] = {
+    "burned_in": N_("Text burned into the picture"),
+    "screen_save": N_("Saved screen"),
+    "capture": N_("Scan or capture"),
+    "overlay_in_pixels": N_("Drawing inside the picture"),
+    "derived_colour": N_("Colour picture made by a workstation"),
+    "ultrasound": N_("Ultrasound picture"),
+    "identifier_left": N_("Something identifying is left"),
+    "uid_conflict": N_("Two objects under one number"),
+    "not_understood": N_("Could not be understood"),
+    "too_large": N_("Too large"),
+    "photograph": N_("Photograph"),
+    "unreadable": N_("Could not be read"),
+    "malware": N_("Malware"),
+    "crashed": N_("Could not be read"),
+    "time_limit": N_("Took too long to read"),
+    "memory_limit": N_("Took too much memory to read"),
+    "cpu_limit": N_("Took too long to read"),
+    "output_limit": N_("Too large"),
+    "unconfined": N_("Could not be read safely"),
+    "unavailable": N_("Was not read"),
+}
+# What the house itself says of a finding, so that the translators find it; others come as they are.
+REASONS: tuple[str, ...] = (
+    N_("Something that identifies the patient was still found in the copy."),
+    N_("The sender sent two different objects under one identifier; the first is used, this one is held."),
+    N_("The object is too large to be cleaned in memory."),
+    N_("The document is too large to be cleaned. Ask for it in smaller parts."),
+    N_("The sender states that text is burned into the picture."),
+    N_("The picture is a saved screen or report page."),
+    N_("The picture was scanned, captured or drawn, not acquired."),
+    N_("A derived colour picture: often a capture of a workstation's screen."),
+    N_("The file could not be read: its content breaks the rules of its format."),
+    N_("The file was put aside: reading it would take more memory than one file may use."),
+    N_("The file was put aside: reading it took more computing time than one file may use."),
+    N_("The file was put aside: reading it took longer than one file may take."),
+    N_("The file was put aside: its parts are nested deeper than any true file's."),
+    N_("The file was put aside: what came out of it is larger than the limit."),
+    N_("The file was put aside: the program that reads such files broke down on it."),
+    N_("The file was put aside: the computer ran short of memory while it was read."),
+)
+MATCHES: dict[str, str] = {
+    "identifier": N_("the same number"),
+    "birth_date": N_("the same birth date"),
+    "birth_date_differs": N_("another birth date"),
+    "name": N_("the same name"),
+    "family_name": N_("the same family name"),
+    "sex_differs": N_("another sex"),
+    "by_hand": N_("matched by hand"),
+    "link": N_("came through the patient's link"),
+    "called_ae": N_("sent to the case's own AE title"),
+}
+JOBS: dict[str, str] = {
+    "settle_study": N_("waiting until a study is whole"),
+    "deidentify_study": N_("de-identifying a study"),
+    "inspect_document": N_("looking at what a file is"),
+    "deidentify_document": N_("de-identifying a document"),
+    "reverify_case": N_("reading the copies again"),
+    "deliver_answer": N_("delivering an answer"),
+}
+JOB_ERRORS: dict[str, str] = {
+    "UnavailableError": N_("A part of the service did not answer."),
+    "StoreFullError": N_("The disk is full."),
+    "SealBrokenError": N_("A stored object is damaged. Tell the operator."),
+    "ObjectMissingError": N_("A stored object is missing. Tell the operator."),
+    "WorkerDied": N_("The worker stopped while it was at it, each time."),
+    "TimeoutError": N_("It took too long."),
+}
+OTHER_ERROR = N_("It failed for a reason that was not foreseen. Tell the operator its name.")
+
+# What a case waits for: what is said, and the kind of the box.
+STEPS: dict[str, tuple[str, str]] = {
+    "nothing": (N_("Nothing is waited for."), "info"),
+    "close": (N_("The answer is delivered. Close the case when nothing more is asked."), "good"),
+    "deliver": (N_("The answer is signed. Read it, then deliver it to the patient."), "warn"),
+    "retry": (N_("Some work failed. See the cause below and start it again."), "bad"),
+    "judge": (N_("Something is held for a human look. Look at it and decide."), "warn"),
+    "approve": (N_("A release is built. Look at what it holds, then approve it for the reviewers."), "warn"),
+    "wait_reviewer": (N_("The reviewers have it. You do not need to do anything."), "info"),
+    "wait_work": (N_("The house is at work on what arrived. You do not need to do anything."), "info"),
+    "send_link": (N_("Nothing has arrived yet. Make the patient's link, and give the hospital the AE title."), "info"),
+    "wait_documents": (N_("Documents are still missing. Wait, remind the patient, or pause the clock."), "info"),
+    "complete": (N_("Everything on the checklist is here. Mark the documentation as complete: the clock starts."), "warn"),
+    "build": (N_("All is de-identified. Build the release."), "warn"),
+}  # fmt: skip
+
+# What somebody has just done, as the page says it after the redirect.
+DONE: dict[str, str] = {
+    "opened": N_("The case is open. Its keys are made; make the patient's link next."),
+    "completed": N_("The documentation is complete. The clock runs."),
+    "reopened": N_("The case collects again."),
+    "closed": N_("The case is closed."),
+    "paused": N_("The clock stands. The patient sees the reason."),
+    "resumed": N_("The clock runs again."),
+    "link_revoked": N_("The patient's link is switched off."),
+    "delivered": N_("The answer is delivered. The patient reads it with link and code."),
+    "judged": N_("Your decision is recorded. It can be undone until the release is built."),
+    "built": N_("The release is built. Look at what it holds before you approve it."),
+    "approved": N_("The release is approved. The reviewers can open it now."),
+    "granted": N_("The reviewer can open the release now."),
+    "revoked": N_("The right is taken back. It counts from the next click on."),
+    "withdrawn": N_("The release is withdrawn. Nobody can open it any more."),
+    "matched": N_("The study has its case."),
+    "unmatched": N_("The study is back in the inbox."),
+    "retried": N_("The work is started again."),
+}
+# What the case's own timeline says.
+MOMENTS: dict[str, str] = {
+    "opened": N_("Opened"),
+    "complete": N_("Documentation complete, the clock started"),
+    "resumed": N_("The clock ran again"),
+    "built": N_("Version {number} built"),
+    "approved": N_("Version {number} approved"),
+    "withdrawn": N_("Version {number} withdrawn"),
+    "signed": N_("Answer signed"),
+    "delivered": N_("Answer delivered"),
+    "read": N_("Answer read by the patient"),
+}
+ACTORS: dict[str, str] = {
+    "patient": N_("Patient's link"),
+    "peer": N_("Sender"),
+    "staff": N_("Staff"),
+    "operator": N_("Operator"),
+    "house": N_("The house itself"),
+}
+# HSLF-FS 2016:40 4:9: what kind of measure an event is.
+VERBS: dict[str, str] = {
+    "read": N_("read"),
+    "written": N_("written"),
+    "disclosed": N_("disclosed"),
+    "copied": N_("copied"),
+    "erased": N_("erased"),
+    "-": "",
+}
+EVENTS: dict[str, str] = {
+    "house_opened": N_("The exchange was set up in this home"),
+    "case_opened": N_("A case was opened"),
+    "case_moved": N_("A case moved to another state"),
+    "case_read": N_("A member of staff looked at a case"),
+    "clock_paused": N_("The clock of a case was paused"),
+    "clock_resumed": N_("The clock of a case runs again"),
+    "item_marked": N_("A checklist item changed"),
+    "peer_added": N_("A sender was added or changed"),
+    "peer_removed": N_("A sender was removed"),
+    "association_refused": N_("A DICOM association was refused"),
+    "association_ended": N_("A DICOM association broke off"),
+    "echo_answered": N_("A DICOM echo was answered"),
+    "instance_kept": N_("An image was sealed and recorded"),
+    "instance_repeated": N_("An image came again, the same; nothing was added"),
+    "instance_conflict": N_("An image came again with other content; both are kept"),
+    "instance_refused": N_("An image was refused"),
+    "study_settled": N_("A study has arrived"),
+    "study_reopened": N_("An image came after its study had arrived"),
+    "study_matched": N_("A study was matched with a case"),
+    "study_unmatched": N_("A study was taken back to the inbox"),
+    "link_made": N_("A patient link was made"),
+    "link_revoked": N_("A patient link was switched off"),
+    "link_shown": N_("A patient link was opened in a browser"),
+    "link_refused": N_("A link that does not count was tried"),
+    "code_sent": N_("A one-time code was sent"),
+    "code_refused": N_("A wrong or spent code was given"),
+    "patient_signed_in": N_("A patient's link and code were right"),
+    "signed_out": N_("A session was ended"),
+    "upload_begun": N_("A file began to arrive"),
+    "part_kept": N_("A piece of a file was sealed"),
+    "upload_abandoned": N_("A file was given up before it was whole"),
+    "document_received": N_("A file arrived whole and was sealed"),
+    "document_inspected": N_("It was established what a file is"),
+    "receipt_given": N_("A receipt was shown"),
+    "harvest_extended": N_("The case's own material told more of who the patient is"),
+    "copies_checked": N_("Copies were read again against what came later"),
+    "copy_replaced": N_("A de-identified copy is made anew"),
+    "copy_made": N_("A de-identified copy was made and verified"),
+    "quarantined": N_("Something was held for a human"),
+    "finding_judged": N_("A human decided on what was held"),
+    "preview_read": N_("A member of staff looked at a de-identified copy"),
+    "release_built": N_("A release was built"),
+    "release_approved": N_("A release was approved"),
+    "release_withdrawn": N_("A release was withdrawn"),
+    "grant_given": N_("A reviewer got the right to open a release"),
+    "grant_revoked": N_("A reviewer's right was taken back"),
+    "release_opened": N_("A reviewer looked at what a release holds"),
+    "release_downloaded": N_("A package, or a part of it, was sent to a reviewer"),
+    "release_exported": N_("A package was written to a file by the operator"),
+    "access_refused": N_("Something was asked for without the right to it"),
+    "answer_signed": N_("A reviewer signed an answer"),
+    "answer_delivered": N_("An answer was made readable for the patient"),
+    "answer_read": N_("The patient read the answer"),
+    "person_added": N_("A member of staff was added"),
+    "person_disabled": N_("A member of staff was shut out"),
+    "signed_in": N_("A member of staff signed in"),
+    "sign_in_refused": N_("A sign-in was refused"),
+    "job_failed": N_("Some work failed for good and waits for a human"),
+    "job_retried": N_("Failed work was started again by a human"),
+    "case_forgotten": N_("A case's keys were destroyed"),
+    "audit_read": N_("The audit trail was read"),
+    "audit_verified": N_("The audit trail was verified"),
+}
+FLAWS: dict[str, str] = {
+    "edited": N_("An event was changed"),
+    "gap": N_("Events are missing"),
+    "reordered": N_("Events stand in another order"),
+    "cut": N_("The end was cut off"),
+    "forked": N_("The trail is not the one that was witnessed"),
+    "unsigned": N_("A checkpoint does not carry the house's signature"),
+}
+ANSWER_PARTS: dict[str, str] = {
+    "question": N_("Question"),
+    "findings": N_("Findings"),
+    "recommendation": N_("Recommendation"),
+    "alternatives": N_("Alternatives"),
+    "confidence": N_("Confidence"),
+    "further_examinations": N_("Further examinations"),
+}
+ACTIONS: dict[str, str] = {
+    "D": N_("replaced by a dummy value"),
+    "Z": N_("emptied"),
+    "X": N_("removed"),
+    "K": N_("kept"),
+    "C": N_("cleaned"),
+    "U": N_("replaced by another UID"),
+}
+# Sentences of the journeys that the desk may have to say in Swedish.
+REFUSALS: tuple[str, ...] = (
+    N_("the clock of this case stands already"),
+    N_("Let it run first."),
+    N_("the clock of this case is not paused"),
+    N_("a pause needs a reason"),
+    N_("Say what the exchange waits for."),
+    N_("the patient has no name"),
+    N_("there is no telephone number to send the code to"),
+    N_("there is nothing to release yet"),
+    N_("there is no clean copy of this that could be kept"),
+    N_("Leave it out, or ask the sender for it in another form."),
+    N_("this study came for this very case"),
+    N_("Exclude its instances instead."),
+    N_("the case has been released"),
+    N_("Withdraw the release first."),
+    N_("this study has a case already"),
+    N_("the release is not the one you looked at"),
+    N_("Look at it again, then approve."),
+    N_("there is no such reviewer"),
+    N_("the answer has been delivered already"),
+    N_("there is no signed answer in this case yet"),
+    N_("Wait for the reviewer to sign."),
+    N_("this release has been withdrawn already"),
+    N_("only an approved release can be granted"),
+    N_("this finding is about a copy that has been replaced"),
+    N_("Look at the newer finding."),
+    N_("there is no verdict to take back"),
+    N_("Your role does not open this page."),
+    N_("Go back to the first page, or ask the operator for another role."),
+    N_("You are not signed in, or not any more."),
+    N_("Sign in again."),
+    N_("There is no such thing here, or it is not yours to see."),
+)
