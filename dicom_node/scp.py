@@ -111,7 +111,11 @@ class Association:
             end = self._live()
             self._gate.leave(self)
             self._gate.report(end)
-            self._linger()
+            if end.how not in (
+                "aborted",
+                "lost",
+            ):  # after the peer's abort it waits for us to close (AA-2, AA-3)
+                self._linger(in_step=end.how in ("released", "refused"))
         except AssociationOver:
             pass  # while lingering: the peer is gone, as it should be
         except Exception as exc:  # noqa: BLE001 - the thread's last line of defence
@@ -257,11 +261,25 @@ class Association:
             why=why,
         )
 
-    def _linger(self) -> None:
-        """Sta13: closing first would reset the connection and with it our last words; so let the peer close."""
+    def _linger(self, *, in_step: bool) -> None:
+        """Sta13: closing first would reset the connection and with it our last words; so let the peer close.
+
+        `in_step`: the next byte begins a PDU, so that AA-2, AA-6 and AA-7 can be told apart; after a violation nobody
+        knows where one begins.
+        """
         self._wire.on_wait = lambda: None
         until = self._wire.waited_s + min(self._limits.artim_s, _LINGER_S)
         most = self._wire.received_bytes + _LINGER_BYTES
+        while in_step:
+            kind, length = _PDU_HEADER.unpack(self._wire.read_exactly(6, until=until))
+            if kind == pdu.ABORT:
+                return
+            if kind == pdu.ASSOCIATE_RQ or kind not in pdu.KNOWN:
+                self._say(pdu.abort(*(pdu.UNEXPECTED_PDU if kind in pdu.KNOWN else pdu.UNRECOGNISED_PDU)))
+                in_step = False
+            while length and in_step and self._wire.received_bytes < most:
+                length -= self._wire.skip_some(length, until=until)
+            in_step = in_step and not length
         while self._wire.received_bytes < most:
             self._wire.skip_some(_LINGER_BYTES, until=until)
 

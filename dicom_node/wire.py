@@ -102,6 +102,8 @@ class Wire:
 
     def _receive(self, receive: Callable[[], int], until: float) -> int:
         while True:
+            if self.waited_s > until:  # also when bytes keep coming: one by one is no way to speak
+                raise PeerTooSlow
             started = time.monotonic()
             try:
                 got = receive()
@@ -116,8 +118,6 @@ class Wire:
             if got == 0:
                 raise PeerLost("the peer closed the connection")
             self.on_wait()
-            if self.waited_s > until:
-                raise PeerTooSlow
 
     def send(self, data: bytes | memoryview, *, patience_s: float) -> None:
         """Send all of `data`; then acknowledge at once what comes back."""
