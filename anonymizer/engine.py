@@ -181,12 +181,13 @@ def _refuse(read: Part10, sop_class: str) -> None:
 
 def _clean_frames(dataset: DataSet, syntax: str, notes: Notebook) -> None:
     element = dataset.get(PIXEL_DATA)
-    if element is None or element.fragments is None:
-        if element is not None and syntax not in NATIVE and element.items is None:
-            raise Unfit(
-                "damaged",
-                "The picture is not packed as its encoding demands. Ask the sender to send it again.",
-            )
+    if element is None:
+        return
+    if (element.fragments is None) != (syntax in NATIVE):
+        raise Unfit(
+            "damaged", "The picture is not packed as its encoding demands. Ask the sender to send it again."
+        )
+    if element.fragments is None:
         return
     frames = max(dataset.number(FRAMES, 1), 1)
     cleaned = strip_frames(element.fragments, syntax, frames, indexed=EXTENDED_OFFSETS in dataset)

@@ -35,7 +35,8 @@ IDENTIFIERS = {
 }  # fmt: skip
 PHONES = frozenset({0x00102154, 0x00102155, 0x00080094, 0x00401103})
 ADDRESSES = frozenset({0x00101040, 0x00080092, 0x00401102, 0x00080081})
-INSTITUTIONS = frozenset({0x00080080, 0x00081040, 0x0040A027, 0x00102299})
+INSTITUTIONS = frozenset({0x00080080, 0x0040A027, 0x00102299})
+PATIENT_NUMBERS = frozenset({0x00100020, 0x00101000, 0x00101090, 0x00080050})
 BIRTH_DATE = 0x00100030
 MIN_IDENTIFIER = 4
 #: What senders write when there is no name: scrubbing these words from prose would only do harm.
@@ -148,7 +149,7 @@ def _take(element: Element, owner: DataSet, charset: Charset, found: _Found) -> 
         if sr.names_somebody(owner, charset):
             found.other.extend(_values(element, charset, MIN_IDENTIFIER))
     elif tag in IDENTIFIERS:
-        values = _values(element, charset, MIN_IDENTIFIER)
+        values = [value for value in _values(element, charset, MIN_IDENTIFIER) if _is_number(tag, value)]
         found.identifiers.extend(Identifier(value=value, type=IDENTIFIERS[tag]) for value in values)
     elif tag in ADDRESSES:
         found.addresses.extend(Address(street=value) for value in _values(element, charset, MIN_IDENTIFIER))
@@ -159,6 +160,14 @@ def _take(element: Element, owner: DataSet, charset: Charset, found: _Found) -> 
         found.institutions.extend(_values(element, charset, MIN_IDENTIFIER))
     elif tag == BIRTH_DATE:
         _take_birth_date(element.value, found)
+
+
+def _is_number(tag: int, value: str) -> bool:
+    """Some sites write a procedure's name where an order number belongs; scrubbing that would cost clinical words."""
+    digits = sum(sign.isdigit() for sign in value)
+    return digits >= MIN_IDENTIFIER or (
+        tag in PATIENT_NUMBERS and (digits > 0 or len(value) >= 2 * MIN_IDENTIFIER)
+    )
 
 
 def _take_names(element: Element, owner: DataSet, charset: Charset, found: _Found) -> None:

@@ -24,6 +24,7 @@ from anonymizer.text import Scrubber
 # pydicom quotes values in what it logs.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 MAX_LEAKS = 200
+LARGE = 64 << 20  # beyond it pydicom would copy the picture; the byte scan reads it in place
 MIN_UID_DOTS = 3  # "1.2.1" is a version number as often as a UID
 CLEAN_PREAMBLE = bytes(128)
 #: Elements whose text is ours or is checked by a stricter rule than "no known identifier".
@@ -99,21 +100,21 @@ def verify_bytes(content: bytes, known: Known) -> tuple[Leak, ...]:
 def _all(output: bytes, verifier: _Verifier, originals: frozenset[str]) -> Iterator[Leak]:
     if output[:128] != CLEAN_PREAMBLE or output[128:132] != b"DICM":
         yield Leak("preamble", "not clean")
-    for offset, _ in verifier.needles.found(output):  # (1) raw bytes
-        yield Leak(f"byte {offset}", "known identifier in the bytes")
-    for offset, _ in _uid_needles(originals).found(output):  # (2) original UIDs, also inside text
-        yield Leak(f"byte {offset}", "original UID")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = dcmread(io.BytesIO(output))
+            dataset = dcmread(io.BytesIO(output), stop_before_pixels=len(output) > LARGE)
             # a DICOMDIR (PS3.3 F) names its instance in the File Meta alone
             if not dataset.get("SOPInstanceUID") and "DirectoryRecordSequence" not in dataset:
                 yield Leak("data set", "cannot be read back")
-            yield from _dataset(dataset.file_meta, "", verifier)
-            yield from _dataset(dataset, "", verifier)  # (3) every decoded element
+            yield from _dataset(dataset.file_meta, "", verifier)  # (1) every decoded element
+            yield from _dataset(dataset, "", verifier)
     except Exception:  # noqa: BLE001 - whatever a parser raises, unread is unverified
         yield Leak("data set", "cannot be read back")
+    for offset, _ in verifier.needles.found(output):  # (2) raw bytes, the picture's included
+        yield Leak(f"byte {offset}", "known identifier in the bytes")
+    for offset, _ in _uid_needles(originals).found(output):  # (3) original UIDs, also inside text
+        yield Leak(f"byte {offset}", "original UID")
 
 
 def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:

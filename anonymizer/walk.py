@@ -13,6 +13,7 @@ from anonymizer.attribute_types import ROOT, AttributeTypes
 from anonymizer.charset import Charset, charset_for
 from anonymizer.elements import (
     NUMBER_VRS,
+    PIXEL_TAGS,
     STREAM_VRS,
     STRING_VRS,
     DataSet,
@@ -99,6 +100,9 @@ class Walk:
         action = resolve(rule.action, type_)
         if element.items is not None:
             self._sequence(element, action, rule, result, charset, type_, path)
+            return
+        if tag in PIXEL_TAGS and parent != ROOT:
+            self.notes.note(path + spell(tag), "X", "a picture inside a sequence")
             return
         if element.fragments is not None:
             if action in {"K", "C"}:

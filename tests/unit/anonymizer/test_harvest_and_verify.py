@@ -53,6 +53,17 @@ def test_harvest_leaves_stand_ins_and_empty_names_out():
     assert known.physicians == ()
 
 
+def test_harvest_does_not_take_a_procedure_for_a_number():
+    ds = made.ct()
+    ds.PatientID, ds.AccessionNumber = "PHANTOM", "4711"
+    ds.RequestAttributesSequence = [made.code("1", "99L", "x")]
+    ds.RequestAttributesSequence[0].RequestedProcedureID = "CT THORAX"
+    ds.InstitutionalDepartmentName = "Radiology"
+    known = harvest_instance(made.encoded(ds))
+    assert {identifier.value for identifier in known.identifiers} == {"4711"}
+    assert "Radiology" not in known.institutions
+
+
 def test_harvest_alone_cleans_what_the_form_did_not_say():
     content = made.encoded(made.planted_ct())
     known = harvest_instance(content)

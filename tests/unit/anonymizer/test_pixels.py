@@ -159,6 +159,22 @@ def test_risk_rules(change, codes):
     assert {look.code for look in made.deidentified(ds).look} == codes
 
 
+def test_a_picture_packed_against_its_encoding_is_held():
+    content = made.encoded(made.photo(jpeg()))
+    native = content.replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.1\0\0\0")
+    assert made.refused(native).code == "damaged"
+    packed = made.encoded(made.ct()).replace(b"1.2.840.10008.1.2.1\0\x02", b"1.2.840.10008.1.2.5\0\x02")
+    assert made.refused(packed).code == "damaged"
+
+
+def test_a_picture_inside_a_sequence_is_removed():
+    ds, inner = made.ct(), made.ct()
+    ds.SourceImageSequence = [made.reference(ds.SOPClassUID, "1.2.3.4.5.6")]
+    ds.SourceImageSequence[0].PixelData = inner.PixelData
+    ds.SourceImageSequence[0]["PixelData"].VR = "OW"
+    assert "PixelData" not in made.reread(made.deidentified(ds)).SourceImageSequence[0]
+
+
 def test_an_object_without_a_picture_needs_no_look():
     ds = made.report()
     assert made.deidentified(ds).look == ()

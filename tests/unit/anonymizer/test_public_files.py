@@ -99,7 +99,16 @@ def test_each_object_cleaned_with_its_own_harvest_verifies():
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
 @pytest.mark.parametrize("profile", ["mdt-default", "strict"])
 def test_no_copy_has_a_new_error_of_its_iod(profile, tmp_path):
-    makers = (made.planted_ct, made.mr, made.pet, made.report, made.structure_set, made.us)
+    makers = (
+        made.planted_ct,
+        made.mr,
+        made.pet,
+        made.report,
+        made.structure_set,
+        made.us,
+        made.presentation,
+        made.scanned,
+    )
     sources = {path.name: path.read_bytes() for path in FILES if "TINY_ALPHA" not in path.parts}
     sources |= {make.__name__: made.encoded(make()) for make in makers}
     del sources["image_dfl.dcm"]  # dciodvfy cannot read the original
