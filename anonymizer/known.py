@@ -134,6 +134,12 @@ class Known:
         return any(bool(getattr(self, field.name)) for field in fields(self) if field.name != "sex")
 
     @property
+    def birth_dates(self) -> tuple[date, ...]:
+        """The date of birth, and those that `merged` kept among ``other``."""
+        more = (_iso_date(text) for text in self.other)
+        return tuple(dict.fromkeys(born for born in (self.birth_date, *more) if born))
+
+    @property
     def people(self) -> tuple[Person, ...]:
         return self.relatives + self.physicians
 
@@ -181,6 +187,13 @@ class Known:
 
 def _union(left: tuple[T, ...], right: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(left + right))
+
+
+def _iso_date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+    except ValueError:
+        return None
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ _PHONE_VALUE = re.compile(
 _BIRTH_GAP = re.compile(r"[\s:=.,]{0,4}(?:(?:den|the|am|on|el|le)\s)?")
 _LABEL_GAP = re.compile(r"[\s.\-/_]{0,3}")
 _NAME_PART = re.compile(r"[\s,.^'’\-&]{0,4}([^\W\d_]+)")
-_NO_MEASURE = r"(?![\d.,]|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
+_NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
 _STREET_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
 _STREET_BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
 _STREET_AFTER = re.compile(rf"\.?\s(?:[^\W\d_a-z][\w'’]{{1,20}}[ ]){{1,3}}\d{{1,4}}{_NO_MEASURE}\w?")
@@ -222,7 +222,9 @@ class NameFinder:
 
     def _after_title(self, text: str, token: Token) -> Iterator[Found]:
         dotted = text[token.end : token.end + 1] == "."
-        if not (token.raw.istitle() or dotted or token.raw == "dr") or (token.raw.isupper() and not dotted):
+        if token.raw.isupper() and not (dotted and token.raw == "DR"):
+            return  # MR and DR are modalities, MS is a disease
+        if not (token.raw.istitle() or token.raw.isupper() or dotted or token.raw == "dr"):
             return
         named = self._name_chain(text, token.end, most=3, commas=False)
         if named and text[token.end : named[0]].strip(" .\t") == "":
@@ -231,10 +233,13 @@ class NameFinder:
     def _name_chain(self, text: str, at: int, *, most: int, commas: bool = True) -> tuple[int, int] | None:
         """The capitalised words from here on that clinical words do not stop."""
         start = end = -1
+        last = ""
         for count in range(most):
             part = _NAME_PART.match(text, end if end >= 0 else at)
             if part is None or part[1][0].islower() or "\n" in part.group():
                 break
+            if start >= 0 and "." in part.group() and len(last) > 3 and not self.lexicon.is_title(last):
+                break  # a new sentence
             folded = fold(part[1])
             if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
                 break
@@ -249,7 +254,7 @@ class NameFinder:
                 break
             if start < 0:
                 start = part.start(1)
-            end = part.end(1)
+            end, last = part.end(1), part[1]
         return (start, end) if start >= 0 else None
 
     def _after_label(self, text: str, token: Token) -> Iterator[Found]:

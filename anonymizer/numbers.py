@@ -79,8 +79,8 @@ class Numbers:
         for text in known.other:
             if any(sign.isdigit() for sign in text) and len(_NOT_DIGIT.sub("", text)) * 2 > len(text):
                 self._code(text, "other")
-        if known.birth_date:
-            forms = birth_digits(known.birth_date)
+        for born in known.birth_dates:
+            forms = birth_digits(born)
             self._long.setdefault(forms[0], "birth_date")
             for form in forms[1:]:
                 self._whole.setdefault(form, "birth_date")

@@ -419,7 +419,9 @@ def _pooled(
     results: dict[int, T],
 ) -> None:
     """Fill ``results`` for the waiting errands, until all are done or a process of the pool dies."""
-    context = multiprocessing.get_context("spawn")
+    # A server that has imported everything once forks each worker: quick, and no thread of ours is ever forked.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["anonymizer.offline"])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(plan,)) as pool:
         running: dict[Future[T], int] = {}
         queue = iter(waiting)

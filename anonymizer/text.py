@@ -10,7 +10,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
 from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known
@@ -68,11 +67,10 @@ class Scrubber:
     def __init__(self, known: Known, *, shift_days: int = 0) -> None:
         self.known = known
         self.shift_days = shift_days
-        born = {known.birth_date} if known.birth_date else set()
         self._lexicon = Lexicon(known)
         self._names = NameFinder(self._lexicon)
         self._numbers = Numbers(known)
-        self._dates = DateFinder({*born, *_birth_dates(known.other)}, shift_days)
+        self._dates = DateFinder(known.birth_dates, shift_days)
         emails = [
             email
             for email in (*known.emails, *(mail for person in known.people for mail in person.emails))
@@ -194,16 +192,6 @@ class _Taken:
     def touches(self, start: int, end: int) -> bool:
         index = bisect_left(self._stretches, (end, 0)) - 1
         return index >= 0 and self._stretches[index][1] > start
-
-
-def _birth_dates(texts: Iterable[str]) -> Iterable[date]:
-    """Further dates of birth, which `Known.merged` keeps among ``other``."""
-    for text in texts:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            try:
-                yield date.fromisoformat(text)
-            except ValueError:
-                continue
 
 
 def _inside_placeholder(text: str, token: Token) -> bool:

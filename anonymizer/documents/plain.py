@@ -74,7 +74,7 @@ def _wide(content: bytes) -> str:
 def _binary(content: bytes) -> bool:
     sample = content[:65536]
     strange = sum(sample.count(bytes([sign])) for sign in (*range(8), *range(14, 27), *range(28, 32)))
-    return b"\0" in sample or strange > len(sample) // 200
+    return b"\0" in sample or strange > max(2, len(sample) // 100)
 
 
 def _legacy(content: bytes) -> Decoded | None:
