@@ -18,7 +18,14 @@ KNOWN = Known.from_json(
     {"names": ["Andersson^Anna"], "identifiers": ["19121212-1212"], "birth_date": "1912-12-12"}
 )
 KEY = bytes(range(32))
-SAMPLES = ["CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm", "MR_small_jpeg_ls_lossless.dcm", "rtplan.dcm"]
+SAMPLES = [
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "JPEG2000.dcm",
+    "SC_rgb_rle.dcm",
+    "MR_small_jpeg_ls_lossless.dcm",
+    "rtplan.dcm",
+]
 
 
 @pytest.fixture(scope="module")
