@@ -8,28 +8,25 @@ numbers, since the names of files name patients.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from anonymizer.documents import QuarantinedDocument, deidentify_document, kind_of, verify_document
 from anonymizer.engine import Quarantined, deidentify_instance
 from anonymizer.errors import AnonymizerError
 from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
+from anonymizer.parallel import over
 from anonymizer.profile import Profile, load_profile
 from anonymizer.pseudonyms import Pseudonyms
 from anonymizer.verify import verify_instance, verify_text
 
 Progress = Callable[[int, int], None]
-T = TypeVar("T")
 MAX_FILE_BYTES = 4 << 30
 KEY_BYTES = 32
 _DICOM = "application/dicom"
@@ -186,7 +183,7 @@ def deidentify_folder(
             progress(done, total)
 
     errands = [str(path) for path in paths]
-    harvests = _over(errands, _harvest, lambda _: _Harvest("", failed="crashed"), workers, tick, None)
+    harvests = over(errands, _harvest, lambda _: _Harvest("", failed="crashed"), workers, tick)
     plan = _Plan(
         known=_all_known(known, harvests),
         uids=frozenset().union(*(harvest.uids for harvest in harvests)),
@@ -199,7 +196,7 @@ def deidentify_folder(
     waiting = [(index, row) for index, row in enumerate(rows) if isinstance(row, _Errand)]
     for _ in range(len(rows) - len(waiting)):
         tick()
-    made = _over([errand for _, errand in waiting], _clean, _crashed, workers, tick, plan)
+    made = over([errand for _, errand in waiting], _clean, _crashed, workers, tick, begin=(_begin, plan))
     files: list[FileReport] = [row for row in rows if isinstance(row, FileReport)]
     files += made
     order = {str(path.relative_to(in_dir)): index for index, path in enumerate(paths)}
@@ -288,7 +285,7 @@ def _read(path: str) -> bytes | str:
 _PLAN: _Plan | None = None
 
 
-def _begin(plan: _Plan | None) -> None:
+def _begin(plan: _Plan) -> None:
     global _PLAN  # noqa: PLW0603 - a worker process holds one plan, set once by the pool's initializer
     _PLAN = plan
 
@@ -376,66 +373,3 @@ def _written(
         counts=dict(counts),
         look=look,
     )
-
-
-# -- parallel over cores ------------------------------------------------------------------------------------------
-E = TypeVar("E")
-
-
-def _over(
-    errands: list[E],
-    work: Callable[[E], T],
-    crashed: Callable[[E], T],
-    workers: int,
-    tick: Callable[[], None],
-    plan: _Plan | None,
-) -> list[T]:
-    """Run ``work`` over the errands in order; an errand that kills its process is answered by ``crashed``."""
-    results: dict[int, T] = {}
-    if workers == 1 or len(errands) < 4:
-        _begin(plan)
-        for index, errand in enumerate(errands):
-            results[index] = work(errand)
-            tick()
-        return [results[index] for index in range(len(errands))]
-    waiting = list(range(len(errands)))
-    _pooled(errands, waiting, work, workers, tick, plan, results)
-    for index in waiting:  # a process died: the errands left run alone, so that the guilty one is known
-        if index not in results:
-            _pooled(errands, [index], work, 1, tick, plan, results)
-        if index not in results:
-            results[index] = crashed(errands[index])
-            tick()
-    return [results[index] for index in range(len(errands))]
-
-
-def _pooled(
-    errands: list[E],
-    waiting: list[int],
-    work: Callable[[E], T],
-    workers: int,
-    tick: Callable[[], None],
-    plan: _Plan | None,
-    results: dict[int, T],
-) -> None:
-    """Fill ``results`` for the waiting errands, until all are done or a process of the pool dies."""
-    # A server that has imported everything once forks each worker: quick, and no thread of ours is ever forked.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["anonymizer.offline"])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(plan,)) as pool:
-        running: dict[Future[T], int] = {}
-        queue = iter(waiting)
-        try:
-            while True:
-                for index in queue:
-                    running[pool.submit(work, errands[index])] = index
-                    if len(running) >= 4 * workers:
-                        break
-                if not running:
-                    return
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    results[running.pop(future)] = future.result()
-                    tick()
-        except BrokenProcessPool:
-            return

@@ -19,6 +19,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from PIL import Image, ImageDraw, ImageFont
 
+from anonymizer.documents.page_text import Box, PageText
 from anonymizer.documents.pdf_writer import Page, PdfWriter, Placed
 from anonymizer.documents.values import DeidentifiedDocument, DocumentReport, NotCleanable
 from anonymizer.text import Scrubber, Span
@@ -27,7 +28,6 @@ DPI = 200
 MAX_PAGE_PIXELS = 16_000_000
 MAX_PAGES = 500
 MIN_SIDE_POINTS = 3.0
-_HYPHENS = (0x02, 0xFFFE)
 _PICTURE = pdfium_c.FPDF_PAGEOBJ_IMAGE
 _PATH = pdfium_c.FPDF_PAGEOBJ_PATH
 #: A picture smaller than this part of the page, or a page with fewer strokes than this, holds no words worth a look.
@@ -43,8 +43,6 @@ LOOKS = {
     "unmapped": "{pages}: letters that the file does not name, so that they were not read by machine. Look for names.",
     "form": "{pages}: a filled-in form or a note on the page was drawn as it looks. Look for names and numbers.",
 }
-
-Box = tuple[int, int, int, int]
 
 
 @contextmanager
@@ -153,7 +151,7 @@ def _clean_page(document: Any, number: int, scrubber: Scrubber, findings: _Findi
         .to_pil()
         .convert("RGB")
     )
-    reader = _PageText(page, picture.size)
+    reader = PageText(page, picture.size)
     try:
         spans = scrubber.spans(reader.text)
         pictures = _judge(page, reader, number, findings)
@@ -182,7 +180,7 @@ def _has_drawn_notes(page: Any) -> bool:
     return False
 
 
-def _judge(page: Any, reader: _PageText, number: int, findings: _Findings) -> bool:
+def _judge(page: Any, reader: PageText, number: int, findings: _Findings) -> bool:
     """Say what a human must look at on this page; true if it holds pictures."""
     strokes = pictures = 0
     area = page.get_width() * page.get_height()
@@ -214,109 +212,10 @@ def _bounds(thing: Any) -> tuple[float, float, float, float]:
     return left, bottom, right, top
 
 
-class _PageText:
-    """The characters of one page and where each stands in the drawn picture."""
-
-    def __init__(self, page: Any, size: tuple[int, int]) -> None:
-        self._page = page
-        self._text_page = page.get_textpage()
-        self._size = size
-        self.unmapped = 0
-        signs: list[str] = []
-        hyphen = False
-        raw = self._text_page.raw
-        for index in range(pdfium_c.FPDFText_CountChars(raw)):
-            code = pdfium_c.FPDFText_GetUnicode(raw, index)
-            if code in _HYPHENS:
-                hyphen = True
-                signs.append("\u00ad")
-                continue
-            if hyphen and code in (10, 13, 32):
-                signs.append("\u00ad")  # a word parted at the line's end is one word
-                continue
-            hyphen = False
-            if (
-                code == 0
-                or 0xD800 <= code <= 0xF8FF
-                or code > 0x10FFFF
-                or pdfium_c.FPDFText_HasUnicodeMapError(raw, index) == 1
-            ):
-                self.unmapped += 1
-                code = code if 0xE000 <= code <= 0xF8FF else 0xFFFD
-            signs.append(chr(code))
-        self.text = "".join(signs)
-
-    def close(self) -> None:
-        self._text_page.close()
-
-    def box(self, index: int) -> Box | None:
-        """Where a character stands in the picture: left, top, right, bottom."""
-        raw = self._text_page.raw
-        left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-        edges: list[tuple[float, float, float, float]] = []
-        if pdfium_c.FPDFText_GetCharBox(raw, index, left, right, bottom, top) and right.value > left.value:
-            edges.append((left.value, bottom.value, right.value, top.value))
-        loose = pdfium_c.FS_RECTF()
-        if (
-            pdfium_c.FPDFText_GetLooseCharBox(raw, index, loose)
-            and loose.right > loose.left
-            and loose.top > loose.bottom
-        ):
-            edges.append((loose.left, loose.bottom, loose.right, loose.top))
-        if not edges:
-            return None
-        corners = [
-            self._device(x, y)
-            for one in edges
-            for x, y in ((one[0], one[1]), (one[2], one[3]), (one[0], one[3]), (one[2], one[1]))
-        ]
-        return (
-            min(x for x, _ in corners), min(y for _, y in corners), max(x for x, _ in corners), max(y for _, y in corners)
-        )  # fmt: skip
-
-    def _device(self, x: float, y: float) -> tuple[int, int]:
-        across, down = ctypes.c_int(), ctypes.c_int()
-        pdfium_c.FPDF_PageToDevice(self._page, 0, 0, *self._size, 0, x, y, across, down)
-        return across.value, down.value
-
-    def boxes(self, start: int, end: int) -> list[Box]:
-        """The boxes that cover a stretch of text, one a line."""
-        lines: list[Box] = []
-        for index in range(start, end):
-            if self.text[index].isspace() or self.text[index] == "\u00ad":
-                continue
-            box = self.box(index)
-            if box is None:
-                if (
-                    pdfium_c.FPDFText_IsGenerated(self._text_page.raw, index) == 1
-                    or not self.text[index].isalnum()
-                ):
-                    continue
-                raise NotCleanable("unlocated")
-            if lines and _one_line(lines[-1], box):
-                last = lines[-1]
-                lines[-1] = (
-                    min(last[0], box[0]),
-                    min(last[1], box[1]),
-                    max(last[2], box[2]),
-                    max(last[3], box[3]),
-                )
-            else:
-                lines.append(box)
-        return lines
-
-
-def _one_line(line: Box, box: Box) -> bool:
-    """Whether a character goes on in the line: it overlaps it in height and stands near its end."""
-    height = max(line[3] - line[1], box[3] - box[1], 1)
-    overlap = min(line[3], box[3]) - max(line[1], box[1])
-    return overlap > 0 and -height <= box[0] - line[2] <= 3 * height
-
-
 _PIECES = re.compile(r"\s+|\S+")
 
 
-def _paint(picture: Image.Image, reader: _PageText, spans: list[Span]) -> tuple[list[Placed], str]:
+def _paint(picture: Image.Image, reader: PageText, spans: list[Span]) -> tuple[list[Placed], str]:
     """Cover every span in the picture and write there what replaces it; give the words that can still be seen."""
     places = [reader.boxes(span.start, span.end) for span in spans]
     placed: list[Placed] = []
@@ -344,7 +243,7 @@ def _paint(picture: Image.Image, reader: _PageText, spans: list[Span]) -> tuple[
 
 
 def _keep(
-    picture: Image.Image, reader: _PageText, stretch: tuple[int, int], placed: list[Placed], text: list[str]
+    picture: Image.Image, reader: PageText, stretch: tuple[int, int], placed: list[Placed], text: list[str]
 ) -> None:
     """Place the words of a stretch that can be seen in the picture, and note them."""
     for piece in _PIECES.finditer(reader.text, *stretch):
@@ -372,7 +271,7 @@ def _seen(picture: Image.Image, box: Box) -> bool:
     return any(high - low > LEAST_CONTRAST for low, high in bands)  # type: ignore[misc]  # RGB: a pair a band
 
 
-def _soft_boxes(reader: _PageText, start: int, end: int) -> list[Box]:
+def _soft_boxes(reader: PageText, start: int, end: int) -> list[Box]:
     try:
         return reader.boxes(start, end)
     except NotCleanable:  # a word that stays needs no exact place

@@ -14,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from anonymizer.errors import ProfileError, PseudonymKeyError
 from anonymizer.known import Known
 from anonymizer.offline import FolderError, FolderReport, deidentify_folder
+from anonymizer.parallel import over
 from tests.unit.anonymizer import planted
 
 KEY = b"k" * 32
@@ -163,10 +164,8 @@ def test_a_copy_that_still_identifies_is_not_written(
 
 
 def test_a_file_that_kills_its_process_costs_only_itself(tmp_path: Path) -> None:
-    from anonymizer.offline import _over
-
-    results = _over([0, 1, 2, 3, 4, 5], _die_on_three, lambda number: -number, 2, lambda: None, None)
-    assert results == [0, 1, 2, -3, 4, 5]
+    results = over([0, 1, 2, 3], _die_on_three, lambda number: -number, 2, lambda: None)
+    assert results == [0, 1, 2, -3]
 
 
 def _die_on_three(number: int) -> int:
