@@ -64,9 +64,13 @@ class DataPlane:
         self.between_messages = True
         encoded = bytearray()
         context_id = None
+        began_s = float("inf")
         for _ in range(self._limits.max_fragments):
             self._next_fragment()
             self.between_messages = False
+            began_s = min(began_s, self._wire.waited_s)
+            if self._wire.waited_s - began_s > self._limits.artim_s:
+                raise PeerTooSlow("the command set comes too slowly")
             if not self._control & _COMMAND_BIT:
                 raise ProtocolViolation("a data set where a command set must stand", source=0, reason=0)
             if context_id not in (None, self._context_id):

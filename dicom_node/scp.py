@@ -15,6 +15,7 @@ import contextlib
 import struct
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from dicom_node import command as dimse
@@ -75,6 +76,15 @@ class Gate(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Established:
+    """What Sta6 knows."""
+
+    attempt: AssociationAttempt
+    peer: Admitted
+    accepted: Accepted
+
+
 class Association:
     """One connection and what becomes of it; `run` is its thread's whole life."""
 
@@ -90,9 +100,7 @@ class Association:
         self._receiver = receiver
         self._gate = gate
         self._limits = limits
-        self._attempt: AssociationAttempt | None = None
-        self._peer: Admitted | None = None
-        self._accepted: Accepted | None = None
+        self._is_established = False
         self._kept = 0
         self._severed: tuple[HowItEnded, str] | None = None
 
@@ -125,16 +133,16 @@ class Association:
 
     def _live(self) -> AssociationEnd:
         try:
-            refused = self._negotiate()
-            if refused is not None:
-                self._say(pdu.reject(refused.result, refused.source, refused.reason))
-                why = f"A-ASSOCIATE-RJ {refused.result},{refused.source},{refused.reason}: {refused.why}"
+            decision = self._negotiate()
+            if isinstance(decision, Refused):
+                self._say(pdu.reject(decision.result, decision.source, decision.reason))
+                why = f"A-ASSOCIATE-RJ {decision.result},{decision.source},{decision.reason}: {decision.why}"
                 return self._end("refused", why)
-            self._converse()
+            self._converse(decision)
         except AssociationOver as over:
             return self._over(over)
 
-    def _negotiate(self) -> Refused | None:
+    def _negotiate(self) -> Refused | _Established:
         """Sta2 to Sta6; a refusal has not been sent yet."""
         wire = self._wire
         until = wire.waited_s + self._limits.artim_s
@@ -150,7 +158,7 @@ class Association:
         self.calling_ae, self.called_ae = request.calling_ae, request.called_ae
         return self._answer(request)
 
-    def _answer(self, request: AssociationRequest) -> Refused | None:
+    def _answer(self, request: AssociationRequest) -> Refused | _Established:
         """Sta3: form, then the receiver, then the limits; so that limits tell nothing to strangers."""
         refused = well_formed(request, self._limits)
         if refused is not None:
@@ -173,12 +181,12 @@ class Association:
             return peer
         if self._gate.stopping or not self._gate.establish(self, peer.max_associations):
             return refusal(LOCAL_LIMIT_EXCEEDED, "too many associations")
-        self._attempt, self._peer = attempt, peer
-        self._accepted = accept(request, peer)
-        self._say(encode_accept(request, self._accepted, self._limits))
-        return None
+        self._is_established = True
+        accepted = accept(request, peer)
+        self._say(encode_accept(request, accepted, self._limits))
+        return _Established(attempt=attempt, peer=peer, accepted=accepted)
 
-    def _converse(self) -> NoReturn:
+    def _converse(self, standing: _Established) -> NoReturn:
         """Sta6, until an `AssociationOver` ends it."""
         self._wire.grow(self._limits.max_pdu_bytes + 12)
         plane = DataPlane(self._wire, self._limits)
@@ -190,15 +198,14 @@ class Association:
         self._wire.on_wait = look_up
         while True:
             message = plane.next_message()
-            outcome = self._perform(message)
+            outcome = self._perform(message, standing)
             if outcome is not None:
-                self._respond(message, outcome)
+                self._respond(message, outcome, standing.accepted.peer_max_pdu_bytes)
             if self._gate.stopping:
                 raise NodeStopping
 
-    def _perform(self, message: Message) -> StoreOutcome | None:
-        assert self._accepted is not None and self._attempt is not None and self._peer is not None  # noqa: S101, PT018 - set by _answer, for the type checker
-        context = self._accepted.contexts.get(message.context_id)
+    def _perform(self, message: Message, standing: _Established) -> StoreOutcome | None:
+        context = standing.accepted.contexts.get(message.context_id)
         if context is None:
             raise ProtocolViolation(f"context {message.context_id} was not accepted", source=0, reason=0)
         field = message.command.number(dimse.COMMAND_FIELD)
@@ -207,8 +214,8 @@ class Association:
                 message,
                 context,
                 receiver=self._receiver,
-                attempt=self._attempt,
-                peer=self._peer,
+                attempt=standing.attempt,
+                peer=standing.peer,
                 drain_bytes=self._limits.drain_bytes,
             )
             self._kept += status.is_kept(outcome.status)
@@ -225,10 +232,9 @@ class Association:
             )
         raise ProtocolViolation(f"command {field:04X}H is no request", source=0, reason=0)
 
-    def _respond(self, message: Message, outcome: StoreOutcome) -> None:
-        assert self._accepted is not None  # noqa: S101 - set by _answer, for the type checker
+    def _respond(self, message: Message, outcome: StoreOutcome, peer_max_pdu_bytes: int) -> None:
         encoded = dimse.response(message.command, status=outcome.status, comment=outcome.comment)
-        most = self._accepted.peer_max_pdu_bytes or len(encoded) + 6
+        most = peer_max_pdu_bytes or len(encoded) + 6
         step = max(1, most - 6)
         pieces = [encoded[at : at + step] for at in range(0, len(encoded), step)]
         last = len(pieces) - 1
@@ -241,7 +247,7 @@ class Association:
 
     def _over(self, over: AssociationOver) -> AssociationEnd:
         last_words = OVER.get(type(over), _no_words)(over)
-        if isinstance(over, PeerTooSlow) and self._accepted is None:
+        if isinstance(over, PeerTooSlow) and not self._is_established:
             last_words = b""  # ARTIM expired in Sta2: AA-2, close without a word
         if last_words:
             with contextlib.suppress(AssociationOver):

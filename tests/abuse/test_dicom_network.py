@@ -162,6 +162,19 @@ def test_an_object_that_drips_is_cut_by_its_pace():
         assert receiver.wait_for_end().how == "timeout"
 
 
+def test_a_command_that_drips_is_cut():
+    receiver = KeepingReceiver()
+    with running(receiver, artim_s=1) as port, RawPeer(port) as peer:
+        peer.associate()
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in command():
+                peer.send(p_data(1, 1, bytes([byte])))
+                time.sleep(0.1)
+        assert time.monotonic() - began < 4
+        assert receiver.wait_for_end().how == "timeout"
+
+
 def test_an_idle_association_is_aborted_and_its_place_freed():
     receiver = KeepingReceiver()
     with running(receiver, idle_s=1) as port, RawPeer(port) as peer:
