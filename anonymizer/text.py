@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known
+from anonymizer.labels import LabelReader
 from anonymizer.lexicon import WORD, Lexicon
 from anonymizer.names import NameFinder, Token
 from anonymizer.numbers import Numbers
@@ -69,6 +70,7 @@ class Scrubber:
         self.shift_days = shift_days
         self._lexicon = Lexicon(known)
         self._names = NameFinder(self._lexicon)
+        self._labels = LabelReader(self._lexicon)
         self._numbers = Numbers(known)
         self._dates = DateFinder(known.birth_dates, shift_days)
         emails = [
@@ -104,7 +106,7 @@ class Scrubber:
         found: list[tuple[int, int, str, bool, str]] = []
         if tokens or self._lexicon.unspaced_names:
             found += [(*hit, True, "") for hit in self._names.known(plain, tokens)]
-            found += [(*hit, False, "") for hit in self._names.unknown(plain, tokens)]
+            found += [(*hit, False, "") for hit in self._labels.unknown(plain, tokens)]
         if self._literals:
             found += [
                 (hit.start(), hit.end(), "email" if "@" in hit.group() else "other", True, "")
@@ -113,7 +115,7 @@ class Scrubber:
         found += [(*hit, False, "") for hit in unknown_links(plain)]
         if _DIGIT.search(plain):
             found += [(*hit, True, "") for hit in self._numbers.find(plain)]
-            born_here = self._names.birth_labels(plain, tokens) if tokens else set()
+            born_here = self._labels.birth_labels(plain, tokens) if tokens else set()
             months = [(token.start, token.end) for token in tokens if token.entry.month]
             for day in self._dates.find(plain, months):
                 if day.born or day.start in born_here:

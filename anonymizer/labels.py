@@ -1,0 +1,163 @@
+"""Finds values nobody told us of by what announces them: a label, a title, a street's name before its number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from anonymizer.folding import fold
+from anonymizer.lexicon import WORD, Lexicon
+from anonymizer.names import Found, Token, eponym_after, follow
+from anonymizer.words import spelled, words
+
+_COLON = re.compile(r"\s{0,3}[:=]\s{0,8}")
+_TO_LINE_END = re.compile(r"[^\r\n;|\t]{1,120}?(?=[\r\n;|\t]|\s{2}|$|.{0}(?<=.{120}))")
+_NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>[A-Za-z]{0,5}[\-/]?\d[\w+/]*(?:[ \-.]\d[\w+/]*){0,5})", re.IGNORECASE)  # fmt: skip
+_BIRTH_VALUE = re.compile(
+    r"[\s:=.]{0,4}(?P<value>\d{4}[-./ ]\d\d?[-./ ]\d\d?|\d\d?[-./ ]{1,2}\d\d?[-./ ]{1,2}\d{2,4}|\d{6}(?:\d\d)?(?:[-+ ]?\d{4})?)(?!\d)"
+)
+_PHONE_VALUE = re.compile(
+    r"[\s:=.]{0,4}(?:(?:nr|no)\b\.?)?[\s:=.]{0,3}(?P<value>\+?\(?\d[\d\s\-()/.]{4,20}\d)", re.IGNORECASE
+)
+_BIRTH_GAP = re.compile(r"[\s:=.,]{0,4}(?:(?:den|the|am|on|el|le)\s)?")
+_LABEL_GAP = re.compile(r"[\s.\-/_]{0,3}")
+_NAME_PART = re.compile(r"[\s,.^'’\-&]{0,4}([^\W\d_]+)")
+_NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
+_STREET_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
+_STREET_BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
+_STREET_AFTER = re.compile(rf"\.?\s(?:[^\W\d_a-z][\w'’]{{1,20}}[ ]){{1,3}}\d{{1,4}}{_NO_MEASURE}\w?")
+_NAME_WORDS = 6
+
+
+class LabelReader:
+    """Reads labelled values, capitalised words behind titles, and streets with their number."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+
+    def unknown(self, text: str, tokens: list[Token]) -> Iterator[Found]:
+        """Values behind labels, capitalised words behind titles, streets with their number."""
+        for token in tokens:
+            if token.entry.announces:
+                yield from self._after_title(text, token)
+            if token.entry.labels:
+                yield from self._after_label(text, token)
+            if token.entry.street:
+                yield from _street(text, token)
+
+    def birth_labels(self, text: str, tokens: list[Token]) -> set[int]:
+        """Where the value of a label for the date of birth begins."""
+        ends: set[int] = set()
+        for token in tokens:
+            for rest, kind in token.entry.labels:
+                end = follow(text, token.end, rest, gap=_LABEL_GAP) if rest else token.end
+                if kind == "birth" and end:
+                    gap = _BIRTH_GAP.match(text, end)
+                    ends.add(gap.end() if gap else end)
+        return ends
+
+    def _after_title(self, text: str, token: Token) -> Iterator[Found]:
+        dotted = text[token.end : token.end + 1] == "."
+        if token.raw.isupper() and not (dotted and token.raw == "DR"):
+            return  # MR and DR are modalities, MS is a disease
+        if not (token.raw.istitle() or token.raw.isupper() or dotted or token.raw == "dr"):
+            return
+        named = self._name_chain(text, token.end, most=3, commas=False)
+        if named and text[token.end : named[0]].strip(" .\t") == "":
+            yield (*named, "name")
+
+    def _name_chain(self, text: str, at: int, *, most: int, commas: bool = True) -> tuple[int, int] | None:
+        """The capitalised words from here on that clinical words do not stop."""
+        start = end = -1
+        last = ""
+        for count in range(most):
+            part = _NAME_PART.match(text, end if end >= 0 else at)
+            if part is None or part[1][0].islower() or "\n" in part.group():
+                break
+            if start >= 0 and "." in part.group() and len(last) > 3 and not self.lexicon.is_title(last):
+                break  # a new sentence
+            folded = fold(part[1])
+            if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
+                break
+            if folded in words("eponyms") and (count or eponym_after(text, part.end(1))):
+                break
+            if text[part.end(1) : part.end(1) + 1] in (":", "="):
+                break
+            if count and (folded in words("titles") or (not commas and "," in part.group())):
+                break
+            held = self.lexicon.entry(part[1])
+            if held and held.labels and len(folded) > 1:
+                break
+            if start < 0:
+                start = part.start(1)
+            end, last = part.end(1), part[1]
+        return (start, end) if start >= 0 else None
+
+    def _after_label(self, text: str, token: Token) -> Iterator[Found]:
+        for rest, kind in token.entry.labels:
+            end = follow(text, token.end, rest, gap=_LABEL_GAP) if rest else token.end
+            if not end:
+                continue
+            value = self._LABELLED[kind](self, text, end)
+            if value and value[0] < value[1] and not _placeholder(text, value[0] + 1, value[1] - 1):
+                yield (*value, _KINDS.get(kind, kind))
+                return
+
+    def _labelled_name(self, text: str, at: int) -> tuple[int, int] | None:
+        colon = _COLON.match(text, at)
+        return self._name_chain(text, colon.end(), most=_NAME_WORDS) if colon else None
+
+    def _labelled_line(self, text: str, at: int) -> tuple[int, int] | None:
+        colon = _COLON.match(text, at)
+        value = _TO_LINE_END.match(text, colon.end()) if colon else None
+        return value.span() if value and WORD.search(value.group()) and "[" not in value.group() else None
+
+    def _labelled_number(self, text: str, at: int) -> tuple[int, int] | None:
+        value = _NUMBER_VALUE.match(text, at)
+        if not value:
+            return None
+        digits = sum(sign.isdigit() for sign in value["value"])
+        marked = any(sign in ":=#" for sign in text[at : value.start("value")])
+        return value.span("value") if digits >= (3 if marked else 5) else None
+
+    def _labelled_birth(self, text: str, at: int) -> tuple[int, int] | None:
+        value = _BIRTH_VALUE.match(text, at)
+        return value.span("value") if value else None
+
+    def _labelled_phone(self, text: str, at: int) -> tuple[int, int] | None:
+        value = _PHONE_VALUE.match(text, at)
+        return value.span("value") if value else None
+
+    _LABELLED: dict[str, Callable[[LabelReader, str, int], tuple[int, int] | None]] = {  # noqa: RUF012 - a constant table
+        "name": _labelled_name,
+        "person": _labelled_name,
+        "address": _labelled_line,
+        "number": _labelled_number,
+        "birth": _labelled_birth,
+        "phone": _labelled_phone,
+    }
+
+
+_KINDS = {"person": "name", "birth": "birth_date"}
+
+
+def _clinical(raw: str) -> bool:
+    """Whether a word is clinical as it is written: "ASA" is, "Åsa" is not."""
+    return raw.casefold() in spelled("clinical") or (raw.isascii() and fold(raw) in words("clinical"))
+
+
+def _placeholder(text: str, start: int, end: int) -> bool:
+    return text[start - 1 : start] == "[" and text[end : end + 1] == "]"
+
+
+def _street(text: str, token: Token) -> Iterator[Found]:
+    if token.raw[0].islower() and token.entry.street != "lead":
+        return
+    if token.entry.street == "end" and (number := _STREET_NUMBER.match(text, token.end)):
+        yield token.start, number.end(), "address"
+    elif token.entry.street == "word" and (
+        before := _STREET_BEFORE.search(text[max(0, token.start - 60) : token.start])
+    ):
+        yield token.start - len(before.group()), token.end, "address"
+    elif token.entry.street == "lead" and (after := _STREET_AFTER.match(text, token.end)):
+        yield token.start, after.end(), "address"
