@@ -35,6 +35,10 @@ class AttributeTypes:
         self._root = root
         self._nested = nested
 
+    def tags(self) -> frozenset[int]:
+        """The attributes of the data set itself that are of type 1 or 2."""
+        return frozenset(self._root)
+
     def type_of(self, tag: int, parent: int = ROOT) -> str:
         """The type of ``tag`` inside the sequence ``parent`` (ROOT: the data set itself); "3" when nothing is said."""
         if parent == ROOT:

@@ -160,7 +160,8 @@ class Walk:
             if resolve("X", type_) == "X":
                 self.notes.note(place, "X", "nothing of it may stay")
                 return
-            cleaned = []
+            if resolve("X", type_) == "Z":
+                cleaned = []
         result.elements[tag] = Element(tag, "SQ", items=cleaned)
         self.notes.kept()
 
