@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 # Crockford's base 32 without I, L, O, U: nothing that is misread over a telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REF_SIGNS = 8
 CASE_REF = re.compile(r"^C-[0-9A-HJKMNP-TV-Z]{8}$")
 
 
@@ -24,5 +25,8 @@ def new_case_ref(random: Callable[[int], bytes]) -> str:
 
 def normal_case_ref(text: str) -> str:
     """The reference as it is stored: upper case, with O, I and L read as 0 and 1."""
-    tail = text.strip().upper().removeprefix("C-").removeprefix("C")
-    return "C-" + tail.replace("O", "0").replace("I", "1").replace("L", "1").replace("-", "").replace(" ", "")
+    signs = text.strip().upper().replace("-", "").replace(" ", "")
+    tail = (
+        signs[1:] if len(signs) > _REF_SIGNS and signs[0] == "C" else signs
+    )  # the eight signs may begin with C too
+    return "C-" + tail.replace("O", "0").replace("I", "1").replace("L", "1")

@@ -33,7 +33,8 @@ def score(head: Mapping[str, str], patient: Mapping[str, Any]) -> Match:
     """
     points = 0
     reasons: list[str] = []
-    if _number(head.get("patient_id", "")) in set(_identifiers(patient)):
+    number = _number(head.get("patient_id", ""))
+    if any(_same_number(number, known) for known in _identifiers(patient)):
         points, reasons = points + IDENTIFIER, [*reasons, "identifier"]
     born = head.get("patient_birth_date", "").replace("-", "")
     known_born = str(patient.get("birth_date") or "").replace("-", "")
@@ -44,6 +45,8 @@ def score(head: Mapping[str, str], patient: Mapping[str, Any]) -> Match:
             points, reasons = points - BIRTH_DATE, [*reasons, "birth_date_differs"]
     theirs = _tokens(head.get("patient_name", ""))
     for family, given in _names(patient):
+        if not family:  # an absent name is part of every name
+            continue
         if theirs and family <= theirs and given & theirs:
             points, reasons = points + FULL_NAME, [*reasons, "name"]
             break
@@ -80,10 +83,17 @@ def _number(value: str) -> str:
 
 
 def _identifiers(patient: Mapping[str, Any]) -> Iterable[str]:
-    """Yield identifiers without separators; a personal number also without its century, as both ways are written."""
+    """Yield the patient's identifiers without separators; very short ones would fit by chance."""
     for identifier in patient.get("identifiers") or []:
         number = _number(str(identifier.get("value", "") if isinstance(identifier, dict) else identifier))
         if len(number) >= _SHORTEST_IDENTIFIER:
             yield number
-        if len(number) == 12 and number[:2] in {"18", "19", "20"}:
-            yield number[2:]
+
+
+def _same_number(one: str, other: str) -> bool:
+    """Compare two identifiers; where one is a personal number without its century, the other's is left out too."""
+    return one == other or _without_century(one) == other or one == _without_century(other)
+
+
+def _without_century(number: str) -> str:
+    return number[2:] if len(number) == 12 and number[:2] in {"18", "19", "20"} else number

@@ -60,8 +60,12 @@ class Peer:
     disabled_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.ae_title.strip()) <= AE_TITLE_LENGTH or "\\" in self.ae_title:
-            raise InvalidError("an AE title has 1 to 16 characters and no backslash (PS3.5 6.2)")
+        signs = self.ae_title.strip()
+        allowed = signs.isascii() and self.ae_title.isprintable() and "\\" not in signs
+        if not (allowed and 0 < len(signs) <= AE_TITLE_LENGTH):
+            raise InvalidError(
+                "an AE title has 1 to 16 printable ASCII characters and no backslash (PS3.5 6.2)"
+            )
         for host in self.hosts:
             try:
                 ip_network(host, strict=False)
