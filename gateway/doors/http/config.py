@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.errors import InvalidError
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorConfig:
@@ -53,12 +55,22 @@ class DoorConfig:
     @property
     def origins(self) -> frozenset[str]:
         """Return the origins that count as ours, as browsers write them (RFC 6454, section 6.2)."""
-        return frozenset(_origin(url) for url in (self.public_url, *self.other_origins))
+        named = {_origin(url) for url in (self.public_url, *self.other_origins)}
+        return frozenset(named | {twin for origin in named for twin in _loopback_twins(origin)})
 
     @property
     def hosts(self) -> frozenset[str]:
         """Return the values of ``Host`` that are answered; any other one is a mistake or DNS rebinding."""
         return frozenset(origin.split("://", 1)[1] for origin in self.origins)
+
+
+def _loopback_twins(origin: str) -> set[str]:
+    """Return the other names of this computer: who types «localhost» means the same door."""
+    parts = urlsplit(origin)
+    if parts.hostname not in _LOOPBACK:
+        return set()
+    port = "" if parts.port is None else f":{parts.port}"
+    return {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
 
 
 def _origin(url: str) -> str:

@@ -13,8 +13,9 @@ from gateway.doors.patient import signed_in as sessions
 from gateway.doors.patient import words
 from gateway.doors.patient.service import CaseView, PatientService
 
-# The pictures of one disc are one line on the page.
+# How many documents the case page shows at once, and at most; the receipt lists every one.
 FOLD_OVER = 8
+MOST_LISTED = 200
 
 
 class PatientPages:
@@ -24,8 +25,9 @@ class PatientPages:
         self.door, self.service, self.max_file_bytes = door, service, max_file_bytes
         door.get("/", self.first)
         door.get("/case", self.case)
-        door.get("/receipt", self.receipt)
-        door.routes.add_api_route("/answer", self.answer, methods=["GET"])  # no HEAD: it would count as read
+        # no HEAD: either is noted in the audit as given to the patient
+        door.routes.add_api_route("/receipt", self.receipt, methods=["GET"])
+        door.routes.add_api_route("/answer", self.answer, methods=["GET"])
         door.post("/missing", self.missing)
         door.post("/logout", self.logout)
 
@@ -47,7 +49,8 @@ class PatientPages:
             max_file_bytes=self.max_file_bytes,
             categories=_categories(view),
             documents=view.documents[:FOLD_OVER],
-            more_documents=view.documents[FOLD_OVER:],
+            more_documents=view.documents[FOLD_OVER : FOLD_OVER + MOST_LISTED],
+            unlisted=max(len(view.documents) - FOLD_OVER - MOST_LISTED, 0),
         )
 
     def receipt(self, request: Request) -> Response:

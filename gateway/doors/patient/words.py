@@ -37,6 +37,9 @@ CASE_STATES: dict[str, tuple[str, str]] = {
     "forgotten": (N_("Your case has been erased"), N_("Nothing of it is left here.")),
 }  # fmt: skip
 
+# While the case stands here the page is about sending; later it is about waiting, and sending is folded away.
+ASKING_STATES = ("application", "assessment", "clarification", "collecting")
+
 ITEM_STATES: dict[str, tuple[str, str]] = {
     "wanted": (N_("Needed"), "warn"),
     "received": (N_("Arrived"), "good"),

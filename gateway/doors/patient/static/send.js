@@ -13,6 +13,9 @@
   const byId = (id) => document.getElementById(id);
   const rows = [];
   const entries = [];
+  const known = new Set();
+  let cursor = 0; // no entry before it waits: a disc may have fifty thousand files
+  let running = 0;
   let paused = false;
   let signedOut = false;
   let pace = { at: 0, sent: 0, rate: 0 };
@@ -83,8 +86,14 @@
     },
   };
 
+  function settle(entry, status) {
+    if (entry.status === "running" && status !== "running") running -= 1;
+    if (entry.status !== "running" && status === "running") running += 1;
+    if (status === "waiting") cursor = 0;
+    entry.status = status;
+  }
   function begin(entry) {
-    entry.status = "running";
+    settle(entry, "running");
     const upload = new tus.Upload(entry.file, {
       endpoint: settings.endpoint,
       chunkSize: PART,
@@ -114,16 +123,15 @@
         refresh();
       },
       onSuccess() {
-        entry.status = "done";
+        settle(entry, "done");
         entry.sent = entry.file.size;
         arrived(entry);
         next();
       },
       onError(error) {
         const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
-        entry.status = "failed";
+        settle(entry, signedOut ? "paused" : "failed");
         if (signedOut) {
-          entry.status = "paused";
           byId("signed-out").hidden = false;
           byId("signed-out").scrollIntoView({ block: "nearest" });
         } else if (status === 413) entry.error = [words.too_large, words.too_large_step];
@@ -142,13 +150,9 @@
   }
   function next() {
     if (!paused && !signedOut) {
-      let running = entries.filter((entry) => entry.status === "running").length;
-      for (const entry of entries) {
-        if (running >= AT_ONCE) break;
-        if (entry.status === "waiting") {
-          begin(entry);
-          running += 1;
-        }
+      while (cursor < entries.length && running < AT_ONCE) {
+        if (entries[cursor].status === "waiting") begin(entries[cursor]);
+        cursor += 1;
       }
     }
     refresh();
@@ -157,7 +161,7 @@
     paused = true;
     for (const entry of entries) {
       if (entry.status === "running") {
-        entry.status = "paused";
+        settle(entry, "paused");
         if (entry.upload) entry.upload.abort();
       }
     }
@@ -165,11 +169,11 @@
   }
   function goOn() {
     paused = false;
-    for (const entry of entries) if (entry.status === "paused") entry.status = "waiting";
+    for (const entry of entries) if (entry.status === "paused") settle(entry, "waiting");
     next();
   }
   function again(entry) {
-    entry.status = "waiting";
+    settle(entry, "waiting");
     entry.error = null;
     entry.offline = false;
     next();
@@ -180,9 +184,13 @@
         entry.upload.abort(true).catch(() => {});
         mark(entry.file, entry.path).then((key) => key && memory.removeUpload(KEPT + key));
       }
-      entry.status = "removed";
+      settle(entry, "removed");
+      known.delete(twin(entry));
     }
-    entries.splice(0, entries.length, ...entries.filter((entry) => entry.status !== "removed"));
+    cursor = 0;
+    const left = entries.filter((entry) => entry.status !== "removed");
+    entries.length = 0;
+    for (const entry of left) entries.push(entry);
     rows.splice(rows.indexOf(row), 1);
     row.node.remove();
     next();
@@ -227,6 +235,7 @@
   function category() {
     return document.querySelector("input[name=category]:checked").value;
   }
+  const twin = (entry) => JSON.stringify([entry.path, entry.file.size, entry.file.lastModified]);
   function take(found, folder) {
     const chosen = [];
     if (folder && !chosenByHand) choose("imaging", false);
@@ -244,8 +253,9 @@
         entry.final = true;
         entry.error = [words.too_large, words.too_large_step];
       }
-      const twice = entries.some((other) => other.path === path && other.file.size === one.file.size && other.file.lastModified === one.file.lastModified);
-      if (!twice) chosen.push(entry);
+      if (known.has(twin(entry))) continue;
+      known.add(twin(entry));
+      chosen.push(entry);
     }
     if (!chosen.length) return;
     if (chosen.length > FOLD_OVER) add(chosen, chosen[0].path.includes("/") ? chosen[0].path.split("/")[0] : "");
@@ -283,7 +293,7 @@
     retry.addEventListener("click", () => row.entries.filter((entry) => entry.status === "failed" && !entry.final).forEach(again));
     drop.addEventListener("click", () => remove(row));
     rows.push(row);
-    entries.push(...some);
+    for (const entry of some) entries.push(entry);
     byId("list").append(node);
   }
   async function walk(entry, into, prefix) {
@@ -311,7 +321,9 @@
   function refresh() {
     if (drawing) return;
     drawing = true;
-    requestAnimationFrame(() => { drawing = false; draw(); });
+    const drawSoon = () => requestAnimationFrame(() => { drawing = false; draw(); });
+    if (entries.length > 500) setTimeout(drawSoon, 300);
+    else drawSoon();
   }
   function draw() {
     for (const row of rows) {
@@ -342,7 +354,6 @@
     const all = entries.filter((entry) => !entry.final);
     const done = all.filter((entry) => entry.status === "done").length;
     const active = all.some((entry) => ["running", "waiting", "paused"].includes(entry.status));
-    const running = all.some((entry) => entry.status === "running");
     const bytes = all.reduce((sum, entry) => sum + entry.file.size, 0);
     const sent = all.reduce((sum, entry) => sum + entry.sent, 0);
     byId("total").max = bytes || 1;
@@ -351,8 +362,8 @@
     const text = done === all.length ? words.total_all : paused ? words.total_paused : words.total;
     const said = all.length ? fill(text, { done, count: all.length }) : "";
     if (byId("total-text").textContent !== said) byId("total-text").textContent = said;
-    byId("total-left").textContent = running ? left(bytes, sent) : "";
-    byId("pause").hidden = !running || paused;
+    byId("total-left").textContent = running > 0 ? left(bytes, sent) : "";
+    byId("pause").hidden = running === 0 || paused;
     byId("resume").hidden = !paused;
     byId("sending").hidden = !rows.length;
     const finish = byId("finish");

@@ -207,3 +207,11 @@ def test_only_a_configured_proxy_is_believed(trusted, client, header, seen):
 def test_a_public_address_that_is_none_is_refused(url):
     with pytest.raises(errors.InvalidError):
         DoorConfig(public_url=url, prefix="/x")
+
+
+def test_the_names_of_this_computer_are_one_door():
+    config = DoorConfig(public_url="http://127.0.0.1:8080", prefix="/x")
+    assert config.hosts == {"127.0.0.1:8080", "localhost:8080", "[::1]:8080"}
+    assert DoorConfig(public_url="https://Exchange.example.org:443/", prefix="/x").hosts == {
+        "exchange.example.org"
+    }

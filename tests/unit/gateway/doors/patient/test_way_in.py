@@ -10,6 +10,7 @@ from gateway.domain.case import STATES
 from gateway.domain.checklist import CATEGORIES
 from gateway.domain.opinion import ANSWER_FIELDS
 from gateway.doors.http.headers import ALWAYS
+from gateway.doors.patient import service as seam
 from gateway.doors.patient import words
 from tests.fakes.door_client import Browser
 from tests.fakes.patient_service import TOKEN
@@ -215,3 +216,34 @@ def test_every_route_of_the_door_has_the_headers_and_gives_no_content_back(app, 
         for name in ALWAYS:
             assert name in answer.headers, (method, path)
         assert answer.status_code < 500, (method, path)
+
+
+def test_a_receipt_says_which_files_are_still_being_checked(patient, service, monkeypatch):
+    made = seam.Receipt(
+        number="1",
+        case_ref="C-7K3M9QXA",
+        made_at=service.now(),
+        lines=(
+            seam.ReceiptLine(
+                name="a.pdf", size_bytes=1, sha256="", category="labs", received_at=service.now()
+            ),
+        ),
+    )
+    monkeypatch.setattr(service, "receipt", lambda *_, **__: made, raising=False)
+    assert "Being checked" in patient.get("/p/receipt?lang=en").text
+
+
+def test_a_disc_of_thousands_is_a_page_that_opens(patient, service):
+    where = service.create_upload(
+        next(iter(service.state["sessions"])),
+        name="IM",
+        size_bytes=1,
+        category="imaging",
+        media_type="",
+        address="",
+    ).id
+    one = {**service.state["uploads"].pop(where), "done": True}
+    service.state["uploads"] = {f"{number:032d}": {**one, "name": f"IM{number}"} for number in range(3000)}
+    page = patient.get("/p/case?lang=en").text
+    assert "and 2992 more" in page
+    assert page.count('<li><span class="file-name">') == 208
