@@ -14,7 +14,7 @@ from anonymizer.actions import Actor
 from anonymizer.attribute_types import ROOT, iod_of, known_sop_class, types_for
 from anonymizer.charset import charset_for
 from anonymizer.cleaner import cleaner_for
-from anonymizer.elements import PIXEL_DATA, DataSet, Element, Raw
+from anonymizer.elements import PIXEL_DATA, DataSet, Element, Raw, spell
 from anonymizer.errors import Unfit
 from anonymizer.frames import strip_frames
 from anonymizer.known import Known
@@ -173,10 +173,6 @@ def _refuse(read: Part10, sop_class: str) -> None:
             "transfer_syntax",
             "The picture lies elsewhere, or is encoded in a vendor's own way. Ask the sender for a standard encoding.",
         )
-    if not read.dataset.ascii(STUDY) and types_for(sop_class).type_of(STUDY) == "1":
-        raise Unfit(
-            "no_study", "The object does not say to which study it belongs. Ask the sender to send it again."
-        )
 
 
 def _clean_frames(dataset: DataSet, syntax: str, notes: Notebook) -> None:
@@ -205,6 +201,11 @@ def _finish(
     if types_for(source.ascii(SOP_CLASS)).type_of(PATIENT_NAME) != "3":
         result.put(Element(PATIENT_NAME, "PN", pseudonyms.patient_name().encode("ascii")))
         result.put(Element(PATIENT_ID, "LO", pseudonyms.patient_id().encode("ascii")))
+    for tag in (STUDY, SERIES):
+        if types_for(source.ascii(SOP_CLASS)).type_of(tag) == "1" and not result.ascii(tag):
+            origin = source.ascii(SERIES) or source.ascii(SOP_INSTANCE)
+            result.put(Element(tag, "UI", pseudonyms.uid(f"{tag:08X} of {origin}").encode("ascii")))
+            notes.note(spell(tag), "D", "the sender left it out; a keyed UID gives the object a place")
     if pixels.shows_face(source) and not result.ascii(FACE):
         result.put(Element(FACE, "CS", b"YES"))
     method.describe_method(result, profile, pseudonyms)

@@ -301,7 +301,6 @@ def test_large_pixel_data_is_passed_on_not_copied():
         (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.113619.4.26"), "unknown_sop_class"),
         (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.104.1"), "encapsulated_document"),
         (lambda ds: ds.__delitem__("SOPClassUID"), "not_dicom"),
-        (lambda ds: ds.__delitem__("StudyInstanceUID"), "no_study"),
     ],
 )
 def test_what_no_rule_can_judge_is_held_with_a_reason(change, code):
@@ -313,6 +312,16 @@ def test_what_no_rule_can_judge_is_held_with_a_reason(change, code):
     assert verdict.code == code
     assert verdict.reason.endswith(".")
     assert made.secrets_in(verdict.reason.encode()) == []
+
+
+def test_an_object_without_a_study_gets_a_place_of_its_own():
+    ds = made.ct()
+    del ds.StudyInstanceUID, ds.SeriesInstanceUID
+    result = made.deidentified(ds)
+    assert result.study_instance_uid.startswith("2.25.")
+    assert result.series_instance_uid != result.study_instance_uid
+    assert {"(0020,000D)", "(0020,000E)"} <= {entry.place for entry in result.report.entries}
+    assert made.deidentified(result.content).content == result.content
 
 
 def test_nothing_known_still_cleans_by_table_and_kind():

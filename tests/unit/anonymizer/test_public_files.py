@@ -21,7 +21,7 @@ from tests.unit.anonymizer import made
 
 FILES = [Path(name) for name in sorted(get_testdata_files()) if Path(name).is_file()]
 #: Real objects named after nobody: words such as "Test" are their harvest, found by chance in noise.
-NOT_OBJECTS = {"not_dicom", "dicomdir", "no_study", "damaged"}
+NOT_OBJECTS = {"not_dicom", "dicomdir", "damaged"}
 
 
 def both(path: Path, profile: str = "mdt-default"):
