@@ -73,6 +73,8 @@ def test_a_child_forked_while_threads_seal_can_seal():
             store.forget_holder("h")
 
     threads = [threading.Thread(target=churn) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that a fork meets threads in the middle of anything
     for thread in threads:
         thread.start()
     try:
@@ -91,6 +93,7 @@ def test_a_child_forked_while_threads_seal_can_seal():
         stop.set()
         for thread in threads:
             thread.join()
+        sys.setswitchinterval(interval)
 
 
 def test_nothing_in_the_clear_on_disk(tmp_path):
@@ -196,6 +199,38 @@ def test_key_file_of_another_user_is_refused(tmp_path):
     os.chown(tmp_path / "kek.json", 65534, 65534)
     with pytest.raises(KeyFileError, match="another user"):
         FileKeys(tmp_path / "kek.json")
+
+
+def test_key_file_is_flushed_and_private_whatever_the_umask(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(
+        "storage.keys.file.os.fsync", lambda fd: flushed.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+    )
+    before = os.umask(0o777)
+    try:
+        create_key_file(tmp_path / "kek.json")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "kek.json").stat().st_mode & 0o777 == 0o600
+    assert flushed == [str(tmp_path / "kek.json"), str(tmp_path)]
+
+
+def test_plaintext_does_not_stay_in_the_shared_buffers():
+    store = SealedStore(objects=MemoryObjects(), keys=MemoryKeys(), tenant="t", segment_bytes=4096)
+    key = store.new_key(holder="h", purpose="p")
+    for size in (100, 4064, 9000):
+        ref = store.seal(io.BytesIO(b"canary" * (size // 6)), key=key, kind="x")
+        store.verify(ref, key=key, kind="x")
+        with pytest.raises(ZeroDivisionError):
+            store.seal(Failing(b"canary" * (size // 6)), key=key, kind="x")
+        assert store._buffers._idle
+        assert all(b"canary" not in bytes(buffer) for buffer in store._buffers._idle)
+
+
+class Failing(io.BytesIO):
+    def readinto(self, buffer):
+        count = super().readinto(buffer)
+        return count or 1 // 0
 
 
 def test_key_file_is_never_overwritten(tmp_path):
