@@ -136,9 +136,9 @@ def _street_endings() -> tuple[str, ...]:
 
 def _rank(word: str) -> Strength:
     """How sure a known word is to be meant as the identifier, by the lists of words."""
-    if len(word) < 2 or word in words("clinical") or word in words("titles"):
+    if len(word) < 2 or word in words("titles"):
         return Strength.POSITION
-    if word in words("function") or word in _months():
+    if word in words("clinical") or word in words("function") or word in _months():
         return Strength.INSIDE_SENTENCE
     if word in words("eponym_surnames"):
         return Strength.CONTEXT
@@ -344,6 +344,9 @@ class Lexicon:
             return held[0], held[1], False
         if len(word) < 4 or word in words("clinical") or word in words("eponyms"):
             return None, "name", False
+        short = self._words.get(word[:-1]) if len(word) < 5 and word.endswith("s") else None
+        if short and short[0] >= Strength.INSIDE_SENTENCE:
+            return min(short[0], Strength.CAPITAL), short[1], True  # Åsas remiss
         for size in (1, 2, 3):
             stem = self._words.get(word[:-size]) if len(word) - size >= 4 else None
             if stem and stem[0] >= Strength.CAPITAL and word[-size:] in _ENDINGS:

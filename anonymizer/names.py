@@ -99,7 +99,7 @@ class NameFinder:
         strength = token.entry.strength
         if strength is Strength.ALWAYS:
             return True
-        if _eponym(text, token):
+        if _eponym(text, token) and not self._has_initial(text, token):
             return False
         if strength is Strength.CONTEXT:
             return True
@@ -117,15 +117,17 @@ class NameFinder:
         word = _WORD_BEFORE.search(before)
         if word and (self.lexicon.is_title(word[1]) or "^" in word[2]):
             return True
-        initial = _INITIAL_BEFORE.search(before)
-        if initial and fold(initial[1]) in self.lexicon.initials and initial[2][:1] in (".", "^"):
+        if text[token.end : token.end + 1] == "^" or before.endswith("^"):
+            return True
+        return self._has_initial(text, token)
+
+    def _has_initial(self, text: str, token: Token) -> bool:
+        """Whether an initial of a known person, with its full stop or caret, stands beside."""
+        before = _INITIAL_BEFORE.search(text[max(0, token.start - 6) : token.start])
+        if before and fold(before[1]) in self.lexicon.initials and before[2][:1] in (".", "^"):
             return True
         after = _INITIAL_AFTER.match(text, token.end)
-        return bool(
-            (after and fold(after[1]) in self.lexicon.initials and after.group().endswith("."))
-            or text[token.end : token.end + 1] == "^"
-            or before.endswith("^")
-        )
+        return bool(after and fold(after[1]) in self.lexicon.initials and after.group().endswith("."))
 
     def _whole_value(self, text: str, candidates: list[Token]) -> bool:
         """Whether the text is nothing but names, initials, titles and particles, as a PN value is."""
@@ -134,7 +136,7 @@ class NameFinder:
         every = WORD.findall(text)
         if len(every) > _VALUE_WORDS or any(token.entry.kind != "name" for token in candidates):
             return False
-        if len(candidates) == 1 and "^" not in text and fold(candidates[0].raw) in words("clinical"):
+        if len(every) == 1 and "^" not in text and fold(candidates[0].raw) in words("clinical"):
             return False
         named = {token.raw for token in candidates}
         return all(

@@ -158,6 +158,21 @@ class Scrubber:
         """Whether a known identifier of the case stands in this text."""
         return any(span.known for span in self._spans(text, shift=False))
 
+    def unsure(self, text: str) -> list[Span]:
+        """Capitalised words that are a known name and a clinical word alike, and are left standing: for a human to judge."""
+        plain = Normal(text)
+        taken = _Taken((span.start, span.end) for span in self._spans(text, shift=False))
+        words = (
+            (*plain.origin(match.start(), match.end()), entry)
+            for match in WORD.finditer(plain.text)
+            if not match.group()[0].islower() and (entry := self._lexicon.entry(match.group()))
+        )
+        return [
+            Span(start, end, entry.kind)
+            for start, end, entry in words
+            if entry.strength is not None and end - start > 2 and not taken.touches(start, end)
+        ]
+
     def byte_needles(self) -> tuple[bytes, ...]:
         """The known identifiers that are long enough to be looked for in raw bytes, in four encodings and three cases."""
         texts = {form for form in self._numbers.needles if len(form) >= 8}

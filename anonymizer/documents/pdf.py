@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anonymizer.documents.page_text import Box, PageText
 from anonymizer.documents.pdf_writer import Page, PdfWriter, Placed
-from anonymizer.documents.values import DeidentifiedDocument, DocumentReport, NotCleanable
+from anonymizer.documents.values import UNSURE, DeidentifiedDocument, DocumentReport, NotCleanable
 from anonymizer.text import Scrubber, Span
 
 DPI = 200
@@ -41,6 +41,7 @@ LOOKS = {
     "picture": "{pages}: a picture, whose words were not read by machine. Look for names, numbers and faces.",
     "strokes": "{pages}: many drawn strokes, which may be handwriting or a signature. Look for names.",
     "unmapped": "{pages}: letters that the file does not name, so that they were not read by machine. Look for names.",
+    "unsure": UNSURE.replace("{place}", "{pages}"),
     "form": "{pages}: a filled-in form or a note on the page was drawn as it looks. Look for names and numbers.",
 }
 
@@ -161,6 +162,8 @@ def _clean_page(document: Any, number: int, scrubber: Scrubber, findings: _Findi
         page.close()
     if scrubber.known_left(text):
         raise NotCleanable("unlocated")
+    if scrubber.unsure(text):
+        findings.look("unsure", number)
     for span in spans:
         findings.counts[span.kind] = findings.counts.get(span.kind, 0) + 1
     findings.texts.append(text)

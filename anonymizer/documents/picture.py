@@ -98,7 +98,7 @@ def _bare(picture: Image.Image) -> Image.Image:
     """The pixels alone, upright, in a colour space that every viewer assumes."""
     picture.load()
     upright = ImageOps.exif_transpose(picture)
-    coloured = _in_srgb(upright)
+    coloured = _opaque(_in_srgb(upright))
     bare = Image.new(coloured.mode, coloured.size)
     if coloured.mode == "P":
         palette = coloured.getpalette("RGB")
@@ -106,6 +106,15 @@ def _bare(picture: Image.Image) -> Image.Image:
             bare.putpalette(palette, "RGB")
     bare.paste(coloured)
     return bare
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Lay a transparent picture on white: what lies under transparent pixels cannot be seen and must not leave."""
+    if picture.mode not in ("RGBA", "LA"):
+        return picture
+    paper = Image.new("RGBA", picture.size, "white")
+    laid = Image.alpha_composite(paper, picture.convert("RGBA"))
+    return laid.convert("L" if picture.mode == "LA" else "RGB")
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:

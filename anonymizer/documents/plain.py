@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from anonymizer.documents.values import DeidentifiedDocument, DocumentReport, NotCleanable
+from anonymizer.documents.values import UNSURE, DeidentifiedDocument, DocumentReport, NotCleanable
 from anonymizer.text import Scrubber
 
 #: Single-byte encodings of the languages we meet, likeliest first.
@@ -121,7 +121,9 @@ def clean_plain(content: bytes, scrubber: Scrubber) -> DeidentifiedDocument:
     counts = dict(cleaned.kinds)
     if extra:
         counts["other_encoding"] = extra
+    look = (UNSURE.format(place="The text"),) if scrubber.unsure(cleaned.text) else ()
     return DeidentifiedDocument(
+        look=look,
         content=cleaned.text.encode("utf-8", "replace"),
         media_type="text/plain",
         extension=".txt",

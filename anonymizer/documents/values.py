@@ -65,6 +65,11 @@ REASONS: Mapping[str, str] = {
 }
 
 
+UNSURE = (
+    "{place}: a word that is a known name and a clinical word alike was taken for the clinical one. Read it."
+)
+
+
 class NotCleanable(Exception):  # noqa: N818 - a verdict on the way to becoming `QuarantinedDocument`; never leaves this package
     """The document cannot be cleaned safely: its code names the sentence in `REASONS`."""
 

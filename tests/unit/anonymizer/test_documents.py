@@ -201,6 +201,22 @@ def test_pictures_of_every_mode_are_taken(mode: str) -> None:
     assert verify_document(made.content, media_type=made.media_type, known=KNOWN) == ()
 
 
+def test_what_lies_under_transparent_pixels_does_not_leave() -> None:
+    hidden = Image.radial_gradient("L").convert("RGBA")
+    hidden.putalpha(0)
+    out = io.BytesIO()
+    hidden.save(out, "PNG")
+    assert Image.open(io.BytesIO(cleaned(out.getvalue()).content)).convert("L").getextrema() == (255, 255)
+
+
+def test_a_name_that_may_be_a_clinical_word_is_shown_to_a_human() -> None:
+    known = Known.from_json({"names": ["Stein^Anna"]})
+    made = cleaned(b"Anna Stein, CT: Stein im Ureter", known)
+    assert made.text == "[name], CT: Stein im Ureter"
+    assert "clinical word" in made.look[0]
+    assert cleaned(b"Anna Stein, CT Abdomen", known).look == ()
+
+
 def test_moving_broken_and_huge_pictures_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [Image.new("L", (9, 9), shade) for shade in (0, 99)]
     out = io.BytesIO()
