@@ -129,7 +129,7 @@ def _studies(view: View, entries: list[ManifestEntry]) -> tuple[tuple[SeriesLine
         series.setdefault(entry.name.rpartition("/")[0], []).append(entry)
     studies: dict[str, list[SeriesLine]] = {}
     for folder, members in series.items():
-        told = _index(view, members[0]).get("directory", {})
+        told = _index(view, members[0])
         line = SeriesLine(
             folder=folder,
             modality=str(told.get("Modality", "")),

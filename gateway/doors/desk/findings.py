@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.domain.errors import NotFoundError
 from gateway.domain.finding import Finding, Verdict
 from gateway.domain.ids import normal_case_ref
+from gateway.doors.desk import reasons
 from gateway.doors.desk.staff import Desk, Staff
 from gateway.doors.http import N_, Refused, plain
 from gateway.journeys.judge_finding import judge_finding, preview_finding, reconsider_finding
@@ -44,6 +45,7 @@ class FindingPages:
             "findings.html",
             who=who,
             case=file.case,
+            reasons=reasons,
             findings=chosen[start : start + PAGE],
             start=start,
             page=PAGE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
@@ -40,37 +40,29 @@ class TrailLine:
     outcome: str
     more: str
     count: int
+    case: str
 
 
-def told(events: Sequence[AuditEvent], people: Mapping[str, str]) -> list[TrailLine]:
-    """Return lines for events, in their order; neighbours that say the same are folded."""
+def told(
+    events: Sequence[AuditEvent], people: Mapping[str, str], refs: Mapping[str, str] | None = None
+) -> list[TrailLine]:
+    """Return lines for events, in their order; neighbours that say the same are folded. ``refs``: case id to reference."""
     lines: list[TrailLine] = []
     key: tuple[str, ...] = ()
     for event in events:
-        line = _line(event, people)
+        line = _line(event, people, refs or {})
         mine = (event.kind, event.actor, event.outcome, event.address, line.more, event.case_id)
         if lines and mine == key:
             last = lines[-1]
             seqs = (min(last.seqs[0], event.seq), max(last.seqs[1], event.seq))
-            lines[-1] = TrailLine(
-                seqs=seqs,
-                at=last.at,
-                what=last.what,
-                verb=last.verb,
-                role=last.role,
-                who=last.who,
-                address=last.address,
-                outcome=last.outcome,
-                more=last.more,
-                count=last.count + 1,
-            )
+            lines[-1] = replace(last, seqs=seqs, count=last.count + 1)
         else:
             lines.append(line)
         key = mine
     return lines
 
 
-def _line(event: AuditEvent, people: Mapping[str, str]) -> TrailLine:
+def _line(event: AuditEvent, people: Mapping[str, str], refs: Mapping[str, str]) -> TrailLine:
     kind, _, who = event.actor.partition(":")
     name = people.get(who, who[:8]) if kind == "staff" else who if kind == "peer" else ""
     more = ", ".join(f"{name} {event.details[name]}" for name in _SHOWN if name in event.details)
@@ -85,4 +77,5 @@ def _line(event: AuditEvent, people: Mapping[str, str]) -> TrailLine:
         outcome=event.outcome,
         more=more,
         count=1,
+        case=refs.get(event.case_id, ""),
     )

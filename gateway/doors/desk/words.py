@@ -86,48 +86,6 @@ FINDING_STATES: dict[str, tuple[str, str]] = {
     "excluded": (N_("Left out"), "plain"),
     "obsolete": (N_("Replaced"), "plain"),
 }
-# A short name for each kind of finding; its reason is said below it.
-FINDINGS: dict[str, str] = {
-    "burned_in": N_("Text burned into the picture"),
-    "screen_save": N_("Saved screen"),
-    "capture": N_("Scan or capture"),
-    "overlay_in_pixels": N_("Drawing inside the picture"),
-    "derived_colour": N_("Colour picture made by a workstation"),
-    "ultrasound": N_("Ultrasound picture"),
-    "identifier_left": N_("Something identifying is left"),
-    "uid_conflict": N_("Two objects under one number"),
-    "not_understood": N_("Could not be understood"),
-    "too_large": N_("Too large"),
-    "photograph": N_("Photograph"),
-    "unreadable": N_("Could not be read"),
-    "malware": N_("Malware"),
-    "crashed": N_("Could not be read"),
-    "time_limit": N_("Took too long to read"),
-    "memory_limit": N_("Took too much memory to read"),
-    "cpu_limit": N_("Took too long to read"),
-    "output_limit": N_("Too large"),
-    "unconfined": N_("Could not be read safely"),
-    "unavailable": N_("Was not read"),
-}
-# What the house itself says of a finding, so that the translators find it; others come as they are.
-REASONS: tuple[str, ...] = (
-    N_("Something that identifies the patient was still found in the copy."),
-    N_("The sender sent two different objects under one identifier; the first is used, this one is held."),
-    N_("The object is too large to be cleaned in memory."),
-    N_("The document is too large to be cleaned. Ask for it in smaller parts."),
-    N_("The sender states that text is burned into the picture."),
-    N_("The picture is a saved screen or report page."),
-    N_("The picture was scanned, captured or drawn, not acquired."),
-    N_("A derived colour picture: often a capture of a workstation's screen."),
-    N_("The file could not be read: its content breaks the rules of its format."),
-    N_("The file was put aside: reading it would take more memory than one file may use."),
-    N_("The file was put aside: reading it took more computing time than one file may use."),
-    N_("The file was put aside: reading it took longer than one file may take."),
-    N_("The file was put aside: its parts are nested deeper than any true file's."),
-    N_("The file was put aside: what came out of it is larger than the limit."),
-    N_("The file was put aside: the program that reads such files broke down on it."),
-    N_("The file was put aside: the computer ran short of memory while it was read."),
-)
 MATCHES: dict[str, str] = {
     "identifier": N_("the same number"),
     "birth_date": N_("the same birth date"),
