@@ -14,6 +14,16 @@ from gateway.records.tables import audit_event, audit_head
 _NAMES = tuple(field.name for field in fields(AuditEvent))
 
 
+def take_turn(connection: Connection) -> None:
+    """Wait for the head's row lock: a change reads nothing that another is about to change (P6, P8, R8; D9).
+
+    SQLite has given the turn already (``BEGIN IMMEDIATE``). In PostgreSQL two changes that both read «not used yet» would
+    both go on; as every change ends in the one chain, waiting here instead of there costs little.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(audit_head.c.id).where(audit_head.c.id == 1).with_for_update())
+
+
 def append(connection: Connection, drafts: list[AuditEvent], *, at: datetime) -> None:
     """Chain the drafts behind the head and write them. The head's row lock puts concurrent changes in one order."""
     head = connection.execute(select(audit_head).where(audit_head.c.id == 1).with_for_update()).one()

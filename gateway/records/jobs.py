@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, Row, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Row, and_, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.domain.job import Job
@@ -15,6 +15,7 @@ from gateway.records.tables import KINDS, duty
 
 _job = KINDS["jobs"].table
 _NAMES = tuple(field.name for field in fields(Job))
+_CLAIM_LOCK = 7247
 
 
 class JobRows:
@@ -52,6 +53,10 @@ class JobRows:
             .returning(*_job.c)
         )
         with self._write.begin() as connection:
+            if (
+                connection.dialect.name == "postgresql"
+            ):  # else two claims would not see each other's job as busy
+                connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
             row = connection.execute(taken).first()
         return None if row is None else _value(row)
 

@@ -128,7 +128,11 @@ def _kind(  # the schema reads as one line per kind
 
 KINDS: dict[str, Kind] = {
     "cases": _kind(
-        Case, "case_", sealed=("patient", "harvest", "questions"), unique=(("ref",),), index=(("state",),)
+        Case,
+        "case_",
+        sealed=("patient", "harvest", "questions", "pauses"),
+        unique=(("ref",),),
+        index=(("state",),),
     ),
     "peers": _kind(Peer, "peer", key="ae_title"),
     "studies": _kind(

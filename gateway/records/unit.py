@@ -96,7 +96,8 @@ class _Change(_Unit):
             error="",
         )
         statement = statement.on_conflict_do_update(
-            index_elements=["dedup_key"], set_={"due_at": statement.excluded.due_at}
+            index_elements=["dedup_key"],
+            set_={"due_at": statement.excluded.due_at, "case_id": statement.excluded.case_id},
         ).returning(jobs.c.id)
         job_id = str(self._connection.execute(statement).scalar_one())
         self.owed[job_id] = due_at
@@ -142,6 +143,7 @@ class SqlRecords:
         unit: _Change | None = None
         try:
             with self._turn, self._write.begin() as connection:
+                audit.take_turn(connection)
                 unit = _Change(connection, self._ring, by, self._clock.now())
                 yield unit  # type: ignore[misc]  # the shelves are set by name
                 if not unit.drafts:
@@ -168,8 +170,11 @@ class SqlRecords:
     def touch_session(self, session_id: str, *, now: datetime) -> None:
         """Move a session's idle time on."""
         sessions = KINDS["sessions"].table
-        with self._turn, self._write.begin() as connection:
-            connection.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=now))
+        try:
+            with self._turn, self._write.begin() as connection:
+                connection.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=now))
+        except OperationalError as error:
+            raise UnavailableError(f"the records do not answer ({type(error.orig).__name__})") from error
 
     def close(self) -> None:
         """Give back all connections."""

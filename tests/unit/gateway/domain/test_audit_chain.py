@@ -46,7 +46,7 @@ def _flaws(events, of=TRAIL):
 def test_the_canonical_form_never_changes():
     event = AuditEvent(
         seq=7, at=datetime(2026, 3, 2, 9, 5, 6, 70, tzinfo=UTC), kind="case_opened", actor="staff:ab",
-        address="::1", case_id="c", subject="C-7QK2M9XF", details={"é": "å\n\"", "a": 1}, previous=GENESIS,
+        address="::1", case_id="c", subject="C-7QK2M9XF", details={"é": 'å\n"', "a": 1}, previous=GENESIS,
     )  # fmt: skip
     assert (
         event.canonical()
