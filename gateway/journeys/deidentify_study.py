@@ -116,11 +116,16 @@ def reverify_case(
         content = read_copy(copy, records=records, store=store)
         left = sandboxed.leaks(sandbox, content, media_type=str(copy.index["media_type"]), known=known)
         with records.change(by=HOUSE) as change:
+            if change.copies.get(copy.id).state != "verified":  # made anew while it was read
+                change.note("copies_checked", case_id=case_id, subject=copy.subject_id, outcome="superseded")
+                continue
             if not left:
                 change.copies.put(replace(copy, index={**copy.index, "known": digest}))
                 change.note("copies_checked", case_id=case_id, subject=copy.subject_id, copy=copy.id)
                 continue
             change.copies.set(copy.id, state="leaking")
+            for finding in change.findings.find(copy_id=copy.id, state="open"):
+                change.findings.set(finding.id, state="obsolete")
             _make_anew(change, copy.subject_kind, copy.subject_id, case_id=case_id, clock=clock)
             change.note(
                 "copy_replaced", case_id=case_id, subject=copy.subject_id, copy=copy.id, outcome="leaking"

@@ -28,6 +28,11 @@ def judge_finding(
                 "there is no clean copy of this that could be kept",
                 next_step="Leave it out, or ask the sender for it in another form.",
             )
+        if verdict == "keep" and change.copies.get(str(finding.copy_id)).state != "verified":
+            raise ConflictError(
+                "the copy that this finding is about is no longer the one that would be released",
+                next_step="Wait until it has been made anew and look at that one.",
+            )
         state = "kept" if verdict == "keep" else "excluded"
         change.findings.set(finding.id, state=state, decided_by=str(by), decided_at=clock.now())
         _settle_subject(change, finding)

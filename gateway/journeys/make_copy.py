@@ -218,4 +218,7 @@ def _finding(
 
 
 def _set_state(change: Change, kind: Subject, subject_id: str, state: str) -> None:
+    """Set a subject's state; what a human has left out stays out, whatever is made of it later."""
+    if change.findings.count(subject_id=subject_id, state="excluded"):
+        state = "excluded"
     (change.instances if kind == "instance" else change.documents).set(subject_id, state=state)

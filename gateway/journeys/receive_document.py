@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,8 @@ from gateway.ports import Clock, Records
 from storage import SealedRef, SealedStore, WrappedKey
 
 NAME_LIMIT = 255
+# What a browser says of a file stands unsealed, so it may be a type and nothing else (RFC 6838 4.2, shorter).
+_MEDIA_TYPE = re.compile(r"^[a-z]{1,20}/[a-z0-9.+-]{1,100}$")
 
 
 class OffsetError(ConflictError):
@@ -84,7 +87,7 @@ def create_upload(
             link_id=session.subject_id,
             category=category,
             name=_shortened(name),
-            media_type=media_type[:100],
+            media_type=media_type if _MEDIA_TYPE.match(media_type) else "application/octet-stream",
             size_bytes=size_bytes,
             created_at=now,
             expires_at=now + policy.upload_valid,
@@ -141,6 +144,10 @@ def append_part(
     )
     try:
         with records.change(by=_by(session, address)) as change:
+            if (
+                change.uploads.get(upload_id).state != "open"
+            ):  # finished or given up while the piece was sealed
+                raise BusyError
             change.parts.add(part)
             after = offset + len(chunk)
             if not change.uploads.advance(upload_id, "offset_bytes", to=after):
@@ -164,6 +171,8 @@ def finish_upload(
     if upload.offset_bytes != upload.size_bytes:
         raise ConflictError(f"{upload.size_bytes - upload.offset_bytes} bytes of the file are still missing")
     with records.change(by=_by(session, address)) as change:
+        if change.uploads.get(upload.id).state == "abandoned":
+            raise NotFoundError(f"there is no upload {upload_id[:32]}")
         document = change.documents.first(id=upload.id)
         if document is not None:
             change.note("document_received", case_id=upload.case_id, subject=document.id, outcome="repeated")
@@ -194,11 +203,12 @@ def abandon_upload(
 ) -> None:
     """Give up a file that is not whole: its row and parts go, then the bytes."""
     upload = find_upload(session, upload_id, records=records, clock=clock)
-    if upload.state == "received":
-        raise ConflictError(
-            "the file has arrived and cannot be given up", next_step="Ask the coordinator to leave it out."
-        )
     with records.change(by=_by(session, address)) as change:
+        if change.uploads.get(upload_id).state == "received":
+            raise ConflictError(
+                "the file has arrived and cannot be given up",
+                next_step="Ask the coordinator to leave it out.",
+            )
         objects = [part.object_id for part in change.parts.find(upload_id=upload_id)]
         change.parts.remove(upload_id=upload_id)
         change.uploads.set(upload_id, state="abandoned")
@@ -293,7 +303,12 @@ def assemble(document: Document, *, records: Records, store: SealedStore, by: Ac
         generation=ref.generation,
         sha256=stream.sha256.hexdigest(),
     )
+    if ref.size_bytes != document.size_bytes:  # another worker was first and has forgotten the parts
+        store.forget(ref.object_id)
+        raise BusyError
     with records.change(by=by) as change:
+        if change.documents.get(document.id).object_id:
+            raise BusyError
         change.documents.put(whole)
         change.parts.remove(upload_id=document.id)
         change.note(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 
 from dicom_node import status
+from dicom_node.ae import is_uid
 from dicom_node.part10 import file_meta_bytes
 from dicom_node.receiver import ReceivedInstance, StoreOutcome
 from dicom_node.streams import Replayed
 from gateway.domain.case import RECEIVING_STATES, Case
-from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.errors import ConflictError, ConsiliumError, NotFoundError
 from gateway.domain.ids import CASE_REF, new_id, normal_case_ref
 from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
@@ -20,7 +22,7 @@ from gateway.journeys.lookup import uid_key
 from gateway.journeys.match_study import IDENTITY, best_case, described
 from gateway.journeys.open_case import mark_item
 from gateway.ports import Change, Clock, Records
-from storage import SealedRef, SealedStore
+from storage import SealedRef, SealedStore, StorageError
 
 _STUDY_HEAD = (
     *IDENTITY,
@@ -29,6 +31,7 @@ _STUDY_HEAD = (
     "study_date",
     "study_description",
     "issuer_of_patient_id",
+    "modality",
 )
 _INSTANCE_HEAD = (
     "sop_instance_uid",
@@ -67,6 +70,8 @@ def receive_instance(
         return StoreOutcome(
             status=status.CANNOT_UNDERSTAND, comment="Study Instance UID (0020,000D) is missing or empty"
         )
+    if name := _malformed_uid(arrival):
+        return StoreOutcome(status=status.CANNOT_UNDERSTAND, comment=f"{name} is not a valid UID")
     # (1) where does it belong? refused before a byte is kept
     study = _study_of(
         arrival, source=source, case=case, records=records, store=store, clock=clock, policy=policy
@@ -83,12 +88,31 @@ def receive_instance(
             instance, study_id=study.id, source=source, records=records, clock=clock, policy=policy
         )
     except BaseException:
-        store.forget(ref.object_id)
+        _forget_unrecorded(ref, records=records, store=store)
         raise
     if not kept:
         store.forget(ref.object_id)
     # (4) answer
     return StoreOutcome(status=status.SUCCESS)
+
+
+def _forget_unrecorded(ref: SealedRef, *, records: Records, store: SealedStore) -> None:
+    """Remove bytes that no row names. An error may come after the commit, and then only an orphan is harmless."""
+    with suppress(ConsiliumError, StorageError):
+        with records.view() as view:
+            is_recorded = view.instances.count(object_id=ref.object_id) > 0
+        if not is_recorded:
+            store.forget(ref.object_id)
+
+
+def _malformed_uid(arrival: ReceivedInstance) -> str:
+    """Return the name of a UID that is none: it would stand in rows and audit, so it may not carry text (F7)."""
+    uids = {
+        "SOP Class UID": arrival.sop_class_uid,
+        "SOP Instance UID": arrival.sop_instance_uid,
+        "Transfer Syntax UID": arrival.transfer_syntax_uid,
+    }
+    return next((name for name, uid in uids.items() if not is_uid(uid)), "")
 
 
 def _part10(arrival: ReceivedInstance) -> Replayed:

@@ -156,10 +156,13 @@ def approve_release(
         raise ConflictError(
             "the release is not the one you looked at", next_step="Look at it again, then approve."
         )
-    read_manifest(release, records=records, store=store)
+    manifest = read_manifest(release, records=records, store=store)
     with records.change(by=by) as change:
         case = change.cases.get(case.id)
+        if change.releases.get(release.id).state != "built":
+            raise ConflictError("this release has been judged meanwhile", next_step="Reload the case.")
         _nothing_open(change, case)
+        _nothing_spoilt(change, case, manifest)
         change.releases.set(release.id, state="approved", approved_by=str(by), approved_at=now)
         change.note(
             "release_approved",
@@ -169,7 +172,7 @@ def approve_release(
             digest=release.manifest_digest,
         )
         move_case(change, case, "release", now=now)
-        people = _reviewers(change, store, reviewers) or _earlier_reviewers(change, case)
+        people = _reviewers(change, store, reviewers) or _earlier_reviewers(change, case, now=now)
         grants = [_grant(change, release, person_id, now=now, policy=policy) for person_id in people]
     with records.view() as view:
         return view.releases.get(release.id), grants
@@ -241,6 +244,26 @@ def _nothing_open(view: View | Change, case: Case) -> None:
         )
 
 
+def _nothing_spoilt(change: Change, case: Case, manifest: Manifest) -> None:
+    """Refuse a version of which something was found leaking, was made anew or was left out since it was built."""
+    if change.jobs.count(case_id=case.id, state=("queued", "running"), kind="reverify_case"):
+        raise ConflictError(
+            "copies of this case are being read again", next_step="Wait a little, then approve."
+        )
+    sound = {copy.id: copy.subject_id for copy in change.copies.find(case_id=case.id, state="verified")}
+    held = {
+        row.id
+        for shelf in (change.instances, change.documents)
+        for row in shelf.find(case_id=case.id, state=("excluded", "quarantined", "received"))
+    }
+    named = [entry.content.copy_id for entry in manifest.entries]
+    if any(copy_id not in sound or sound[copy_id] in held for copy_id in named):
+        raise ConflictError(
+            "something in this release has changed since it was built",
+            next_step="Build the release again, look at it and approve that one.",
+        )
+
+
 def _members(view: View, case: Case) -> list[Member]:
     """Return what may be released, in the order of arrival: cleared subjects and their verified copies, no other."""
     members: list[Member] = []
@@ -288,12 +311,12 @@ def _reviewers(change: Change, store: SealedStore, emails: Sequence[str]) -> lis
     return found
 
 
-def _earlier_reviewers(change: Change, case: Case) -> list[str]:
-    return list(
-        dict.fromkeys(
-            g.person_id for g in change.grants.find(case_id=case.id, revoked_at=None, order="granted_at")
-        )
-    )
+def _earlier_reviewers(change: Change, case: Case, *, now: datetime) -> list[str]:
+    held = [
+        g for g in change.grants.find(case_id=case.id, revoked_at=None, order="granted_at") if now < g.until
+    ]
+    people = list(dict.fromkeys(g.person_id for g in held))
+    return [p for p in people if change.people.first(id=p, role="reviewer", disabled_at=None)]
 
 
 def _grant(change: Change, release: Release, person_id: str, *, now: datetime, policy: Policy) -> Grant:

@@ -135,6 +135,12 @@ def sign_in(
     )
     token = new_token(random)
     with records.change(by=actor) as change:
+        if person is not None:
+            person = change.people.get(person.id)
+            if (
+                person.locked_until is not None and now < person.locked_until
+            ):  # by tries at the same moment (P8)
+                welcome = False
         if welcome and person is not None and step is not None:
             welcome = change.people.advance(person.id, "last_timecode", to=step)
         if welcome and person is not None:
