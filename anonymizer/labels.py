@@ -12,7 +12,7 @@ from anonymizer.words import spelled, words
 
 _COLON = re.compile(r"\s{0,3}[:=]\s{0,8}")
 _TO_LINE_END = re.compile(r"[^\r\n;|\t]{1,120}?(?=[\r\n;|\t]|\s{2}|$|.{0}(?<=.{120}))")
-_NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>[A-Za-z]{0,5}[\-/]?\d[\w+/]*(?:[ \-.]\d[\w+/]*){0,5})", re.IGNORECASE)  # fmt: skip
+_NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>[A-Za-z]{0,5}[\-/]?\d[\w+/]{0,80}(?:[ \-.]\d[\w+/]{0,12}){0,5})", re.IGNORECASE)  # fmt: skip
 _BIRTH_VALUE = re.compile(
     r"[\s:=.]{0,4}(?P<value>\d{4}[-./ ]\d\d?[-./ ]\d\d?|\d\d?[-./ ]{1,2}\d\d?[-./ ]{1,2}\d{2,4}|\d{6}(?:\d\d)?(?:[-+ ]?\d{4})?)(?!\d)"
 )

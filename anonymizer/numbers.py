@@ -17,6 +17,7 @@ CHAIN = re.compile(rf"\d(?:[{SEPARATORS}]{{0,3}}\d)*")
 _NOT_DIGIT = re.compile(r"\D+")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 LONG = 8
+_PREFIX_SIGNS = 12  # "+46 (0)" and the like
 WHOLE = 5
 _GAP = r"[\s\-+./_^:\u2010-\u2015\u2212]{0,2}"
 _COUNTRY_1 = ("1", "7")
@@ -182,10 +183,13 @@ class Numbers:
                 hits = self._cut(compact)
             if hits:
                 places = [index for index, sign in enumerate(written) if sign.isdigit()]
+                covered = 0
                 for first, last, kind in hits:
-                    start, end = _whole_digits(
-                        text, chain.start() + places[first], chain.start() + places[last - 1] + 1
-                    )
+                    begin, finish = chain.start() + places[first], chain.start() + places[last - 1] + 1
+                    if finish <= covered:
+                        continue  # widened over already: a long run of digits is walked once
+                    start, end = _whole_digits(text, max(begin, covered), finish)
+                    covered = end
                     start = self._with_prefix(text, chain.start(), start, kind)
                     found.append((start, end, kind))
         if self._whole_pattern:
@@ -222,8 +226,8 @@ class Numbers:
     def _with_prefix(self, text: str, chain_start: int, start: int, kind: str) -> int:
         """Where a phone number with its trunk or country code begins."""
         if kind == "phone":
-            before = text[chain_start:start]
-            if _NOT_DIGIT.sub("", before) in self._phone_prefixes:
+            before = text[chain_start:start] if start - chain_start <= _PREFIX_SIGNS else ""
+            if before and _NOT_DIGIT.sub("", before) in self._phone_prefixes:
                 start = chain_start
         while start and text[start - 1] in "+(" and kind == "phone":
             start -= 1

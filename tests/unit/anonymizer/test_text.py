@@ -201,3 +201,12 @@ def test_a_megabyte_is_cleaned_in_seconds_and_a_short_value_in_microseconds() ->
     for _ in range(2000):
         SCRUBBER.clean("KNÄ HÖGER axial")
     assert (time.process_time() - began) / 2000 < 200e-6
+
+
+@pytest.mark.parametrize(
+    "unit", ["1", "12 ", "Anna ", "[", "a@a.", "Dr. A", "12 mars ", "Patient: Xx ", "0701234567 ", "+46 ", "a\u0308", "山田", "mrn00123", "19850312", "A.M.", "(at)"]
+)  # fmt: skip
+def test_no_text_is_slow_to_clean(unit: str) -> None:
+    began = time.process_time()
+    SHIFTING.clean(unit * (30_000 // len(unit)))
+    assert time.process_time() - began < 2
