@@ -39,6 +39,7 @@ _RANK = {kind: rank for rank, kind in enumerate(("number", "birth_date", "email"
 _WORDS_OF_PLACEHOLDERS = frozenset(text.strip("[]") for text in PLACEHOLDERS.values())
 _DIGIT = re.compile(r"\d")
 _BETWEEN_NAMES = re.compile(r"[\s,.^=_'’\-\u2010-\u2015]{0,3}")
+_LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")  # as str.splitlines parts them
 _PASSES = 5
 
 
@@ -128,7 +129,19 @@ class Scrubber:
                 for hit in unknown_numbers(plain)
                 if hit[2] != "phone" or plain[hit[0]] == "+" or not days.touches(hit[0], hit[1])
             ]
-        return _settled(found, plain, normal) if found else []
+        spans = _settled(found, plain, normal) if found else []
+        return self._with_lines(text, spans) if "\n" in text or "\r" in text else spans
+
+    def _with_lines(self, text: str, spans: list[Span]) -> list[Span]:
+        """Add what is an identifier in a line read alone: a name that is all of its line, a number cut off at its end."""
+        taken = _Taken((span.start, span.end) for span in spans)
+        more: list[Span] = []
+        for line in _LINE.finditer(text):
+            for span in self._spans(line.group(), shift=False):
+                start, end = span.start + line.start(), span.end + line.start()
+                if not taken.touches(start, end):
+                    more.append(Span(start, end, span.kind, span.replacement, span.known))
+        return sorted(spans + more, key=lambda span: span.start) if more else spans
 
     def clean(self, text: str) -> Cleaned:
         """Replace every span; a second cleaning without shifting finds nothing more."""
@@ -175,7 +188,8 @@ class Scrubber:
 
     def byte_needles(self) -> tuple[bytes, ...]:
         """The known identifiers that are long enough to be looked for in raw bytes, in four encodings and three cases."""
-        texts = {form for form in self._numbers.needles if len(form) >= 8}
+        # Ten digits: contours and other numbers written in letters hold any shorter run of digits sooner or later.
+        texts = {form for form in self._numbers.needles if len(form) >= (10 if form.isdigit() else 8)}
         texts |= {email for email in self.known.emails if len(email) > 5}
         for name in (*self.known.names, *(name for person in self.known.people for name in person.names)):
             for part in (name.family, name.given):
@@ -197,7 +211,7 @@ class Scrubber:
                     needles.add(text.encode(encoding))
                 except UnicodeEncodeError:
                     continue
-        return tuple(sorted(needle for needle in needles if len(needle) > 5))
+        return tuple(sorted(needle for needle in needles if len(needle) > 5 and len(set(needle) - {0}) > 2))
 
 
 class _Taken:

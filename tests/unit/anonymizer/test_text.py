@@ -181,6 +181,21 @@ def test_needles_hold_each_encoding_and_no_short_word() -> None:
     assert not any(needle in (b"Parkinson", b"Hall") for needle in needles)
 
 
+def test_a_line_of_a_text_is_also_read_alone() -> None:
+    scrubber = Scrubber(Known.from_json({"names": ["Parkinson^James"], "identifiers": ["19850312-9876"]}))
+    assert (
+        scrubber.clean("Parkinson\nmb Parkinson\nPNR 850312-98\n").text
+        == "[name]\nmb Parkinson\nPNR [number]\n"
+    )
+
+
+def test_needles_would_not_be_found_in_flat_pictures_or_contours() -> None:
+    needles = Scrubber(
+        Known.from_json({"names": ["Ssssssss^Aaaaaaa"], "identifiers": ["11111111111", "123456789"]})
+    ).byte_needles()
+    assert not any(needle.lower() in b"ssssssssaaaaaaa11111111111123456789" for needle in needles)
+
+
 def test_nothing_known_still_recognises_by_pattern() -> None:
     scrubber = Scrubber(Known())
     assert scrubber.clean("811218-9876 x@y.se").text == "[number] [email]"
