@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
+from anonymizer.errors import AnonymizerError
 from anonymizer.known import Known
 from anonymizer.profile import load_profile
 from gateway.domain import checklist
@@ -41,7 +42,7 @@ def open_case(
     try:
         known = Known.from_json(dict(patient))
         load_profile(profile)
-    except (ValueError, KeyError, TypeError) as error:
+    except (AnonymizerError, ValueError, KeyError, TypeError) as error:
         raise InvalidError(
             str(error), next_step="See docs/spec/known-identifiers.md for the shape of the file."
         ) from error
