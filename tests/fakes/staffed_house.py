@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyotp
+from argon2 import PasswordHasher
 
 from gateway.domain.case import Case
 from gateway.domain.document import Document
@@ -27,7 +29,7 @@ from gateway.journeys.open_case import open_case
 from gateway.journeys.release_case import approve_release, build_release
 from gateway.journeys.sandboxed import Cleaned, Held
 from gateway.journeys.set_up_house import set_up_house
-from gateway.journeys.sign_in import add_person
+from gateway.journeys.sign_in import add_person, sign_in
 from gateway.ports import House, SandboxFailed, SandboxResult, Scan
 from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.schema import make_schema
@@ -35,6 +37,7 @@ from storage import create_key_file, open_disk_store
 
 OPERATOR = Actor(kind="operator", id="test")
 PASSWORD = "a sentence that is a good password"
+_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PATIENT: dict[str, Any] = {
     "names": [{"family": "Vinterqvist", "given": "Alfhilda"}],
@@ -159,18 +162,39 @@ class StaffedHouse:
     people: dict[str, Person] = field(default_factory=dict)
 
     def add(self, role: Role, email: str) -> Person:
-        enrolled = add_person(
-            role=role,
-            email=email,
-            by=OPERATOR,
-            records=self.house.records,
-            store=self.house.store,
-            clock=self.house.clock,
-            random=self.house.random,
-            password=PASSWORD,
-        )
+        with patch(
+            "gateway.journeys.sign_in._HASHER", _QUICK
+        ):  # what is hashed cheaply is verified cheaply too
+            enrolled = add_person(
+                role=role,
+                email=email,
+                by=OPERATOR,
+                records=self.house.records,
+                store=self.house.store,
+                clock=self.house.clock,
+                random=self.house.random,
+                password=PASSWORD,
+            )
         self.people[email] = enrolled.person
         return enrolled.person
+
+    def token(self, email: str) -> str:
+        """Sign somebody in without a browser; the clock moves on, since a code counts once."""
+        self.clock.forward(seconds=60)
+        house, person = self.house, self.people[email]
+        token, _ = sign_in(
+            email=email,
+            password=PASSWORD,
+            code=self.code(email),
+            roles=(person.role,),
+            address="127.0.0.1",
+            records=house.records,
+            store=house.store,
+            clock=house.clock,
+            random=house.random,
+            policy=house.policy,
+        )
+        return token
 
     def code(self, email: str) -> str:
         return pyotp.TOTP(self.people[email].totp_seed).at(int(self.clock.now().timestamp()))
@@ -366,6 +390,15 @@ class StaffedHouse:
 
     def close(self) -> None:
         self.records.close()
+
+
+class PresentHouse:
+    """Stands for whichever house is present, so that a door (and its compiled pages) is made once for many houses."""
+
+    house: House | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.house, name)
 
 
 def _ct_index(number: int, index: int) -> dict[str, Any]:

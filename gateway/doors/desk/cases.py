@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from anonymizer.known import KnownShapeError
 from gateway.domain.errors import InvalidError
 from gateway.domain.opinion import ANSWER_FIELDS
 from gateway.doors.desk import patient_form
@@ -58,7 +59,7 @@ class CasePages:
                 language=language,
                 questions=form.text("questions"),
             )
-        except InvalidError as error:
+        except (InvalidError, KnownShapeError) as error:
             return self._form(request, who, form, status=422, problem=str(error))
         return self.door.to(f"/cases/{case.ref}?done=opened")
 
