@@ -17,7 +17,7 @@ from dicom_node.scu import OutboundInstance, echo, send
 from gateway.cli.console import out
 from gateway.cli.demo.exchange import Exchange
 from gateway.cli.demo.material import Material
-from gateway.cli.demo.proof import check_package, insist, needles, search_folder
+from gateway.cli.demo.proof import Searcher, check_package, insist, search_folder
 from gateway.cli.demo.visitors import Patient, Reviewer
 from gateway.settings import host_and_port
 
@@ -175,14 +175,18 @@ def _work(story: Story) -> None:
 def _judge(story: Story) -> None:
     story.step("A human looks at what no machine may decide")
     findings = [f for f in story.exchange.call("finding", "list", story.ref) if f["state"] == "open"]
+    documents = {
+        d["id"]: d["media_type"] for d in story.exchange.call("case", "show", story.ref)["documents"]
+    }
     looks = story.place / "looked-at"
     looks.mkdir(exist_ok=True)
     for number, finding in enumerate(findings, 1):
         if finding["can_keep"]:
             picture = looks / f"{number}-{finding['code']}.png"
             story.exchange.call("finding", "look", finding["id"], "--to", str(picture))
-        # What may show the patient is left out here: the photographed letter names her, and nobody has masked it.
-        verdict = "exclude" if not finding["can_keep"] or "picture" in finding["code"] else "keep"
+        # The photographed letter names the patient, as a human sees at once: it is left out.
+        shows_her = documents.get(finding["subject"], "").startswith("image/")
+        verdict = "exclude" if shows_her or not finding["can_keep"] else "keep"
         story.exchange.call("finding", "judge", finding["id"], verdict)
         story.saw(f"{finding['code']}: {finding['reason']} → {verdict}")
     story.proofs.append(("what the coordinator looked at", looks))
@@ -253,12 +257,14 @@ def _answer(story: Story) -> None:
 
 def _nothing_in_the_clear(story: Story) -> None:
     story.step("A thief's look at the home: is anything of the patient in the clear?")
-    wanted = needles(story.material.planted)
+    searcher = Searcher(story.material.planted)
     with _bar() as bar:
         task = bar.add_task("   files searched", total=None)
-        hits = search_folder(story.exchange.home, wanted, _mover(bar, task))
+        hits = search_folder(story.exchange.home, searcher, _mover(bar, task))
     insist(not hits, f"found in the clear: {', '.join(hits[:5])}")
-    story.saw(f"{len(story.material.planted)} identifiers, {len(wanted)} byte strings: not one found")
+    story.saw(
+        f"{len(story.material.planted)} identifiers, {len(searcher.needles)} byte strings: not one found"
+    )
     story.proofs.append(("the home, all of it sealed", story.exchange.home))
 
 

@@ -120,7 +120,8 @@ class Reviewer:
     def answer(self, release: str, **parts: str) -> None:
         """Fill in and sign the answer's form."""
         place = f"/review/releases/{release}/answer"
-        self._post(place, self.page(place), **parts)
+        self._post(f"{place}/check", self.page(place), **parts)
+        self._post(place, self.page(place), confirm="yes", **parts)
 
     def page(self, path: str) -> str:
         """Return a page as text."""
