@@ -416,6 +416,7 @@ def _ct_index(number: int, index: int) -> dict[str, Any]:
         "SeriesInstanceUID": series,
         "SeriesNumber": "2",
         "InstanceNumber": str(index + 1),
+        "NumberOfFrames": "3",
         "SOPClassUID": CT,
         "SOPInstanceUID": instance,
         "TransferSyntaxUID": "1.2.840.10008.1.2.1",

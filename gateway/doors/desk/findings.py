@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.domain.errors import NotFoundError
 from gateway.domain.finding import Finding, Verdict
 from gateway.domain.ids import normal_case_ref
+from gateway.domain.release import Copy
 from gateway.doors.desk import reasons
 from gateway.doors.desk.staff import Desk, Staff
 from gateway.doors.http import N_, Refused, plain
@@ -40,13 +41,17 @@ class FindingPages:
         chosen = [f for f in file.findings if not code or f.code == code]
         chosen.sort(key=lambda f: f.state != "open")
         start = min(_number(request.query_params.get("from", "")), max(len(chosen) - 1, 0))
+        shown = chosen[start : start + PAGE]
+        with house.records.view() as view:
+            copies = [view.copies.first(id=one.copy_id) for one in shown if one.copy_id]
         return self.desk.page(
             request,
             "findings.html",
             who=who,
             case=file.case,
             reasons=reasons,
-            findings=chosen[start : start + PAGE],
+            findings=shown,
+            pages={copy.id: _pages(copy) for copy in copies if copy},
             start=start,
             page=PAGE,
             total=len(chosen),
@@ -124,6 +129,14 @@ def _alike(findings: Sequence[Finding]) -> list[tuple[str, str, int, bool]]:
         if finding.state == "open":
             kinds.setdefault(finding.code, []).append(finding)
     return [(code, same[0].reason, len(same), all(f.can_keep for f in same)) for code, same in kinds.items()]
+
+
+def _pages(copy: Copy) -> int:
+    """Return how many pages or frames there are to look at; 0 where the copy does not say."""
+    found = copy.index.get("pages") or copy.index.get("NumberOfFrames") or 0
+    if not found and str(copy.index.get("media_type", "")).startswith(("image/", "application/dicom")):
+        return 1  # one picture; an object of one frame need not say so
+    return _number(str(found))
 
 
 def _number(text: str) -> int:

@@ -179,6 +179,18 @@ VERBS: dict[str, str] = {
     "erased": N_("erased"),
     "-": "",
 }
+# How an event ended where it did not end well: the word, and whether it is to be seen at once.
+OUTCOMES: dict[str, tuple[str, bool]] = {
+    "refused": (N_("refused"), True),
+    "failed": (N_("failed"), True),
+    "flawed": (N_("does not verify"), True),
+    "leaking": (N_("something identifying was found"), True),
+    "held": (N_("held"), False),
+    "repeated": (N_("the same again"), False),
+    "not_yet": (N_("not yet"), False),
+    "superseded": (N_("done by another worker"), False),
+    "aborted": (N_("broken off"), False),
+}
 EVENTS: dict[str, str] = {
     "house_opened": N_("The exchange was set up in this home"),
     "case_opened": N_("A case was opened"),

@@ -103,7 +103,7 @@ function looking() {
     const shown = figure.querySelector("[data-turned]");
     const none = figure.querySelector(".look-none");
     let at = 0;
-    let last = Infinity;
+    let last = (Number(figure.dataset.pages) || Infinity) - 1;
     const turn = (to) => {
       at = to;
       picture.src = `${figure.dataset.look}?n=${at}`;
