@@ -275,7 +275,7 @@ class StaffedHouse:
                 case,  # type: ignore[arg-type]  # there is one
                 "instance",
                 row.id,
-                content=b"DICM" + bytes([index, number]) * 500,
+                content=b"DICM" + bytes([index % 256, number]) * 500,
                 index=_ct_index(number, index),
                 look=(("burned_in", "The sender states that text is burned into the picture.", ""),)
                 if held
