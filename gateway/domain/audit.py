@@ -1,4 +1,4 @@
-r"""The audit trail: kinds of events, their canonical bytes and the rule that chains them. It never holds a value.
+r"""The audit trail: kinds of events, their canonical bytes and the rule that chains them; it never holds a value.
 
 Canonical form: RFC 8785 (JSON Canonicalization Scheme) restricted to strings, integers and null, which is all an
 event may hold. Chain rule: ``hash = SHA-256("consilium-audit-1\n" || canonical(event))`` where the event names its

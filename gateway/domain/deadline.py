@@ -1,4 +1,4 @@
-"""The clock of an answer: 10 days for documents only, 15 with images, standing still while paused. Pure."""
+"""The clock of an answer: 10 days for documents only, 15 with images, standing still while paused; it reads no clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a study belongs to a case: a score from 0 to 100 with its reasons, from identifiers, names and dates. Pure."""
+"""Whether a study belongs to a case: a score from 0 to 100 with its reasons; it decides nothing and reads no row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composing a case package: the members' names and order, and the files that the package adds of its own. Pure."""
+"""Composing a case package: the members' names and order, and the files that the package adds of its own; it reads and writes nothing."""
 
 from __future__ import annotations
 

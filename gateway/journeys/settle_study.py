@@ -1,4 +1,4 @@
-"""Settling a study: nothing more came for the quiet period, so its de-identification is owed. A guess, and reversible."""
+"""Settling a study: nothing more came for the quiet period, so its de-identification is owed: a guess, and reversible."""
 
 from __future__ import annotations
 

@@ -7,8 +7,10 @@ from dataclasses import fields, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from gateway.domain.audit import AuditEvent
+from gateway.domain.errors import UnavailableError
 from gateway.records.tables import audit_event, audit_head
 
 _NAMES = tuple(field.name for field in fields(AuditEvent))
@@ -35,7 +37,13 @@ def append(connection: Connection, drafts: list[AuditEvent], *, at: datetime) ->
         event = replace(event, hash=event.chained_hash())
         previous = event.hash
         rows.append({name: getattr(event, name) for name in _NAMES} | {"details": dict(event.details)})
-    connection.execute(insert(audit_event), rows)
+    try:
+        connection.execute(insert(audit_event), rows)
+    except IntegrityError as error:
+        raise UnavailableError(
+            "the audit trail does not go on where its head says, so nothing is written",
+            next_step="Run `consilium audit verify`; restore the records from a backup that verifies.",
+        ) from error
     connection.execute(update(audit_head).where(audit_head.c.id == 1).values(seq=seq, hash=previous))
 
 

@@ -98,7 +98,7 @@ class SqlShelf(Generic[T]):
         return and_(true(), *tests)
 
     def _row(self, value: T) -> dict[str, Any]:
-        row = {field.name: getattr(value, field.name) for field in fields(value)}
+        row = {field.name: getattr(value, field.name) for field in fields(self._kind.value)}
         holder = getattr(value, "holder", "")
         for name in self._kind.sealed:
             row[name] = self._ring.seal(
@@ -113,4 +113,4 @@ class SqlShelf(Generic[T]):
             columns[name] = self._ring.open(
                 self._connection, self._kind, holder, columns[self._kind.key], name, columns[name]
             )
-        return self._kind.value(**columns)  # type: ignore[no-any-return]  # Kind ties the value to T
+        return self._kind.value(**columns)

@@ -70,12 +70,12 @@ class _Change(_Unit):
                 seq=0,
                 at=self.now,
                 kind=kind,
-                actor=str(self._by),
-                address=self._by.address,
-                case_id=case_id,
-                subject=subject,
-                outcome=outcome,
-                details=details,
+                actor=_storable(str(self._by)),
+                address=_storable(self._by.address),
+                case_id=_storable(case_id),
+                subject=_storable(subject),
+                outcome=_storable(outcome),
+                details={k: _storable(v) if isinstance(v, str) else v for k, v in details.items()},
             )
         )
 
@@ -120,6 +120,11 @@ class _Change(_Unit):
         ).scalars()
         self.forgotten.extend(set(holders))
         return int(self._connection.execute(delete(case_key).where(case_key.c.case_id == case_id)).rowcount)
+
+
+def _storable(text: str) -> str:
+    """Replace what no database and no UTF-8 can hold: a sender's odd bytes must not keep an event from being written."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 class SqlRecords:

@@ -188,7 +188,7 @@ LATE = Known.from_json({"names": [{"family": "Lateworth", "given": "Zebulonia"}]
 
 def _late(house, **values):
     """A study whose copies hold a word that only later turns out to be a name."""
-    case, study = _study(house, 1, SeriesDescription="Thorax LATEWORTH", ProtocolName="LATEWORTH", **values)
+    _, study = _study(house, 1, SeriesDescription="Thorax LATEWORTH", ProtocolName="LATEWORTH", **values)
     _clean(house, study)
     return house.rows("cases")[0], study
 

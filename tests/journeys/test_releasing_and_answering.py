@@ -168,7 +168,7 @@ def test_a_version_that_names_what_was_left_out_since_is_not_approved(desk):
     with desk.house.records.change(by=DESK) as change:
         change.instances.set(change.instances.first().id, state="excluded")
         change.note("finding_judged")
-    with pytest.raises(ConflictError, match="Build|changed"):
+    with pytest.raises(ConflictError, match="changed"):
         desk.approve()
     desk.build()
     assert desk.approve()[0].totals["instances"] == 1
@@ -300,8 +300,8 @@ def test_a_right_goes_over_to_the_next_version_unless_it_ended(desk):
     assert desk.approve()[1] == []
     for grant in [*grants, *carried]:
         release_case.revoke_grant(grant_id=grant.id, by=DESK, **desk.house.ports("records", "clock"))
+    desk.build()
     with pytest.raises(NotFoundError, match="no such reviewer"):
-        desk.build()
         desk.approve(reviewers=["nobody@example.org"])
     assert desk.house.rows("releases", state="built")
 

@@ -125,12 +125,10 @@ def test_a_write_takes_its_lock_when_it_begins_and_a_reading_takes_none(house, t
         view.cases.count()
         other.execute("BEGIN IMMEDIATE")
         other.execute("ROLLBACK")
-    with (
-        house.records.change(by=HOUSE) as change,
-        pytest.raises(pysqlite3.OperationalError, match="locked"),
-    ):
+    with house.records.change(by=HOUSE) as change:
         change.note("case_read")
-        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(pysqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
     other.close()
 
 
