@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from dicom_node.node import DicomNode
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.doorbell_celery import CeleryDoorbell
 from gateway.adapters.doorbell_local import LocalDoorbell
@@ -20,13 +19,6 @@ from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
 from gateway.domain.errors import InvalidError, UnavailableError
-from gateway.doors.dimse import DimseDoor
-from gateway.doors.http import DoorConfig
-from gateway.doors.http import House as Doorway
-from gateway.doors.jobs.registry import registry
-from gateway.doors.jobs.schedule import Duty
-from gateway.doors.patient.app import create_app as patient_app
-from gateway.doors.patient.journeys import PatientJourneys
 from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.ports import Doorbell, House
@@ -34,6 +26,12 @@ from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.schema import make_schema
 from gateway.settings import Settings, host_and_port
 from storage import SealedStore, StorageError, create_key_file, open_disk_store
+
+if TYPE_CHECKING:
+    from dicom_node.node import DicomNode
+    from gateway.doors.http import House as Doorway
+    from gateway.doors.jobs.runner import JobHandler
+    from gateway.doors.jobs.schedule import Duty
 
 CHECKPOINT_EVERY_S = 60.0
 
@@ -108,7 +106,12 @@ def refuse_unsafe(settings: Settings) -> None:
 
 def doorway(parts: Parts) -> Doorway:
     """Return all web doors under one address."""
+    # Each part of the tree loads its own doors alone: a command line call needs none of them.
     from gateway.doors.desk.app import desk_app
+    from gateway.doors.http import DoorConfig
+    from gateway.doors.http import House as Doorway
+    from gateway.doors.patient.app import create_app as patient_app
+    from gateway.doors.patient.journeys import PatientJourneys
     from gateway.doors.reviewer.app import reviewer_app
 
     house, settings = parts.house, parts.settings
@@ -133,17 +136,24 @@ def doorway(parts: Parts) -> Doorway:
 
 def dicom_node(parts: Parts) -> DicomNode:
     """Return the node, not yet listening."""
+    from dicom_node.node import DicomNode
+    from gateway.doors.dimse import DimseDoor
+
     host, port = host_and_port(parts.settings.dicom, what="--dicom")
     return DicomNode(receiver=DimseDoor(parts.house), host=host, port=port)
 
 
-def job_handlers(parts: Parts) -> Any:
+def job_handlers(parts: Parts) -> dict[str, JobHandler]:
     """Return what the worker calls for each kind of job."""
+    from gateway.doors.jobs.registry import registry
+
     return registry(parts.house, workers=parts.settings.workers)
 
 
 def duties(parts: Parts) -> list[Duty]:
     """Return what the scheduler does by the clock."""
+    from gateway.doors.jobs.schedule import Duty
+
     house = parts.house
 
     def checkpoint() -> None:

@@ -288,10 +288,12 @@ def _print(found: CaseFile, console: Console) -> None:
         rows = [(d.category, d.media_type, d.size_bytes, d.state, d.note) for d in found.documents]
         console.print(table("document", "type", "bytes", "state", "note", rows=rows))
     if found.findings:
-        rows = [(f.id[:12], f.state, f.code, f.reason) for f in found.findings]
-        console.print(table("finding", "state", "code", "why", rows=rows))
+        held = [(f.id[:12], f.state, f.code, f.reason) for f in found.findings]
+        console.print(table("finding", "state", "code", "why", rows=held))
     if found.releases:
-        rows = [(r.number, r.state, r.totals.get("files", 0), r.manifest_digest[:16]) for r in found.releases]
-        console.print(table("release", "state", "files", "digest", rows=rows))
+        versions = [
+            (r.number, r.state, r.totals.get("files", 0), r.manifest_digest[:16]) for r in found.releases
+        ]
+        console.print(table("release", "state", "files", "digest", rows=versions))
     if found.working or found.failed:
         console.print(f"{found.working} jobs at work, {found.failed} failed")

@@ -88,12 +88,16 @@ def _craft(parts: Parts) -> list[Check]:
             )
         return "none failed"
 
+    def store() -> str:
+        house.store.probe()
+        return "sealed, read and removed a probe"
+
     def records() -> str:
         with house.records.view() as view:
             return f"{view.head()[0]} audit events"
 
     return [
-        _tried("store and keys", lambda: house.store.probe() or "sealed, read and removed a probe"),
+        _tried("store and keys", store),
         _tried("records", records),
         _tried("sandbox", sandbox, else_state="warning"),
         _tried("jobs", failed_jobs, else_state="warning"),

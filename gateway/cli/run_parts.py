@@ -147,6 +147,9 @@ def _celery_worker(ctx: typer.Context, settings: Settings) -> None:
             jobs=parts.house.jobs, handlers=job_handlers(parts), clock=parts.house.clock, owner=_owner()
         )
 
+    def told_ready() -> None:
+        announce_ready(f"celery {settings.workers}")
+
     with spoken_errors(ctx):
         try:
             app = celery_connection(settings.doorbell)
@@ -157,7 +160,7 @@ def _celery_worker(ctx: typer.Context, settings: Settings) -> None:
             task_name=RING_TASK,
             make_runner=make_runner,
             concurrency=settings.workers,
-            on_ready=lambda: announce_ready(f"celery {settings.workers}") and None,
+            on_ready=told_ready,
         )
     raise typer.Exit(code)
 

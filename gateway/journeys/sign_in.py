@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import pyotp
 from argon2 import PasswordHasher
@@ -23,7 +24,6 @@ from storage import SealedStore
 PASSWORD_LENGTH = 15  # NIST SP 800-63B-4 3.1.1.1; R13
 FAILS_BEFORE_WAIT = 5
 _HASHER = PasswordHasher()
-_NOBODY = _HASHER.hash("a password that nobody has")
 _STEP_S = 30
 
 
@@ -123,7 +123,7 @@ def sign_in(
         raise TooManyError(
             "too many failed sign-ins", retry_after_s=int((person.locked_until - now).total_seconds()) + 1
         )
-    known = _password_fits(person.password if person else _NOBODY, password)
+    known = _password_fits(person.password if person else _nobody(), password)
     step = _matching_step(person.totp_seed, code, now.timestamp()) if person else None
     actor = Actor(kind="staff", id=person.id if person else "unknown", address=address)
     welcome = (
@@ -168,6 +168,12 @@ def sign_in(
     if not welcome or person is None:
         raise SignInRefusedError
     return token, person
+
+
+@cache
+def _nobody() -> str:
+    """Return the hash that an unknown address is tried against, made at the first sign-in."""
+    return _HASHER.hash("a password that nobody has")
 
 
 def _password_fits(hashed: str, password: str) -> bool:

@@ -49,7 +49,7 @@ class Downloads:
             request,
             source,
             size_bytes=package.total_bytes,
-            etag=package.etag,
+            etag=package.etag.strip('"'),
             name=package.name,
             media_type="application/zip",
         )
@@ -64,7 +64,7 @@ class Downloads:
             request,
             _nothing,
             size_bytes=layout.total_bytes,
-            etag=layout.etag,
+            etag=layout.etag.strip('"'),
             name=f"{manifest.case_ref}-v{release.number}.zip",
             media_type="application/zip",
         )
