@@ -9,8 +9,8 @@ import typer
 from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of, operator
 from gateway.domain.audit import EVENT_KINDS
-from gateway.domain.errors import ConflictError
 from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.retry_job import retry_job
 from gateway.journeys.verify_audit import checkpoint_audit, verify_audit
 
 app = typer.Typer(help="The audit trail.", no_args_is_help=True)
@@ -127,12 +127,6 @@ def job_list(
 def job_retry(ctx: typer.Context, job_id: Annotated[str, typer.Argument(metavar="JOB")]) -> None:
     """Start a failed job again."""
     with house_of(ctx) as parts:
-        now = parts.house.clock.now()
-        with parts.house.records.change(by=operator()) as change:
-            job = change.jobs.get(job_id)
-            if job.state != "failed":
-                raise ConflictError(f"the job is {job.state}, not failed")
-            change.jobs.set(job_id, state="queued", due_at=now, attempts=0, error="", finished_at=None)
-            change.note("job_retried", case_id=job.case_id or "", subject=job_id)
-        parts.doorbell.ring(job_id)
-        emit(ctx, data={"id": job_id, "state": "queued"}, human="queued again")
+        house = parts.house
+        fresh = retry_job(job_id, by=operator(), records=house.records, clock=house.clock)
+        emit(ctx, data={"id": fresh, "state": "queued"}, human="queued again")

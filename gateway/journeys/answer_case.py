@@ -90,6 +90,11 @@ def deliver_answer(
             )
         if answer.delivered_at is not None:
             raise ConflictError("the answer has been delivered already")
+        if case.patient.get("emails") and not case.patient.get("phones"):
+            raise ConflictError(
+                "the patient has no telephone number for the code that the answer is read with",
+                next_step="Make a link with `consilium case link --phone …` first, and tell her another way.",
+            )
         delivered = replace(answer, state="delivered", delivered_at=now)
         change.answers.put(delivered)
         change.note("answer_delivered", case_id=case.id, subject=answer.id, version=answer.version)

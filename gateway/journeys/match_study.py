@@ -88,6 +88,7 @@ def unassign_study(*, study_id: str, by: Actor, records: Records) -> Study:
             change.findings.remove(subject_id=instance.id)
             state = "quarantined" if instance.conflict_of else "received"
             change.instances.set(instance.id, case_id=None, state=state)
+        change.jobs.remove(kind="deidentify_study", subject_id=study.id, state="queued")
         free = replace(study, case_id=None, match={})
         change.studies.put(free)
         change.adopt_keys(study.holder, case_id=None)

@@ -191,7 +191,6 @@ class FakePatientService:
         return seam.AnswerView(
             delivered_at=self.now(),
             signed_at=self.now(),
-            signed_by="Dr Exempel, thoracic oncology",
             parts=(
                 ("question", "Is surgery possible?"),
                 ("findings", "One lesion of 18 mm.\n\nNo sign of spread <b>in these images</b>."),

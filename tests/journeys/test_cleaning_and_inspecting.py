@@ -49,7 +49,7 @@ def _document(house, case, content, *, name="fil.bin", category="labs"):
         session, upload.id, offset=0, chunk=content, sha256=None, address="",
         **house.ports("records", "store", "clock"),
     )  # fmt: skip
-    return files.finish_upload(session, upload.id, address="", **house.ports("records", "clock")).id
+    return files.finish_upload(session, upload.id, address="", **house.ports("records", "store", "clock")).id
 
 
 def _inspect(house, document, **ports):

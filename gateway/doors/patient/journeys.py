@@ -152,7 +152,6 @@ class PatientJourneys:
         return AnswerView(
             delivered_at=answer.delivered_at,
             signed_at=answer.signed_at,
-            signed_by=answer.person_id[:8],
             parts=parts,
         )
 
@@ -253,7 +252,12 @@ class PatientJourneys:
 
     def _finish_upload(self, session: Session, upload_id: str, *, address: str) -> None:
         receive_document.finish_upload(
-            session, upload_id, address=address, records=self._house.records, clock=self._house.clock
+            session,
+            upload_id,
+            address=address,
+            records=self._house.records,
+            store=self._house.store,
+            clock=self._house.clock,
         )
 
 

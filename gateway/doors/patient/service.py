@@ -104,7 +104,6 @@ class AnswerView:
 
     delivered_at: datetime
     signed_at: datetime
-    signed_by: str
     parts: tuple[tuple[str, str], ...]
 
 
