@@ -305,7 +305,9 @@ class Sender:
         )
 
     def finish(self, upload):
-        return files.finish_upload(self.me, upload, address="", **self.house.ports("records", "store", "clock"))
+        return files.finish_upload(
+            self.me, upload, address="", **self.house.ports("records", "store", "clock")
+        )
 
     def abandon(self, upload):
         files.abandon_upload(self.me, upload, address="", **self.house.ports("records", "store", "clock"))
