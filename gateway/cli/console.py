@@ -110,6 +110,26 @@ def fail(ctx: typer.Context | None, error: ConsiliumError) -> NoReturn:
     raise typer.Exit(code)
 
 
+def call(app: typer.Typer, arguments: Sequence[str], *, prog_name: str) -> NoReturn:
+    """Run a command line and end the process; wrong usage, too, is one JSON value where ``--json`` stands."""
+    if "--json" not in arguments:
+        app(args=arguments, prog_name=prog_name)
+    root: Any = typer.main.get_command(app)
+    for group in (root, *root.commands.values()):
+        group.no_args_is_help = False  # help is words
+    try:
+        code = root.main(args=list(arguments), prog_name=prog_name, standalone_mode=False)
+    except Exception as error:  # typer carries a Click of its own, whose errors have no public name
+        if not hasattr(error, "format_message"):
+            raise
+        path = getattr(getattr(error, "ctx", None), "command_path", prog_name)
+        message = str(error.format_message())
+        told = {"error": "Usage", "message": message, "next_step": f"See `{path} --help`."}
+        sys.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) + "\n")
+        code = USAGE
+    sys.exit(code)
+
+
 @contextmanager
 def spoken_errors(ctx: typer.Context | None = None) -> Iterator[None]:
     """Turn what is refused inside into words and an exit code; what is unforeseen stays a traceback."""

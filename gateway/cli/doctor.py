@@ -111,7 +111,7 @@ def _running(parts: Parts) -> list[Check]:
     told = status.get("parts", {})
     checks = [("exchange", "ok", f"running: {', '.join(told) if isinstance(told, dict) else 'yes'}")]
     addresses = (
-        {name: part.get("detail", "") for name, part in told.items()} if isinstance(told, dict) else {}
+        {name: part.get("address", "") for name, part in told.items()} if isinstance(told, dict) else {}
     )
     if web := addresses.get("web"):
         checks.append(_tried("web", lambda: _web(web)))

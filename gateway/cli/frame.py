@@ -16,6 +16,7 @@ import structlog
 import typer
 
 from gateway.cli.console import spoken_errors
+from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts, compose
 from gateway.domain.errors import InvalidError, UnavailableError
 from gateway.domain.people import Actor
@@ -52,12 +53,23 @@ def settings_of(ctx: typer.Context, **given: str) -> Settings:
     return load_settings(ctx.find_root().obj["frame"].home, **given)
 
 
+def _where_it_answers(settings: Settings) -> Settings:
+    """Return the settings with the address of the exchange that runs on this home: links must lead to that one."""
+    parts = running_parts(settings.home).get("parts")
+    web = parts.get("web") if isinstance(parts, dict) else None
+    address = str(web.get("address", "")) if isinstance(web, dict) else ""
+    if settings.public_url or not address:
+        return settings
+    return settings.model_copy(update={"http": address.removeprefix("http://")})
+
+
 @contextmanager
 def house_of(ctx: typer.Context, **given: str) -> Iterator[Parts]:
     """Compose the house for one command; what is refused is said in words, with the exit code of its kind."""
     with spoken_errors(ctx):
         try:
-            parts = compose(settings_of(ctx, **given))
+            settings = settings_of(ctx, **given)
+            parts = compose(settings if given.get("http") else _where_it_answers(settings))
             try:
                 yield parts
             finally:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from gateway.cli import cases, doctor, offline, releases, run_parts, staff, trail
+from gateway.cli.console import call
 from gateway.cli.demo import command as demo
 from gateway.cli.frame import HomeOption, JsonOption, remember
 
@@ -64,7 +65,7 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 def run() -> None:
     """Entry point of the installed script."""
-    app(args=hoisted(sys.argv[1:]), prog_name="consilium")
+    call(app, hoisted(sys.argv[1:]), prog_name="consilium")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from anonymizer.offline import deidentify_folder
 
+from anonymizer.errors import AnonymizerError
 from anonymizer.known import Known
+from anonymizer.offline import deidentify_folder
 from gateway.cli.console import emit, progress, spoken_errors, table
 from gateway.cli.frame import read_text
 from gateway.domain.errors import InvalidError
@@ -48,9 +49,18 @@ def deidentify(
                 move(count - done)
                 done = count
 
-            result = deidentify_folder(
-                in_dir, out, known=identifiers, profile_name=profile, key=None, progress=beat, workers=workers
-            )
+            try:
+                result = deidentify_folder(
+                    in_dir,
+                    out,
+                    known=identifiers,
+                    profile_name=profile,
+                    key=None,
+                    progress=beat,
+                    workers=workers,
+                )
+            except AnonymizerError as error:
+                raise InvalidError(str(error), next_step="See `consilium deidentify --help`.") from error
         told = result.to_json()
         if report is not None:
             report.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

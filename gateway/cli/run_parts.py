@@ -7,14 +7,17 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
 
+from gateway.adapters import kernel
 from gateway.cli.console import note, spoken_errors
 from gateway.cli.frame import house_of, log_for_a_part, settings_of
 from gateway.cli.part import announce_ready
-from gateway.cli.supervisor import print_ready, run_tree
+from gateway.cli.supervisor import print_ready, refuse_busy, run_tree
 from gateway.compose import compose, dicom_node, doorway, duties, job_handlers, refuse_unsafe
 from gateway.domain.errors import UnavailableError
 from gateway.settings import Settings, host_and_port
@@ -42,19 +45,20 @@ def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "") -> No
     log_for_a_part()
     with spoken_errors(ctx):
         settings = settings_of(ctx, http=http, dicom=dicom)
-        _listenable(settings)
-        compose(settings).close()  # sets a new home up before four processes find it
-        me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]
-        commands = {
-            "web": [*me, "web", "--http", settings.http],
-            "dicom": [*me, "dicom", "--dicom", settings.dicom],
-            "worker": [*me, "worker"],
-            "scheduler": [*me, "scheduler"],
-        }
-        note(f"home {settings.home} · mode {settings.mode} · AE title {settings.ae_title}")
-        code = run_tree(
-            commands, home=settings.home, on_ready=lambda found: print_ready(_told(found, settings))
-        )
+        refuse_busy(settings.home)
+        with _reserved(settings.http, "--http") as web_at, _reserved(settings.dicom, "--dicom") as node_at:
+            compose(settings).close()  # sets a new home up before four processes find it
+            me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]
+            commands = {
+                "web": [*me, "web", "--http", web_at],
+                "dicom": [*me, "dicom", "--dicom", node_at],
+                "worker": [*me, "worker"],
+                "scheduler": [*me, "scheduler"],
+            }
+            note(f"home {settings.home} · mode {settings.mode} · AE title {settings.ae_title}")
+            code = run_tree(
+                commands, home=settings.home, on_ready=lambda found: print_ready(_told(found, settings))
+            )
     raise typer.Exit(code)
 
 
@@ -63,14 +67,14 @@ def web(ctx: typer.Context, http: HttpOption = "") -> None:
     from gateway.doors.http import server
 
     log_for_a_part()
-    with house_of(ctx, http=http) as parts:
-        host, port = host_and_port(parts.settings.http, what="--http")
-        listener = _listener(host, port)
-        bound = listener.getsockname()
-        uvicorn = server(doorway(parts), host=host, port=bound[1])
-        announce = threading.Thread(
-            target=_when_started, args=(uvicorn, f"http://{host}:{bound[1]}"), daemon=True
-        )
+    with ExitStack() as stack:
+        with spoken_errors(ctx):  # bound first: the doors answer only to the address that they were told
+            host, port = host_and_port(settings_of(ctx, http=http).http, what="--http")
+            listener = stack.enter_context(_listener(host, port))
+        bound = _written(host, listener.getsockname()[1])
+        parts = stack.enter_context(house_of(ctx, http=bound))
+        uvicorn = server(doorway(parts), host=host, port=port)
+        announce = threading.Thread(target=_when_started, args=(uvicorn, f"http://{bound}"), daemon=True)
         announce.start()
         uvicorn.run(sockets=[listener])
 
@@ -82,7 +86,7 @@ def dicom(ctx: typer.Context, dicom: DicomOption = "") -> None:
         stop = _stopped_by_signal()
         node = dicom_node(parts)
         host, port = node.start()
-        announce_ready(f"{host}:{port}")
+        announce_ready(_written(host, port))
         stop.wait()
         node.stop(timeout_s=STOP_S)
 
@@ -147,6 +151,8 @@ def _celery_worker(ctx: typer.Context, settings: Settings) -> None:
             jobs=parts.house.jobs, handlers=job_handlers(parts), clock=parts.house.clock, owner=_owner()
         )
 
+    own_pid = os.getpid()
+
     def told_ready() -> None:
         announce_ready(f"celery {settings.workers}")
 
@@ -160,6 +166,7 @@ def _celery_worker(ctx: typer.Context, settings: Settings) -> None:
             task_name=RING_TASK,
             make_runner=make_runner,
             concurrency=settings.workers,
+            in_each_child=lambda: kernel.die_with_parent(own_pid),
             on_ready=told_ready,
         )
     raise typer.Exit(code)
@@ -176,25 +183,36 @@ def _stopped_by_signal() -> threading.Event:
     return stop
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, option: str = "--http") -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         raise UnavailableError(
             f"{host}:{port} cannot be listened on ({error.strerror})",
-            next_step="Choose another address with --http HOST:PORT.",
+            next_step=f"Choose another address with {option} HOST:PORT.",
         ) from error
     listener.set_inheritable(False)
     return listener
 
 
-def _listenable(settings: Settings) -> None:
-    """Say at once what would else be a child that dies again and again."""
-    for text, what in ((settings.http, "--http"), (settings.dicom, "--dicom")):
-        host, port = host_and_port(text, what=what)
-        if port:
-            _listener(host, port).close()
+@contextmanager
+def _reserved(text: str, option: str) -> Iterator[str]:
+    """Hold an address without listening on it, so that a part that is started again finds it free, port 0's choice too.
+
+    What is taken is said at once: it would else be a child that dies again and again. With SO_REUSEADDR on both sockets
+    the part may bind what is held here, and nobody else is given the port (socket(7)).
+    """
+    host, port = host_and_port(text, what=option)
+    _listener(host, port, option).close()
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, port))
+        yield _written(host, held.getsockname()[1])
+
+
+def _written(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _when_started(uvicorn: object, address: str) -> None:

@@ -26,7 +26,7 @@ from gateway.adapters.datagram import Mailslot
 from gateway.cli.part import READY_VARIABLE, Part, announce_ready
 from gateway.domain.errors import BusyError
 
-__all__ = ["HomeBusyError", "announce_ready", "print_ready", "run_tree", "running_parts"]
+__all__ = ["HomeBusyError", "announce_ready", "print_ready", "refuse_busy", "run_tree", "running_parts"]
 
 # Who stops first: the doors, so that nothing new comes in while the worker finishes what it holds.
 STOP_ORDER: Final = (frozenset({"web", "dicom"}), frozenset({"worker"}), frozenset({"scheduler"}))
@@ -52,6 +52,19 @@ def running_parts(home: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return status
+
+
+def refuse_busy(home: Path) -> None:
+    """Say it early and by its name; what counts is the lock that ``run_tree`` takes."""
+    with contextlib.suppress(FileNotFoundError):
+        if _is_locked(home / "run" / "lock"):
+            raise _busy(home, (home / "run" / "lock").read_text(encoding="ascii", errors="replace"))
+
+
+def _busy(home: Path, holder: str) -> HomeBusyError:
+    return HomeBusyError(
+        f"Another exchange (process {holder[:20].strip() or 'unknown'}) is running on the home {home}."
+    )
 
 
 def print_ready(addresses: Mapping[str, str]) -> None:
@@ -91,10 +104,7 @@ def _only_one(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            holder = lock.read(20).strip() or "unknown"
-            raise HomeBusyError(
-                f"Another exchange (process {holder}) is running on the home {home}."
-            ) from None
+            raise _busy(home, lock.read(20)) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -76,6 +76,8 @@ class Exchange:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
 
     def call(self, *arguments: str, stdin: str = "") -> Any:
         """Run a command with ``--json`` and return what it says; a refusal raises with its words."""
@@ -113,9 +115,10 @@ class Exchange:
         return str(found[0])
 
     def parts(self) -> dict[str, int]:
-        """Return the process ids of the parts, as the supervisor wrote them down."""
+        """Return the process ids of the parts that answer, as the supervisor wrote them down."""
         status = json.loads((self.home / "run" / "status.json").read_text(encoding="utf-8"))
-        return {name: int(part["pid"]) for name, part in status["parts"].items()}
+        parts = status["parts"].items()
+        return {name: int(part["pid"]) for name, part in parts if part["state"] == "ready"}
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "gateway.cli.main", "--home", str(self.home), *arguments]
