@@ -12,7 +12,6 @@ JobKind = Literal[
     "inspect_document",
     "deidentify_document",
     "reverify_case",
-    "deliver_answer",
 ]
 MAX_ATTEMPTS = 6
 

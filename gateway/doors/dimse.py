@@ -24,7 +24,7 @@ from storage import StorageError, StoreFullError, StoreKeyError, TooLargeError, 
 log = structlog.get_logger()
 
 # What stops an instance, the status that tells the sender, and the Error Comment that tells her engineer (PS3.4 B.2.3).
-# The first row that fits counts. Anything else is ours to mend and is told as A700, so that the sender keeps its copy.
+# The first row that fits counts.
 REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (TooLargeError, status.OUT_OF_RESOURCES, "object is larger than this exchange accepts"),
     (StoreFullError, status.OUT_OF_RESOURCES, "store is full, send again later"),
@@ -67,6 +67,11 @@ class DimseDoor:
             code, why = next((code, why) for kind, code, why in REFUSALS if isinstance(error, kind))
             outcome = StoreOutcome(status=code, comment=status.comment(why))
             log.warning("instance_refused", association=instance.association_id, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # the boundary: whatever it is, the sender must keep its copy and the audit must know
+            outcome = StoreOutcome(
+                status=status.OUT_OF_RESOURCES, comment="not kept: internal error, send again later"
+            )
+            log.error("instance_failed", association=instance.association_id, error=type(error).__name__)
         if not status.is_kept(outcome.status):
             self._note_refusal(instance, outcome)
         return outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.errors import ConflictError, NotFoundError, UnavailableError
 from gateway.domain.ids import new_id
 from gateway.domain.opinion import Answer, checked_body
 from gateway.domain.people import Actor
@@ -103,7 +103,13 @@ def deliver_answer(
     if emails:
         _, url = make_link(ref=ref, by=by, records=records, clock=clock, random=random, policy=policy)
         subject, text = _NOTICES.get(case.language, _NOTICES["en"])
-        mailer.send(to=str(emails[0]), subject=subject, text=text.format(url=url))
+        try:
+            mailer.send(to=str(emails[0]), subject=subject, text=text.format(url=url))
+        except UnavailableError as error:
+            raise UnavailableError(
+                "the answer can be read, but the patient could not be told",
+                next_step="Make a link with `consilium case link` and tell her another way.",
+            ) from error
     return delivered
 
 

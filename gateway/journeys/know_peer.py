@@ -60,9 +60,7 @@ def admit(attempt: AssociationAttempt, *, records: Records, policy: Policy) -> A
 
 
 def note_association(end: AssociationEnd, *, records: Records) -> None:
-    """Tell the audit of what did not end by release: who, from where, how; a release needs no event of its own."""
-    if end.how == "released":
-        return
+    """Tell the audit how an association ended: who, from where, how, with how many instances kept (C-ECHO keeps none)."""
     kind = "association_refused" if end.how == "refused" else "association_ended"
     actor = Actor(kind="peer", id=end.calling_ae.strip() or "unknown", address=end.address)
     with records.change(by=actor) as change:

@@ -23,7 +23,7 @@ CHANGES_OUTSIDE = {
     "gateway/doors/desk/inbox.py": "looking at the inbox is an event of the page",
     "gateway/doors/desk/releases.py": "looking at a release on the desk is an event of the page",
 }
-NOT_NOTED = {"echo_answered"}  # the node answers an echo without calling up
+NOT_NOTED: set[str] = set()
 SECOND_SENTENCE = {
     "gateway/doors/desk/cases.py",
     "gateway/doors/desk/moves.py",
