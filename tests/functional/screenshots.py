@@ -1,0 +1,294 @@
+"""Takes a picture of every page of the three doors, at a phone's and a desk's width, from one exchange with demo material; no test."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+from gateway.cli.demo.exchange import Exchange
+from gateway.cli.demo.material import Material, make_material
+from tests.fakes.chromium import DESK, PHONE, chromium
+from tests.functional.people_at_browsers import (
+    ANSWER,
+    PACS,
+    QUESTION,
+    Coordinator,
+    PatientAtPhone,
+    Person,
+    Specialist,
+    lay_out,
+    newest_link,
+    push,
+)
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+SHAPES = {"phone": PHONE["viewport"], "desk": DESK["viewport"]}
+TALLEST = {"phone": 2600, "desk": 1800}
+MOST_BYTES = 300_000
+SLICES = 12
+
+
+@dataclass
+class Album:
+    """The pictures taken so far, in the order of the walk."""
+
+    folder: Path
+    pages: list[tuple[str, str]] = field(default_factory=list)
+
+    def take(self, person: Person, name: str, told: str) -> None:
+        """Picture the page that a person sees, at both widths, from its top."""
+        page = person.page
+        for shape, size in SHAPES.items():
+            page.set_viewport_size(size)
+            page.evaluate("touch => document.body.classList.toggle('touch', touch)", shape == "phone")
+            page.evaluate("scrollTo(0, 0); document.activeElement && document.activeElement.blur()")
+            page.wait_for_timeout(150)
+            person.fits()
+            tall = page.evaluate("document.documentElement.scrollHeight")
+            height = min(max(tall, size["height"]), TALLEST[shape])
+            shot = page.screenshot(
+                full_page=True,
+                animations="disabled",
+                clip={"x": 0, "y": 0, "width": size["width"], "height": height},
+            )
+            (self.folder / f"{name}-{shape}.png").write_bytes(_small(shot))
+        page.set_viewport_size(SHAPES["desk" if isinstance(person, Coordinator | Specialist) else "phone"])
+        self.pages.append((name, told))
+
+    def write_list(self) -> None:
+        """Write the README beside the pictures; pictures of pages that are no more go away."""
+        kept = {f"{name}-{shape}.png" for name, _ in self.pages for shape in SHAPES}
+        for old in self.folder.glob("*.png"):
+            if old.name not in kept:
+                old.unlink()
+        lines = [
+            "# What the pages look like",
+            "",
+            "Made by `make screenshots` from a running exchange with generated people; nobody in them exists.",
+            "Patients meet Swedish or English, as their browser asks; so do the desk and the reviewers.",
+            "",
+            "| Page | Phone, 390 wide | Desk, 1440 wide |",
+            "|---|---|---|",
+            *(
+                f"| {told} | [{name}-phone.png]({name}-phone.png) | [{name}-desk.png]({name}-desk.png) |"
+                for name, told in self.pages
+            ),
+            "",
+        ]
+        (self.folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _small(shot: bytes) -> bytes:
+    """Return the picture with a palette: text and flat areas lose nothing that an eye sees."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(shot)) as picture:
+        flat = picture.convert("RGB").quantize(colors=128, method=Image.Quantize.MEDIANCUT, dither=0)
+        flat.save(out, format="PNG", optimize=True)
+    if len(out.getvalue()) > MOST_BYTES:
+        raise SystemExit(
+            f"a picture is {len(out.getvalue())} bytes large; at most {MOST_BYTES} go into the repository"
+        )
+    return out.getvalue()
+
+
+@dataclass
+class Scene:
+    """One exchange with its people and its case."""
+
+    browser: Browser
+    exchange: Exchange
+    material: Material
+    album: Album
+    place: Path
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refs: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def done(self, *people: Person) -> None:
+        for one in people:
+            self.faults += one.faults
+            one.close()
+
+    def open_case(self, material: Material, opinion: str, question: str) -> str:
+        patient = json.dumps(material.patient_json)
+        case = self.exchange.call(
+            "case", "open", "--opinion", opinion, "--patient", "-", "--questions", question, stdin=patient
+        )
+        self.refs.append(case["ref"])
+        return str(case["ref"])
+
+
+def set_up(scene: Scene) -> None:
+    """People, two cases, and what the hospital sends: one study for a case, one that fits none."""
+    call = scene.exchange.call
+    call("peer", "add", PACS, "--host", "127.0.0.1/32")
+    for role in ("coordinator", "reviewer", "privacy"):
+        scene.people[role] = call("person", "add", "--role", role, "--email", f"{role}@consilium.example")
+    scene.open_case(scene.material, "mdt", QUESTION)
+
+
+def her_first_look(scene: Scene, her: Coordinator) -> str:
+    """The coordinator signs in, opens a case, makes a link; the house is still empty."""
+    take, (ref, *_) = scene.album.take, scene.refs
+    her.fill_sign_in("desk")
+    her.page.fill("#f-code", "")
+    take(her, "desk-sign-in", "Desk: sign in with password and code")
+    her.sign_in("desk")
+    her.go("/desk/cases/new")
+    take(her, "desk-new-case", "Desk: open a case from a referral")
+    her.go(f"/desk/cases/{ref}")
+    take(her, "desk-case-empty", "Desk: a case that waits for its material")
+    link = her.make_link(ref)
+    take(her, "desk-link", "Desk: the patient's link, shown once")
+    return link
+
+
+def the_patient_sends(scene: Scene, link: str) -> None:
+    take = scene.album.take
+    patient = PatientAtPhone(scene.browser, scene.exchange)
+    patient.go("/p/")
+    expect(patient.page.locator("[data-view=none]")).to_be_visible()
+    take(patient, "patient-no-link", "Patient: the door without a link")
+    patient.open_link(link)
+    take(patient, "patient-link", "Patient: the link is opened")
+    code = patient.ask_code()
+    take(patient, "patient-code", "Patient: the code from the text message")
+    patient.type_code(code)
+    take(patient, "patient-case-empty", "Patient: what is needed, before anything was sent")
+    files = scene.material.documents
+    for file in files[:3]:
+        patient.choose([file])
+    expect(patient.page.locator("#list .done")).to_have_count(3, timeout=30_000)
+    quick = patient.slow_line(30_000)
+    patient.choose([files[3]])
+    row = patient.page.locator("#list li", has_text=files[3].name)
+    expect(row.locator(".file-status")).to_contain_text("%")
+    patient.page.locator("#pause").click()
+    take(patient, "patient-sending", "Patient: files on their way, paused by her")
+    quick()
+    patient.page.locator("#resume").click()
+    expect(patient.page.locator("#list .done")).to_have_count(4, timeout=30_000)
+    patient.take_receipt()
+    take(patient, "patient-receipt", "Patient: the receipt with a digest for each file")
+    patient.go("/p/case")
+    take(patient, "patient-case-uploads", "Patient: the case with what has arrived")
+    scene.done(patient)
+    stranger = PatientAtPhone(scene.browser, scene.exchange)
+    stranger.page.goto(f"{scene.exchange.url}/p/#{'0' * 64}")
+    expect(stranger.page.locator("#problem")).to_be_visible()
+    take(stranger, "patient-link-refused", "Patient: a link that does not count (any more)")
+    stranger.faults.clear()  # the browser notes the refusal that was meant
+    scene.done(stranger)
+
+
+def her_second_look(scene: Scene, her: Coordinator) -> None:
+    """Material is there: board, inbox, case, findings, release."""
+    take, exchange, (ref, *_) = scene.album.take, scene.exchange, scene.refs
+    her.go("/desk/inbox")
+    take(her, "desk-inbox", "Desk: studies that came without a case's AE title")
+    her.wait_for_work(ref, documents=4)
+    her.go("/desk/")
+    take(her, "desk-board", "Desk: all cases, and what each waits for")
+    her.go(f"/desk/cases/{ref}")
+    take(her, "desk-case-held", "Desk: a case with findings to decide on")
+    her.go(f"/desk/cases/{ref}/findings")
+    for picture in her.page.locator(".look img").all():
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+    take(her, "desk-findings", "Desk: held for a look, with the picture of the de-identified copy")
+    her.judge(ref)
+    her.complete(ref)
+    her.build(ref)
+    take(her, "desk-release", "Desk: a release to approve, bound to its digest")
+    her.approve("reviewer@consilium.example")
+    take(her, "desk-release-approved", "Desk: an approved release and who may read it")
+    assert exchange.call("case", "show", ref)["ref"] == ref
+
+
+def the_reviewer_answers(scene: Scene) -> None:
+    take = scene.album.take
+    he = Specialist(scene.browser, scene.exchange, **scene.people["reviewer"])
+    he.fill_sign_in("review")
+    he.page.fill("#f-code", "")
+    take(he, "review-sign-in", "Reviewer: sign in with password and code")
+    he.sign_in("review")
+    take(he, "review-releases", "Reviewer: what may be read now")
+    he.open_release()
+    take(he, "review-release", "Reviewer: a release with its package")
+    he.write(ANSWER)
+    take(he, "review-answer", "Reviewer: writing the answer")
+    he.read_once_more()
+    take(he, "review-answer-check", "Reviewer: read once more, then sign")
+    he.sign()
+    take(he, "review-answer-signed", "Reviewer: the signed answer")
+    scene.done(he)
+
+
+def the_answer_arrives(scene: Scene, her: Coordinator) -> None:
+    take, ref = scene.album.take, scene.refs[0]
+    her.go(f"/desk/cases/{ref}/answer")
+    take(her, "desk-answer", "Desk: the answer before it is delivered")
+    her.deliver(ref)
+    patient = PatientAtPhone(scene.browser, scene.exchange)
+    patient.open_link(newest_link(scene.exchange))
+    patient.type_code(patient.ask_code())
+    take(patient, "patient-case-answer", "Patient: the case when the answer is here")
+    patient.press("a[href$='/p/answer']")
+    take(patient, "patient-answer", "Patient: the answer")
+    patient.press(".languages a[hreflang=en]")
+    take(patient, "patient-answer-english", "Patient: the answer's page in English")
+    scene.done(patient)
+    her.go(f"/desk/cases/{ref}")
+    take(her, "desk-case-delivered", "Desk: a case whose answer is delivered")
+    her.go(f"/desk/cases/{ref}/trail")
+    take(her, "desk-trail", "Desk: who did what in a case")
+    her.go("/desk/cases/C-AAAAAAAA")
+    take(her, "desk-not-found", "Desk: a case that does not exist")
+    her.faults[:] = [fault for fault in her.faults if "404" not in fault]  # meant
+    officer = Coordinator(scene.browser, scene.exchange, **scene.people["privacy"])
+    officer.sign_in("desk")
+    take(officer, "desk-audit", "Desk: the privacy officer's audit, verified")
+    scene.done(officer)
+
+
+def main() -> int:
+    """Take all pictures; a page that complains or is too wide is named, and the exit code is 1."""
+    began = time.monotonic()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    material, other = make_material(None, seed=2026, slices=SLICES), make_material(None, seed=7, slices=3)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        place = Path(folder)
+        with Exchange(place / "home") as exchange:
+            scene = Scene(browser, exchange, material, Album(FOLDER), place)
+            set_up(scene)
+            her = Coordinator(browser, exchange, **scene.people["coordinator"])
+            link = her_first_look(scene, her)
+            scene.open_case(other, "written", "Does the biopsy change the treatment?")
+            stranger = make_material(None, seed=11, slices=2)
+            for name, one in (("his", material), ("nobody", stranger)):
+                sent = push(exchange, lay_out(one, place / name))
+                if sent.returncode:
+                    raise SystemExit(f"storescu: {sent.stderr[-500:]}")
+            the_patient_sends(scene, link)
+            her_second_look(scene, her)
+            the_reviewer_answers(scene)
+            the_answer_arrives(scene, her)
+            scene.done(her)
+    scene.album.write_list()
+    for fault in dict.fromkeys(scene.faults):
+        print(fault, file=sys.stderr)
+    print(f"{2 * len(scene.album.pages)} pictures in docs/screenshots, {time.monotonic() - began:.0f} s")
+    return 1 if scene.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
