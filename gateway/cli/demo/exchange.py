@@ -48,7 +48,7 @@ class Exchange:
         return self._process.pid if self._process else 0
 
     def __enter__(self) -> Self:
-        with self.log.open("w", encoding="utf-8") as log:
+        with self.log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 self._command("up", "--http", self.http, "--dicom", self.dicom),
                 stdout=subprocess.PIPE,
