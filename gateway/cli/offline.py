@@ -75,7 +75,7 @@ def _known(path: Path | None) -> Known:
         return Known()
     try:
         return Known.from_json(json.loads(read_text(path, what="the file of known identifiers")))
-    except (ValueError, TypeError) as error:
+    except (AnonymizerError, ValueError, TypeError) as error:
         raise InvalidError(
             str(error), next_step="See docs/spec/known-identifiers.md for the shape."
         ) from error
