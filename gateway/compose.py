@@ -23,7 +23,7 @@ from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.ports import Doorbell, House
 from gateway.records import JobRows, SqlRecords, open_engines
-from gateway.records.schema import make_schema
+from gateway.records.schema import has_sealed, make_schema
 from gateway.settings import Settings, host_and_port
 from storage import SealedStore, StorageError, create_key_file, open_disk_store
 
@@ -58,10 +58,10 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
     home = settings.home
     _make_home(home)
     clock = SystemClock()
-    store = _store(settings)
     doorbell = _doorbell(settings)
     write, read = open_engines(settings.records or f"sqlite:///{home / 'records' / 'records.db'}")
     make_schema(write)
+    store = _store(settings, has_sealed=has_sealed(read))
     records = SqlRecords(write=write, read=read, store=store, clock=clock, doorbell=doorbell)
     sandbox = ForkingSandbox(workers=sandbox_workers or settings.workers)
     house = House(
@@ -95,8 +95,8 @@ def refuse_unsafe(settings: Settings) -> None:
         value = str(getattr(settings, name))
         if value.startswith(("file:", "none:")):
             raise InvalidError(
-                f"CONSILIUM_{name.upper()}={value} is for trials",
-                next_step=f"Set CONSILIUM_{name.upper()} to a real service.",
+                f"CONSILIUM_{name.upper()}={value} is for trials, and this version has no adapter for a real service yet",
+                next_step="Run it as a trial (CONSILIUM_MODE=trial), with generated patients only.",
             )
     if not settings.url.startswith("https://"):
         raise InvalidError(
@@ -171,7 +171,7 @@ def _make_home(home: Path) -> None:
         raise InvalidError(f"others than its owner can look into {home}", next_step=f"Run: chmod 700 {home}")
 
 
-def _store(settings: Settings) -> SealedStore:
+def _store(settings: Settings, *, has_sealed: bool) -> SealedStore:
     if settings.objects and not settings.objects.startswith("disk:"):
         raise InvalidError(
             f"CONSILIUM_OBJECTS={settings.objects} has no adapter", next_step="Write disk:/absolute/path."
@@ -184,15 +184,15 @@ def _store(settings: Settings) -> SealedStore:
     path = Path(settings.objects.removeprefix("disk:") or settings.home)
     try:
         if not key_file.exists():
-            _first_key(key_file, settings)
+            _first_key(key_file, has_sealed=has_sealed)
         return open_disk_store(path, key_file, tenant=settings.tenant)
     except StorageError as error:
         raise UnavailableError(str(error)) from error
 
 
-def _first_key(key_file: Path, settings: Settings) -> None:
-    """Make the key of a new home. Where there are records already, a missing key is a loss, not a beginning."""
-    if (settings.home / "records" / "records.db").exists():
+def _first_key(key_file: Path, *, has_sealed: bool) -> None:
+    """Make the key of a new home. Where anything is sealed already, a missing key is a loss, not a beginning."""
+    if has_sealed:
         raise UnavailableError(
             f"the key file {key_file} is gone",
             next_step="Bring it back from its backup; without it nothing can be read.",

@@ -253,7 +253,13 @@ def assign(ctx: typer.Context, study_id: Annotated[str, typer.Argument(metavar="
 def unassign(ctx: typer.Context, study_id: Annotated[str, typer.Argument(metavar="STUDY")]) -> None:
     """Take a study back to the inbox."""
     with house_of(ctx) as parts:
-        study = unassign_study(study_id=study_id, by=operator(), records=parts.house.records)
+        study = unassign_study(
+            study_id=study_id,
+            by=operator(),
+            records=parts.house.records,
+            store=parts.house.store,
+            clock=parts.house.clock,
+        )
         emit(ctx, data={"id": study.id}, human="back in the inbox")
 
 

@@ -233,6 +233,8 @@ def look(
             store=house.store,
             sandbox=house.sandbox,
         )
+        if to.exists():
+            raise InvalidError(f"{to} exists already", next_step="Choose another name, or remove it first.")
         if picture is None:
             raise NotFoundError("there is no copy to look at", next_step="Only «exclude» is possible.")
         to.write_bytes(picture)

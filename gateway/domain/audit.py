@@ -36,6 +36,7 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "association_ended": ("an association ended; the outcome says how", "-"),
     "instance_kept": ("an instance was sealed and recorded", "written"),
     "instance_repeated": ("an instance came again with the same bytes; nothing was added", "-"),
+    "instance_mended": ("an instance whose bytes were lost came again and was put in their place", "written"),
     "instance_conflict": ("an instance came again with other bytes; both are kept", "written"),
     "instance_refused": ("an instance was refused", "-"),
     "study_settled": ("nothing more of a study came for the quiet period", "written"),

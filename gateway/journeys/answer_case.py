@@ -90,10 +90,12 @@ def deliver_answer(
             )
         if answer.delivered_at is not None:
             raise ConflictError("the answer has been delivered already")
-        if case.patient.get("emails") and not case.patient.get("phones"):
+        link = change.links.first(case_id=case.id, revoked_at=None, order="-created_at")
+        phone = link.phone if link is not None else next(iter(case.patient.get("phones") or []), "")
+        if case.patient.get("emails") and not phone:
             raise ConflictError(
-                "the patient has no telephone number for the code that the answer is read with",
-                next_step="Make a link with `consilium case link --phone …` first, and tell her another way.",
+                "there is no telephone number for the code that the answer is read with",
+                next_step="Make a link with `consilium case link --phone …` first; the answer's link then uses that number.",
             )
         delivered = replace(answer, state="delivered", delivered_at=now)
         change.answers.put(delivered)
@@ -101,7 +103,9 @@ def deliver_answer(
         move_case(change, case, "deliver", now=now)
     emails = case.patient.get("emails") or []
     if emails:
-        _, url = make_link(ref=ref, by=by, records=records, clock=clock, random=random, policy=policy)
+        _, url = make_link(
+            ref=ref, by=by, records=records, clock=clock, random=random, policy=policy, phone=phone
+        )
         subject, text = _NOTICES.get(case.language, _NOTICES["en"])
         try:
             mailer.send(to=str(emails[0]), subject=subject, text=text.format(url=url))

@@ -12,8 +12,8 @@ from storage import SealedStore
 def forget_case(*, ref: str, confirm: str, by: Actor, records: Records, store: SealedStore) -> int:
     """Destroy a case for good and return how many objects were removed. ``confirm`` must repeat the reference.
 
-    Keys and rows first (D: deletion runs the other way round): from that commit on the bytes are unreadable, wherever
-    a copy of them lies; removing them afterwards only frees the room, and running it again finishes what a crash left.
+    Keys and rows first (deletion runs the other way round): from that commit on the bytes are unreadable, wherever a copy
+    of them lies. Removing them afterwards only frees the room: what a crash leaves there is ciphertext without a key.
     """
     with records.change(by=by) as change:
         case = case_by_ref(change, ref)

@@ -23,8 +23,8 @@ from gateway.domain.ids import new_id
 from gateway.domain.people import HOUSE, Actor
 from gateway.domain.policy import Policy
 from gateway.journeys import sandboxed
+from gateway.journeys.assemble_document import HashingStream, assemble
 from gateway.journeys.deidentify_document import LIMIT_BYTES, original_ref
-from gateway.journeys.receive_document import HashingStream, assemble
 from gateway.journeys.receive_instance import receive_instance
 from gateway.ports import Clock, Records, Sandbox, Scanner
 from storage import SealedReader, SealedStore
@@ -215,6 +215,7 @@ class _Inspection:
             received_at=parent.received_at,
         )
         with self._records.change(by=HOUSE) as change:
+            change.documents.get(parent.id)  # the case may have been forgotten meanwhile
             change.documents.add(child)
             change.owe("deidentify_document", child.id, due_at=self._clock.now(), case_id=child.case_id)
             change.note(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from dicom_node.head import Head
@@ -15,7 +16,8 @@ from gateway.domain.study import Study
 from gateway.journeys.hold_conflict import hold_conflicts
 from gateway.journeys.lookup import case_by_ref
 from gateway.journeys.open_case import mark_item
-from gateway.ports import Clock, Records, View
+from gateway.ports import Change, Clock, Records, View
+from storage import SealedStore
 
 IDENTITY = ("patient_id", "patient_name", "patient_birth_date", "patient_sex")
 
@@ -66,7 +68,7 @@ def assign_study(*, study_id: str, ref: str, by: Actor, records: Records, clock:
         return matched
 
 
-def unassign_study(*, study_id: str, by: Actor, records: Records) -> Study:
+def unassign_study(*, study_id: str, by: Actor, records: Records, store: SealedStore, clock: Clock) -> Study:
     """Undo a match that was wrong, as long as nothing of the study has been released; its copies are dropped.
 
     A study that was sealed under the case's own key (it named the case when it came) stays with that key: it can be
@@ -83,17 +85,36 @@ def unassign_study(*, study_id: str, by: Actor, records: Records) -> Study:
         if change.releases.count(case_id=study.case_id, state="approved"):
             raise ConflictError("the case has been released", next_step="Withdraw the release first.")
         case_id = study.case_id
+        dropped: list[str] = []
         for instance in change.instances.find(study_id=study.id):
+            dropped += [copy.object_id for copy in change.copies.find(subject_id=instance.id)]
             change.copies.remove(subject_id=instance.id)
             change.findings.remove(subject_id=instance.id)
             state = "quarantined" if instance.conflict_of else "received"
             change.instances.set(instance.id, case_id=None, state=state)
+        _clean_anew(change, change.cases.get(case_id), now=clock.now())
         change.jobs.remove(kind="deidentify_study", subject_id=study.id, state="queued")
         free = replace(study, case_id=None, match={})
         change.studies.put(free)
         change.adopt_keys(study.holder, case_id=None)
         change.note("study_unmatched", case_id=case_id, subject=study.id)
-        return free
+    for object_id in dropped:
+        store.forget(object_id)
+    return free
+
+
+def _clean_anew(change: Change, case: Case, *, now: datetime) -> None:
+    """Owe a case's copies again, from what is known without the study that was taken out: it may be another patient's."""
+    change.cases.put(replace(case, harvest={}))
+    for instance in change.instances.find(case_id=case.id, state=("deidentified", "quarantined")):
+        if not instance.conflict_of:
+            change.instances.set(instance.id, state="received")
+            change.owe("deidentify_study", instance.study_id, due_at=now, case_id=case.id)
+    for copy in change.copies.find(case_id=case.id, subject_kind="document", state="verified"):
+        document = change.documents.get(copy.subject_id)
+        if document.state in {"deidentified", "quarantined"}:
+            change.documents.set(document.id, state="received")
+            change.owe("deidentify_document", document.id, due_at=now, case_id=case.id)
 
 
 def described(match: Match | None) -> dict[str, Any]:

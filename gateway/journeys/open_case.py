@@ -41,11 +41,16 @@ def open_case(
     """
     try:
         known = Known.from_json(dict(patient))
-        load_profile(profile)
+        chosen = load_profile(profile)
     except (AnonymizerError, ValueError, KeyError, TypeError) as error:
         raise InvalidError(
             str(error), next_step="See docs/spec/known-identifiers.md for the shape of the file."
         ) from error
+    if chosen.identified:
+        raise InvalidError(
+            "the profile «identified» is switched off: it releases originals",
+            next_step="Use mdt-default or strict; the privacy officer's switch for it does not exist yet.",
+        )
     if not known.names:
         raise InvalidError(
             "the patient has no name", next_step='Give at least "names": [{"family": …, "given": …}].'

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 
 from gateway.domain.case import RECEIVING_STATES
 from gateway.domain.checklist import CATEGORIES
@@ -25,10 +25,11 @@ from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.upload import Part, Session, Upload
+from gateway.journeys.assemble_document import PartChain
 from gateway.journeys.lookup import originals_key
 from gateway.journeys.open_case import mark_item
-from gateway.ports import Clock, Records
-from storage import SealedRef, SealedStore, WrappedKey
+from gateway.ports import Change, Clock, Records
+from storage import SealedStore, StorageError
 
 NAME_LIMIT = 255
 DIGEST_AT_ONCE_BYTES = 512 << 20
@@ -123,7 +124,11 @@ def append_part(
     store: SealedStore,
     clock: Clock,
 ) -> int:
-    """Seal one piece, then count it: the offset returned is durable. Two writers at one offset: one wins, one is told."""
+    """Seal one piece, then count it: the offset returned is durable. Two writers at one offset: one wins, one is told.
+
+    The change that counts the last piece also makes the document and owes its inspection: whoever sees the offset at
+    the end may rely on that.
+    """
     upload = find_upload(session, upload_id, records=records, clock=clock)
     if upload.state != "open" or offset != upload.offset_bytes:
         raise OffsetError(f"upload {upload_id} stands at {upload.offset_bytes}")
@@ -157,66 +162,66 @@ def append_part(
                 "part_kept", case_id=upload.case_id, subject=upload_id, offset=offset, bytes=len(chunk)
             )
             if after == upload.size_bytes:
-                change.uploads.set(upload_id, state="whole")
+                _receive(change, upload, clock.now())
     except ConflictError as error:
         store.forget(ref.object_id)
         raise BusyError from error
     return after
 
 
+def _receive(change: Change, upload: Upload, now: datetime) -> None:
+    document = Document(
+        id=upload.id,
+        case_id=upload.case_id,
+        holder=upload.holder,
+        link_id=upload.link_id,
+        category=upload.category,
+        name=upload.name,
+        media_type=upload.media_type,
+        object_id="",
+        size_bytes=upload.size_bytes,
+        digest=b"",
+        received_at=now,
+    )
+    change.documents.add(document)
+    change.uploads.set(upload.id, state="received")
+    mark_item(change, change.cases.get(upload.case_id), upload.category)
+    change.owe("inspect_document", document.id, due_at=now, case_id=upload.case_id)
+    change.note("document_received", case_id=upload.case_id, subject=document.id, bytes=upload.size_bytes)
+
+
 def finish_upload(
     session: Session, upload_id: str, *, address: str, records: Records, store: SealedStore, clock: Clock
 ) -> Document:
-    """Make a document of a whole upload and owe its inspection. Doing it twice gives the same document.
+    """Return the document of a whole upload, with its digest for the receipt. May be called again.
 
-    The digest for the receipt is worked out from the sealed parts at once, except for files so large that the patient
-    would wait for it; theirs follows with the inspection.
+    The digest is worked out from the sealed parts at once, except for files so large that the patient would wait for
+    it, and where the inspection is ahead of us: theirs follows with the inspection.
     """
     upload = find_upload(session, upload_id, records=records, clock=clock)
-    if upload.offset_bytes != upload.size_bytes:
+    if upload.state != "received":
         raise ConflictError(f"{upload.size_bytes - upload.offset_bytes} bytes of the file are still missing")
-    sha256 = (
-        _sha256_of_parts(upload, records=records, store=store)
-        if upload.size_bytes <= DIGEST_AT_ONCE_BYTES
-        else ""
-    )
+    sha256 = ""
+    if upload.size_bytes <= DIGEST_AT_ONCE_BYTES:
+        with suppress(StorageError, ConflictError):
+            sha256 = _sha256_of_parts(upload, records=records, store=store)
     with records.change(by=_by(session, address)) as change:
-        if change.uploads.get(upload.id).state == "abandoned":
-            raise NotFoundError(f"there is no upload {upload_id[:32]}")
-        document = change.documents.first(id=upload.id)
-        if document is not None:
-            change.note("document_received", case_id=upload.case_id, subject=document.id, outcome="repeated")
-            return document
-        document = Document(
-            id=upload.id,
-            case_id=upload.case_id,
-            holder=upload.holder,
-            link_id=upload.link_id,
-            category=upload.category,
-            name=upload.name,
-            media_type=upload.media_type,
-            object_id="",
-            size_bytes=upload.size_bytes,
-            digest=b"",
-            sha256=sha256,
-            received_at=clock.now(),
-        )
-        change.documents.add(document)
-        change.uploads.set(upload.id, state="received")
-        mark_item(change, change.cases.get(upload.case_id), upload.category)
-        change.owe("inspect_document", document.id, due_at=clock.now(), case_id=upload.case_id)
-        change.note("document_received", case_id=upload.case_id, subject=document.id, bytes=upload.size_bytes)
+        document = change.documents.get(upload.id)
+        if sha256 and not document.sha256:
+            document = replace(document, sha256=sha256)
+            change.documents.put(document)
+        change.note("document_received", case_id=upload.case_id, subject=document.id, outcome="acknowledged")
     return document
 
 
 def _sha256_of_parts(upload: Upload, *, records: Records, store: SealedStore) -> str:
     with records.view() as view:
-        if view.documents.count(id=upload.id):
-            return ""
         parts = view.parts.find(upload_id=upload.id, order="offset_bytes")
+        if sum(part.size_bytes for part in parts) != upload.size_bytes:
+            return ""
         key = view.key(upload.holder, "originals")
     digest = hashlib.sha256()
-    for block in _PartChain(store, key, parts).chunks():
+    for block in PartChain(store, key, parts).chunks():
         digest.update(block)
     return digest.hexdigest()
 
@@ -258,89 +263,3 @@ def _shortened(name: str) -> str:
     return "".join(
         c for c in last if c.isprintable() and c not in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
     )[-NAME_LIMIT:]
-
-
-@dataclass
-class _PartChain:
-    """Reads the parts of an upload one after another, as one stream."""
-
-    store: SealedStore
-    key: WrappedKey
-    parts: Sequence[Part]
-
-    def chunks(self) -> Iterator[bytes]:
-        expected = 0
-        for part in self.parts:
-            if part.offset_bytes != expected:
-                raise ConflictError(f"upload {part.upload_id} has a hole at {expected}")
-            ref = SealedRef(
-                object_id=part.object_id,
-                size_bytes=part.size_bytes,
-                digest=part.digest,
-                generation=part.generation,
-            )
-            with self.store.open(ref, key=self.key, kind="part") as reader:
-                while block := reader.read(1 << 20):
-                    yield block
-            expected += part.size_bytes
-
-
-class HashingStream(io.RawIOBase):
-    """Chunks as a readable stream that keeps their SHA-256 and CRC-32 for a sealed receipt or manifest."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, memoryview(b"")
-        self.sha256 = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        while not self._rest:
-            block = next(self._chunks, None)
-            if block is None:
-                return 0
-            self.sha256.update(block)
-            self._rest = memoryview(block)
-        size = min(len(view), len(self._rest))
-        view[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
-
-
-def assemble(document: Document, *, records: Records, store: SealedStore, by: Actor) -> Document:
-    """Seal the parts of an upload as one object; the parts are forgotten when the object's row is committed."""
-    if document.object_id:
-        return document
-    with records.view() as view:
-        parts = view.parts.find(upload_id=document.id, order="offset_bytes")
-        key = view.key(document.holder, "originals")
-    stream = HashingStream(_PartChain(store, key, parts).chunks())
-    ref = store.seal(stream, key=key, kind="original")
-    whole = replace(
-        document,
-        object_id=ref.object_id,
-        size_bytes=ref.size_bytes,
-        digest=ref.digest,
-        generation=ref.generation,
-        sha256=stream.sha256.hexdigest(),
-    )
-    if ref.size_bytes != document.size_bytes:  # another worker was first and has forgotten the parts
-        store.forget(ref.object_id)
-        raise BusyError
-    with records.change(by=by) as change:
-        if change.documents.get(document.id).object_id:
-            raise BusyError
-        change.documents.put(whole)
-        change.parts.remove(upload_id=document.id)
-        change.note(
-            "document_inspected",
-            case_id=document.case_id,
-            subject=document.id,
-            bytes=ref.size_bytes,
-            parts=len(parts),
-        )
-    for part in parts:
-        store.forget(part.object_id)
-    return whole

@@ -21,8 +21,8 @@ from gateway.journeys.hold_conflict import conflict_finding
 from gateway.journeys.lookup import uid_key
 from gateway.journeys.match_study import IDENTITY, best_case, described
 from gateway.journeys.open_case import mark_item
-from gateway.ports import Change, Clock, Records
-from storage import SealedRef, SealedStore, StorageError
+from gateway.ports import Change, Clock, Records, View
+from storage import SealedRef, SealedStore, StorageError, WrappedKey
 
 _STUDY_HEAD = (
     *IDENTITY,
@@ -84,16 +84,33 @@ def receive_instance(
     # (3) row, audit event and owed work, or none of them
     instance = _instance(arrival, study=study, sop_key=sop_key, ref=ref, clock=clock)
     try:
-        kept = _record(
+        twin = _record(
             instance, study_id=study.id, source=source, records=records, clock=clock, policy=policy
         )
+        if twin is not None:
+            _keep_whole(twin, ref, key=key, source=source, records=records, store=store)
     except BaseException:
         _forget_unrecorded(ref, records=records, store=store)
         raise
-    if not kept:
-        store.forget(ref.object_id)
     # (4) answer
     return StoreOutcome(status=status.SUCCESS)
+
+
+def _keep_whole(
+    twin: Instance, fresh: SealedRef, *, key: WrappedKey, source: Actor, records: Records, store: SealedStore
+) -> None:
+    """Of the same bytes kept twice, keep the first, unless they are not whole any more: then the fresh ones take their place."""
+    first = SealedRef(
+        object_id=twin.object_id, size_bytes=twin.size_bytes, digest=twin.digest, generation=twin.generation
+    )
+    try:
+        store.verify(first, key=key, kind="original")
+    except StorageError:
+        with records.change(by=source) as change:
+            change.instances.set(twin.id, object_id=fresh.object_id, generation=fresh.generation)
+            change.note("instance_mended", case_id=twin.case_id or "", subject=twin.id, lost=twin.object_id)
+        return
+    store.forget(fresh.object_id)
 
 
 def _forget_unrecorded(ref: SealedRef, *, records: Records, store: SealedStore) -> None:
@@ -142,9 +159,10 @@ def _study_of(
             case = view.cases.first(ref=called)
             if case is None or case.state not in RECEIVING_STATES:
                 raise NotFoundError(f"the called AE title {called} names no case that takes studies")
-        sender = f"{source.kind}:{source.id}" + (f">{case.id}" if case else "")
+        base = f"{source.kind}:{source.id}" + (f">{case.id}" if case else "")
+        sender, found = _open_study(view, store, base, arrival.head.study_instance_uid)
         study_key = uid_key(view, store, sender, arrival.head.study_instance_uid)
-        if found := view.studies.first(sender=sender, study_key=study_key):
+        if found is not None:
             return found
         match = None
         bound = case
@@ -190,6 +208,22 @@ def _study_of(
     return study
 
 
+def _open_study(view: View, store: SealedStore, base: str, uid: str) -> tuple[str, Study | None]:
+    """Return the sender's row of this study that still takes instances, or the name under which to begin one.
+
+    What comes for a case that is closed is not added to it unseen: it begins a row of its own, and is matched anew.
+    """
+    count = 1
+    while True:
+        sender = base if count == 1 else f"{base}#{count}"
+        found = view.studies.first(sender=sender, study_key=uid_key(view, store, sender, uid))
+        if found is None or found.case_id is None:
+            return sender, found
+        if view.cases.count(id=found.case_id, state=RECEIVING_STATES):
+            return sender, found
+        count += 1
+
+
 def _instance(
     arrival: ReceivedInstance, *, study: Study, sop_key: str, ref: SealedRef, clock: Clock
 ) -> Instance:
@@ -214,14 +248,15 @@ def _instance(
 
 def _record(
     instance: Instance, *, study_id: str, source: Actor, records: Records, clock: Clock, policy: Policy
-) -> bool:
-    """Commit the row with its event and job. False: these very bytes are here already (D6), nothing was added."""
+) -> Instance | None:
+    """Commit the row with its event and job. Where these very bytes are here already (D6), return that row instead."""
     with records.change(by=source) as change:
         study = change.studies.get(study_id)
         earlier = change.instances.find(study_id=study_id, sop_key=instance.sop_key, order="received_at")
-        if any(other.digest == instance.digest for other in earlier):
-            change.note("instance_repeated", case_id=study.case_id or "", subject=earlier[0].id)
-            return False
+        twin = next((other for other in earlier if other.digest == instance.digest), None)
+        if twin is not None:
+            change.note("instance_repeated", case_id=study.case_id or "", subject=twin.id)
+            return twin
         instance = _placed(instance, study=study, first=earlier[0] if earlier else None)
         change.instances.add(instance)
         case_id = study.case_id or ""
@@ -241,7 +276,7 @@ def _record(
         change.studies.set(study.id, state="receiving", last_at=now, instances=study.instances + 1)
         due = now + timedelta(seconds=policy.quiet_s)
         change.owe("settle_study", study.id, due_at=due, case_id=study.case_id)
-    return True
+    return None
 
 
 def _placed(instance: Instance, *, study: Study, first: Instance | None) -> Instance:

@@ -120,6 +120,8 @@ def sign_in(
     with records.view() as view:
         person = view.people.first(email_key=email_key(view, store, email))
     if person is not None and person.locked_until is not None and now < person.locked_until:
+        with records.change(by=Actor(kind="staff", id=person.id, address=address)) as change:
+            change.note("sign_in_refused", outcome="locked")
         raise TooManyError(
             "too many failed sign-ins", retry_after_s=int((person.locked_until - now).total_seconds()) + 1
         )

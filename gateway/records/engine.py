@@ -44,7 +44,7 @@ def _sqlite(url: str, begin: str) -> Engine:
             "the records need a file", next_step="Write sqlite:////absolute/path/records.db."
         )
     _private(Path(database))
-    engine = create_engine(url, module=pysqlite3, pool_size=8, max_overflow=24)
+    engine = create_engine(url, module=pysqlite3, pool_size=8, max_overflow=24, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: object) -> None:
@@ -78,7 +78,9 @@ def _private(path: Path) -> None:
 def _postgres(url: str, *, read_only: bool) -> Engine:
     target = make_url(url).set(drivername="postgresql+psycopg")
     options = {"isolation_level": "REPEATABLE READ"} if read_only else {}
-    engine = create_engine(target, pool_pre_ping=True, pool_size=8, max_overflow=24, **options)
+    engine = create_engine(
+        target, pool_pre_ping=True, pool_size=8, max_overflow=24, hide_parameters=True, **options
+    )
     with engine.connect() as connection:
         for name in ("fsync", "synchronous_commit"):
             if connection.execute(text(f"SHOW {name}")).scalar() == "off":

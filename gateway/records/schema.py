@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from gateway.domain.audit import GENESIS
 from gateway.domain.errors import UnavailableError
-from gateway.records.tables import SCHEMA_VERSION, audit_head, meta, metadata
+from gateway.records.tables import SCHEMA_VERSION, audit_head, case_key, meta, metadata
 
 # A8: the trail can be appended to and read; the database itself refuses the rest.
 _SQLITE_GUARDS = [
@@ -49,3 +49,9 @@ def _create(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
     connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
     connection.execute(insert(audit_head).values(id=1, seq=0, hash=GENESIS))
+
+
+def has_sealed(engine: Engine) -> bool:
+    """Tell whether any key is wrapped here, and so whether the master key must exist already."""
+    with engine.connect() as connection:
+        return connection.execute(select(case_key.c.holder).limit(1)).first() is not None

@@ -257,12 +257,12 @@ def test_a_study_of_the_inbox_is_assigned_with_its_keys_and_taken_back_without_t
         assign_study(study_id=study.id, ref=case.ref, by=DESK, **house.ports("records", "clock"))
     assert house.work().count("deidentify_study") >= 1
     assert house.rows("instances")[0].state in {"deidentified", "quarantined"}
-    unassign_study(study_id=study.id, by=DESK, records=house.records)
+    unassign_study(study_id=study.id, by=DESK, **house.ports("records", "store", "clock"))
     (instance,) = house.rows("instances")
     assert (instance.case_id, instance.state, _adopted(house, study.holder)) == (None, "received", None)
     assert house.rows("copies") == house.rows("findings") == []
     with pytest.raises(errors.NotFoundError):
-        unassign_study(study_id=study.id, by=DESK, records=house.records)
+        unassign_study(study_id=study.id, by=DESK, **house.ports("records", "store", "clock"))
 
 
 def _adopted(house, holder):
@@ -275,7 +275,7 @@ def test_a_study_that_came_for_a_case_cannot_be_moved_only_left_out(house):
     case = house.case()
     _receive(house, factories.ct_instance(), called_ae=case.ref)
     with pytest.raises(errors.ConflictError, match="this very case"):
-        unassign_study(study_id=house.rows("studies")[0].id, by=DESK, records=house.records)
+        unassign_study(study_id=house.rows("studies")[0].id, by=DESK, **house.ports("records", "store", "clock"))
 
 
 def test_a_study_settles_after_its_quiet_period_and_a_late_instance_opens_it_again(house):
@@ -389,3 +389,31 @@ def test_every_association_stands_in_the_audit_with_how_it_ended(house):
     told = house.events("association_ended") + house.events("association_refused")
     assert {e.outcome for e in told} == {"released", "aborted", "lost", "refused", "timeout", "malformed"}
     assert all(len(e.details["why"]) <= 80 for e in told)
+
+
+def test_what_comes_again_takes_the_place_of_bytes_that_were_lost(house):
+    case = house.case()
+    content = factories.ct_instance()
+    assert _receive(house, content, called_ae=case.ref).status == status.SUCCESS
+    (first,) = house.rows("instances")
+    house.store.forget(first.object_id)
+    assert _receive(house, content, called_ae=case.ref).status == status.SUCCESS
+    (again,) = house.rows("instances")
+    assert again.id == first.id
+    assert house.objects() == {again.object_id} != {first.object_id}
+    assert [e.details["lost"] for e in house.events("instance_mended")] == [first.object_id]
+
+
+def test_a_study_of_a_closed_case_that_comes_again_waits_in_the_inbox_and_is_not_added_unseen(house):
+    house.case()
+    content = factories.ct_instance()
+    assert _receive(house, content).status == status.SUCCESS
+    (study,) = house.rows("studies")
+    with house.records.change(by=DESK) as change:
+        if study.case_id is None:
+            case = change.cases.first()
+            change.studies.set(study.id, case_id=case.id)
+        change.cases.set(change.cases.first().id, state="closed")
+        change.note("case_moved")
+    assert _receive(house, content).status == status.SUCCESS
+    assert sorted(s.case_id is None for s in house.rows("studies")) == [False, True]

@@ -23,6 +23,7 @@ from gateway.domain.errors import (
 )
 from gateway.domain.upload import token_hash
 from gateway.journeys import receive_document as files
+from gateway.journeys.assemble_document import assemble
 from gateway.journeys.prove_identity import (
     LinkRefusedError,
     end_session,
@@ -336,19 +337,19 @@ def test_a_file_comes_in_pieces_and_each_that_is_counted_is_sealed(sender):
     document = sender.finish(upload)
     assert sender.finish(upload) == document
     assert [(j.kind, j.subject_id) for j in sender.house.rows("jobs")] == [("inspect_document", upload)]
-    whole = files.assemble(document, by=DESK, **sender.house.ports("records", "store"))
+    whole = assemble(document, by=DESK, **sender.house.ports("records", "store"))
     assert whole.sha256 == hashlib.sha256(b"0123456789").hexdigest()
     assert sender.house.objects() == {whole.object_id}
-    assert files.assemble(whole, by=DESK, **sender.house.ports("records", "store")) == whole
+    assert assemble(whole, by=DESK, **sender.house.ports("records", "store")) == whole
 
 
 def test_two_workers_that_assemble_one_file_do_not_make_it_empty(sender):
     upload = sender.create(3)
     sender.append(upload, 0, b"abc")
     document = sender.finish(upload)
-    whole = files.assemble(document, by=DESK, **sender.house.ports("records", "store"))
+    whole = assemble(document, by=DESK, **sender.house.ports("records", "store"))
     with pytest.raises(BusyError):
-        files.assemble(document, by=DESK, **sender.house.ports("records", "store"))
+        assemble(document, by=DESK, **sender.house.ports("records", "store"))
     assert sender.house.rows("documents") == [whole]
     assert sender.house.objects() == {whole.object_id}
 
@@ -609,3 +610,14 @@ def test_a_person_is_added_once_with_a_password_that_is_long_enough(staff):
     made = add_person(role="coordinator", email="x@y.org", by=DESK, **ports)
     assert len(made.password) >= 15
     assert made.password not in repr(staff.house.rows("people"))
+
+
+def test_the_change_that_counts_the_last_piece_makes_the_document_and_owes_its_inspection(sender):
+    upload = sender.create(4)
+    sender.append(upload, 0, b"ab")
+    assert not sender.house.rows("documents")
+    sender.append(upload, 2, b"cd")  # and nothing more: the browser went away
+    (document,) = sender.house.rows("documents")
+    assert (document.id, document.state) == (upload, "received")
+    assert [j.kind for j in sender.house.rows("jobs")] == ["inspect_document"]
+    assert sender.finish(upload).sha256 == hashlib.sha256(b"abcd").hexdigest()

@@ -60,7 +60,10 @@ class InboxPages:
     def unassign(self, request: Request, study_id: str) -> Response:
         """Take a study back to the inbox."""
         who, _ = self.desk.posted(request)
-        unassign_study(study_id=study_id, by=who.actor, records=self.desk.house.records)
+        house = self.desk.house
+        unassign_study(
+            study_id=study_id, by=who.actor, records=house.records, store=house.store, clock=house.clock
+        )
         return self.door.to("/inbox?done=unmatched")
 
 

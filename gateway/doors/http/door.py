@@ -26,8 +26,9 @@ from gateway.doors.http.guard import Guard, fault
 from gateway.doors.http.i18n import LANGUAGE_COOKIE, Tongue, Tongues
 from gateway.doors.http.origin import csrf_token
 from gateway.doors.http.pages import Pages
-from gateway.doors.http.problems import PLAIN_WORDS, Problem, Refused, plain, problem_of
+from gateway.doors.http.problems import PLAIN_WORDS, Problem, Refused, plain, problem_of, problem_of_store
 from gateway.doors.http.static_files import StaticFiles
+from storage import StorageError
 
 _SHARED = "gateway.doors.http"
 _YEAR_S = 365 * 24 * 3600
@@ -99,6 +100,7 @@ class Door:
             self.config.prefix, self._to_first_page, methods=["GET", "HEAD"], include_in_schema=False
         )
         app.add_exception_handler(ConsiliumError, self._refused_by_domain)
+        app.add_exception_handler(StorageError, self._refused_by_store)
         app.add_exception_handler(Refused, self._refused_by_door)
         app.add_exception_handler(HTTPException, self._refused_by_framework)
         app.add_exception_handler(RequestValidationError, self._refused_by_schema)
@@ -157,6 +159,9 @@ class Door:
 
     def _to_first_page(self) -> Response:
         return self.to("/")
+
+    def _refused_by_store(self, request: Request, error: Exception) -> Response:
+        return self.respond(request.scope, problem_of_store(cast("StorageError", error)))
 
     def _refused_by_domain(self, request: Request, error: Exception) -> Response:
         problem = problem_of(cast("ConsiliumError", error))

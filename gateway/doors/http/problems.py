@@ -18,6 +18,7 @@ from gateway.domain.errors import (
     TooManyError,
     UnavailableError,
 )
+from storage import StorageError, StoreFullError, VolumeFailedError
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for «translate this later»
@@ -47,6 +48,17 @@ class Refused(Exception):  # noqa: N818 - it is an answer of the door, not a fau
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
         self.problem = problem
+
+
+def problem_of_store(error: StorageError) -> Problem:
+    """Return what a failure of the store is told as: no room is 507, anything else is ours to mend (D3, D13)."""
+    full = isinstance(error, StoreFullError | VolumeFailedError)
+    return Problem(
+        status=507 if full else 503,
+        code="store_full" if full else "store_failed",
+        title=N_("There is no room at the moment") if full else N_("A part of the service does not answer"),
+        step=N_("Nothing of it was kept. Please try again later; we have been told."),
+    )
 
 
 # First match wins, so a class stands above its base.

@@ -211,11 +211,6 @@ class PatientJourneys:
         )
 
     def finish(self, session_id: str, *, address: str) -> Receipt:
-        session = self._live(session_id)
-        with self._house.records.view() as view:
-            whole = view.uploads.find(link_id=session.subject_id, state="whole")
-        for upload in whole:
-            self._finish_upload(session, upload.id, address=address)
         return self.receipt(session_id, address=address)
 
     def receipt(self, session_id: str, *, address: str) -> Receipt:
