@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from anonymizer.known import KnownShapeError
 from gateway.domain.errors import InvalidError
 from gateway.domain.opinion import ANSWER_FIELDS
-from gateway.doors.desk import patient_form
+from gateway.doors.desk import patient_form, reasons
 from gateway.doors.desk.next_step import moments, next_step
 from gateway.doors.desk.staff import Desk, Staff
 from gateway.doors.desk.trail import told
@@ -102,6 +102,7 @@ class CasePages:
             step=next_step(file, answers=answers),
             moments=moments(file, answers=answers),
             documents=file.documents[:_LISTED],
+            reasons=reasons,
             more_documents=file.documents[_LISTED:],
             progress=watch_case(file.case.ref, records=house.records),
             house_ae_title=house.policy.ae_title,

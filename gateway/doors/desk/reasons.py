@@ -107,6 +107,14 @@ REASONS: tuple[str, ...] = (
     N_("Nothing was read: the sandbox did not start."),
 )  # fmt: skip
 
+_COUNTED = re.compile(r"^([0-9]+) instances, ([0-9]+) documents, ([0-9]+) files left out$")
+
+
+def counted(note: str) -> tuple[int, int, int] | None:
+    """Return how many (images, documents, left out) an archive's note tells of; None for another note."""
+    match = _COUNTED.fullmatch(note)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
 
 def parted(reason: str) -> tuple[str, str, str]:
     """Return (sentence for «Pages …» or nothing, the numbers, the sentence to translate) of a reason."""

@@ -103,7 +103,6 @@ JOBS: dict[str, str] = {
     "inspect_document": N_("looking at what a file is"),
     "deidentify_document": N_("de-identifying a document"),
     "reverify_case": N_("reading the copies again"),
-    "deliver_answer": N_("delivering an answer"),
 }
 JOB_ERRORS: dict[str, str] = {
     "UnavailableError": N_("A part of the service did not answer."),
@@ -203,9 +202,9 @@ EVENTS: dict[str, str] = {
     "peer_removed": N_("A sender was removed"),
     "association_refused": N_("A DICOM association was refused"),
     "association_ended": N_("A DICOM association broke off"),
-    "echo_answered": N_("A DICOM echo was answered"),
     "instance_kept": N_("An image was sealed and recorded"),
     "instance_repeated": N_("An image came again, the same; nothing was added"),
+    "instance_mended": N_("An image whose bytes were lost came again and took their place"),
     "instance_conflict": N_("An image came again with other content; both are kept"),
     "instance_refused": N_("An image was refused"),
     "study_settled": N_("A study has arrived"),
@@ -278,6 +277,20 @@ ACTIONS: dict[str, str] = {
     "K": N_("kept"),
     "C": N_("cleaned"),
     "U": N_("replaced by another UID"),
+    "I": N_("replaced by a stand-in"),
+    "P": N_("person replaced by a stand-in"),
+    "S": N_("date shifted"),
+    # counted in documents, by what was found
+    "name": N_("names in documents"),
+    "number": N_("numbers in documents"),
+    "birth_date": N_("birth dates in documents"),
+    "date": N_("dates in documents"),
+    "address": N_("addresses in documents"),
+    "institution": N_("hospitals and clinics in documents"),
+    "phone": N_("telephone numbers in documents"),
+    "email": N_("e-mail addresses in documents"),
+    "link": N_("links in documents"),
+    "other": N_("other identifying words in documents"),
 }
 # Sentences of the journeys that the desk may have to say in Swedish.
 REFUSALS: tuple[str, ...] = (

@@ -49,7 +49,7 @@ DOCUMENT_STATES: dict[str, tuple[str, str]] = {
     "arrived": (N_("Arrived"), "good"),
     "checked": (N_("Arrived and checked"), "good"),
     "waiting": (N_("A person will look at it"), "info"),
-    "refused": (N_("Could not be used"), "bad"),
+    "refused": (N_("Not passed on"), "plain"),
 }
 ROLES: dict[str, str] = {
     "coordinator": N_("A coordinator at the desk"),

@@ -33,6 +33,20 @@ ACTIONS: dict[str, str] = {
     "K": N_("kept"),
     "C": N_("cleaned"),
     "U": N_("replaced by another UID"),
+    "I": N_("replaced by a stand-in"),
+    "P": N_("person replaced by a stand-in"),
+    "S": N_("date shifted"),
+    # counted in documents, by what was found
+    "name": N_("names in documents"),
+    "number": N_("numbers in documents"),
+    "birth_date": N_("birth dates in documents"),
+    "date": N_("dates in documents"),
+    "address": N_("addresses in documents"),
+    "institution": N_("hospitals and clinics in documents"),
+    "phone": N_("telephone numbers in documents"),
+    "email": N_("e-mail addresses in documents"),
+    "link": N_("links in documents"),
+    "other": N_("other identifying words in documents"),
 }
 DONE: dict[str, str] = {"signed": N_("The answer is signed. The coordinator delivers it to the patient.")}
 # Sentences of the journeys that this door may have to say in Swedish.

@@ -107,6 +107,7 @@ function looking() {
     const turn = (to) => {
       at = to;
       picture.src = `${figure.dataset.look}?n=${at}`;
+      picture.parentElement.href = picture.src;
       shown.textContent = String(at + 1);
       for (const button of figure.querySelectorAll("[data-turn]")) {
         button.disabled = Number(button.dataset.turn) < 0 ? at === 0 : at >= last;
@@ -117,7 +118,7 @@ function looking() {
         last = at - 1;
         turn(last);
       } else {
-        picture.hidden = true;
+        picture.parentElement.hidden = true;
         none.hidden = false;
         figure.querySelector("figcaption").hidden = true;
       }

@@ -215,7 +215,8 @@
     let place = card.querySelector("ul.fresh");
     if (!place) {
       place = make("ul", "plain-list fresh");
-      card.querySelector("h2").after(place);
+      const studies = card.querySelectorAll("ul.plain-list");
+      (studies.length ? studies[studies.length - 1] : card.querySelector("h2")).after(place);
       const empty = card.querySelector(".empty");
       if (empty) empty.remove();
     }
