@@ -45,8 +45,9 @@ lock: ## write both requirement locks anew (needs uv)
 	$(UV_LOCK) pyproject.toml -o requirements.lock
 	$(UV_LOCK) --group dev pyproject.toml -o requirements-dev.lock
 
-crash: dev ## kill the exchange at many points of its intake and look for losses
-	@$(PY) -m pytest $(TEST_FLAGS) tests/functional/test_crash.py
+crash: export CONSILIUM_CRASH_POINTS ?= 500
+crash: dev ## kill the exchange at 500 points of its intake (CONSILIUM_CRASH_POINTS) and look for losses
+	@$(PY) -m pytest -s $(TEST_FLAGS) tests/functional/test_crash.py
 
 screenshots: dev ## take a picture of every page into docs/screenshots
 	@$(PY) -m tests.functional.screenshots

@@ -45,7 +45,7 @@ PIECE_BYTES = 16_000
 PACS = "KUNGSHOLMEN"
 TUS = {"Tus-Resumable": "1.0.0"}
 # How often each is the victim, and within how many seconds of the traffic's beginning it is killed.
-VICTIMS = {"dicom": (16, 0.25), "web": (14, 0.15), "worker": (8, 0.4), "scheduler": (4, 0.2), "up": (6, 0.3)}
+VICTIMS = {"dicom": (16, 0.25), "web": (14, 0.15), "worker": (8, 0.4), "scheduler": (4, 0.2), "up": (3, 0.3)}
 ALL_PARTS = frozenset({"web", "dicom", "worker", "scheduler"})
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(150 + 6 * POINTS)]
