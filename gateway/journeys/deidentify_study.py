@@ -9,12 +9,14 @@ from dataclasses import replace
 from anonymizer.known import Known
 from gateway.domain.case import Case
 from gateway.domain.people import HOUSE
+from gateway.domain.release import Copy
 from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import known_digest, known_of, pseudonym_key, read_copy, record_copy
+from gateway.journeys.recall_release import recall_releases
 from gateway.journeys.sandboxed import Cleaned, Held
 from gateway.ports import Change, Clock, Records, Sandbox
-from storage import SealedRef, SealedStore
+from storage import ObjectMissingError, ObjectUnreadableError, SealBrokenError, SealedRef, SealedStore
 
 # One object is cleaned in memory (never in a file); larger ones are held until they can be cleaned as a stream.
 LIMIT_BYTES = 1 << 30
@@ -103,7 +105,10 @@ def reverify_case(
     clock: Clock,
     beat: Callable[[], None] = lambda: None,
 ) -> None:
-    """Read every copy again against identifiers that came after it was made; what leaks now is made anew."""
+    """Read every copy again against identifiers that came after it was made; what leaks, or cannot be read, is made anew.
+
+    A release that names a leaking copy is withdrawn in the same change. One copy that cannot be read keeps no other back.
+    """
     with records.view() as view:
         case = view.cases.get(case_id)
         copies = view.copies.find(case_id=case_id, state="verified", subject_kind=("instance", "document"))
@@ -113,23 +118,37 @@ def reverify_case(
         if copy.index.get("known") == digest:
             continue
         beat()
-        content = read_copy(copy, records=records, store=store)
-        left = sandboxed.leaks(sandbox, content, media_type=str(copy.index["media_type"]), known=known)
+        left = _read_again(copy, known, records=records, store=store, sandbox=sandbox)
         with records.change(by=HOUSE) as change:
-            if change.copies.get(copy.id).state != "verified":  # made anew while it was read
+            current = change.copies.first(id=copy.id)
+            if current is None or current.state != "verified":  # made anew, or gone, while it was read
                 change.note("copies_checked", case_id=case_id, subject=copy.subject_id, outcome="superseded")
                 continue
-            if not left:
-                change.copies.put(replace(copy, index={**copy.index, "known": digest}))
+            if left == ():
+                change.copies.put(replace(current, index={**current.index, "known": digest}))
                 change.note("copies_checked", case_id=case_id, subject=copy.subject_id, copy=copy.id)
                 continue
+            outcome = "unreadable" if left is None else "leaking"
             change.copies.set(copy.id, state="leaking")
             for finding in change.findings.find(copy_id=copy.id, state="open"):
                 change.findings.set(finding.id, state="obsolete")
+            if left is not None:
+                recall_releases(change, current, store=store, now=clock.now())
             _make_anew(change, copy.subject_kind, copy.subject_id, case_id=case_id, clock=clock)
             change.note(
-                "copy_replaced", case_id=case_id, subject=copy.subject_id, copy=copy.id, outcome="leaking"
+                "copy_replaced", case_id=case_id, subject=copy.subject_id, copy=copy.id, outcome=outcome
             )
+
+
+def _read_again(
+    copy: Copy, known: Known, *, records: Records, store: SealedStore, sandbox: Sandbox
+) -> tuple[str, ...] | None:
+    """Return where something known is left in a copy; None where its bytes are lost or damaged, so that nothing can leak."""
+    try:
+        content = read_copy(copy, records=records, store=store)
+    except (ObjectMissingError, SealBrokenError, ObjectUnreadableError):
+        return None
+    return sandboxed.leaks(sandbox, content, media_type=str(copy.index["media_type"]), known=known)
 
 
 def _make_anew(change: Change, kind: str, subject_id: str, *, case_id: str, clock: Clock) -> None:

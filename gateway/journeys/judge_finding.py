@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gateway.domain.document import Document
 from gateway.domain.errors import ConflictError
 from gateway.domain.finding import Finding
 from gateway.domain.people import Actor
+from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import read_copy
-from gateway.ports import Change, Clock, Records, Sandbox
+from gateway.ports import Change, Clock, Records, Sandbox, WritableShelf
 from storage import SealedStore
 
 
@@ -53,6 +55,11 @@ def reconsider_finding(finding_id: str, *, by: Actor, records: Records) -> Findi
         finding = change.findings.get(finding_id)
         if finding.state not in {"kept", "excluded"}:
             raise ConflictError("there is no verdict to take back")
+        if finding.copy_id and change.copies.get(finding.copy_id).state != "verified":
+            raise ConflictError(
+                "the copy that was judged is not the one that would be released",
+                next_step="Wait until it has been made anew, then judge that one.",
+            )
         change.findings.set(finding.id, state="open", decided_by="", decided_at=None)
         _settle_subject(change, finding)
         change.note(
@@ -81,9 +88,15 @@ def preview_finding(
 
 
 def _settle_subject(change: Change, finding: Finding) -> None:
-    """The subject is left out if one verdict says so, held while one is missing, else cleared for release."""
+    """The subject is left out if one verdict says so, held while one is missing, else cleared for release.
+
+    One that waits for its copy goes on waiting: the making settles it, and counts the verdicts that still stand.
+    """
+    shelf: WritableShelf[Instance] | WritableShelf[Document] = (
+        change.instances if finding.subject_kind == "instance" else change.documents
+    )
+    if shelf.get(finding.subject_id).state == "received":
+        return
     states = {f.state for f in change.findings.find(subject_id=finding.subject_id) if f.state != "obsolete"}
     state = "excluded" if "excluded" in states else "quarantined" if "open" in states else "deidentified"
-    (change.instances if finding.subject_kind == "instance" else change.documents).set(
-        finding.subject_id, state=state
-    )
+    shelf.set(finding.subject_id, state=state)

@@ -8,21 +8,31 @@ import json
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from anonymizer.known import Known
 from gateway.domain.case import Case
+from gateway.domain.document import Document
 from gateway.domain.finding import Finding
 from gateway.domain.ids import new_id
 from gateway.domain.people import HOUSE
 from gateway.domain.release import Copy
+from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
 from gateway.journeys.sandboxed import Cleaned, Held
-from gateway.ports import Change, Records, Sandbox
+from gateway.ports import Change, Records, Sandbox, Shelf
 from storage import SealedRef, SealedStore, WrappedKey
 
 COPY_KIND = "copy"
+SUPERSEDED = "superseded"
+RECALLED = "release_recalled"
 Subject = Literal["instance", "document"]
+
+
+class _Of(TypedDict):
+    case: Case
+    subject_kind: Subject
+    subject_id: str
 
 
 def pseudonym_key(store: SealedStore, key: WrappedKey) -> bytes:
@@ -54,15 +64,14 @@ def record_copy(
     sandbox: Sandbox,
     now: datetime,
 ) -> str:
-    """Verify, seal and record what the sandbox made; return the subject's new state.
+    """Verify, seal and record what the sandbox made; return the subject's state, or «superseded».
 
-    The promise «nothing released unchecked» begins here: (1) the output is read again by other code; (2) only what is
+    The work may have taken long: what is no longer received, or no longer of this case, is left as it is by then. The promise «nothing released unchecked» begins here: (1) the output is read again by other code; (2) only what is
     clean becomes a verified copy; (3) a reason to look, or no copy at all, becomes a finding that holds the release.
     """
+    subject: _Of = {"case": case, "subject_kind": subject_kind, "subject_id": subject_id}
     if isinstance(outcome, Held):
-        return _hold(
-            outcome, case=case, subject_kind=subject_kind, subject_id=subject_id, records=records, now=now
-        )
+        return _hold(outcome, **subject, records=records, now=now)
     left = sandboxed.leaks(
         sandbox, outcome.content, media_type=media_type, known=known, original_uids=original_uids
     )  # (1)
@@ -73,9 +82,7 @@ def record_copy(
             reason="Something that identifies the patient was still found in the copy.",
             place=places,
         )
-        return _hold(
-            held, case=case, subject_kind=subject_kind, subject_id=subject_id, records=records, now=now
-        )
+        return _hold(held, **subject, records=records, now=now)
     copy = seal_copy(
         outcome.content,
         index={**outcome.index, "media_type": media_type, "known": known_digest(known)},
@@ -86,33 +93,57 @@ def record_copy(
         store=store,
         now=now,
     )
-    state = "quarantined" if outcome.look else "deidentified"
     with records.change(by=HOUSE) as change:
-        _retire_earlier(change, subject_id)
-        change.copies.add(copy)  # (2)
-        for code, reason, place in outcome.look:  # (3)
-            change.findings.add(
-                _finding(
-                    case,
-                    subject_kind,
-                    subject_id,
-                    code=code,
-                    reason=reason,
-                    place=place,
-                    copy_id=copy.id,
-                    now=now,
-                )
-            )
-        _set_state(change, subject_kind, subject_id, state)
-        change.note(
-            "copy_made",
-            case_id=case.id,
-            subject=subject_id,
-            copy=copy.id,
-            bytes=copy.size_bytes,
-            look=len(outcome.look),
-        )
+        waits = _still_waits(change, **subject)
+        if waits:
+            state = _keep(change, outcome, copy, **subject, now=now)
+    if not waits:
+        store.forget(copy.object_id)
+        return SUPERSEDED
     return state
+
+
+def _keep(
+    change: Change,
+    outcome: Cleaned,
+    copy: Copy,
+    *,
+    case: Case,
+    subject_kind: Subject,
+    subject_id: str,
+    now: datetime,
+) -> str:
+    look = (*outcome.look, *_retire_earlier(change, subject_id, copy_id=copy.id))
+    change.copies.add(copy)  # (2)
+    for code, reason, place in look:  # (3)
+        change.findings.add(
+            _finding(
+                case,
+                subject_kind,
+                subject_id,
+                code=code,
+                reason=reason,
+                place=place,
+                copy_id=copy.id,
+                now=now,
+            )
+        )
+    change.note(
+        "copy_made", case_id=case.id, subject=subject_id, copy=copy.id, bytes=copy.size_bytes, look=len(look)
+    )
+    return _set_state(change, subject_kind, subject_id, "quarantined" if look else "deidentified")
+
+
+def _still_waits(change: Change, *, case: Case, subject_kind: Subject, subject_id: str) -> bool:
+    """Tell whether a subject still waits for its copy in this case, as the rows stand inside the change."""
+    shelf: Shelf[Instance] | Shelf[Document] = (
+        change.instances if subject_kind == "instance" else change.documents
+    )
+    row = shelf.first(id=subject_id)
+    if row is not None and row.case_id == case.id and row.state == "received":
+        return True
+    change.note("copy_made", case_id=case.id, subject=subject_id, outcome=SUPERSEDED)
+    return False
 
 
 def seal_copy(
@@ -167,7 +198,9 @@ def _hold(
     held: Held, *, case: Case, subject_kind: Subject, subject_id: str, records: Records, now: datetime
 ) -> str:
     with records.change(by=HOUSE) as change:
-        _retire_earlier(change, subject_id)
+        if not _still_waits(change, case=case, subject_kind=subject_kind, subject_id=subject_id):
+            return SUPERSEDED
+        _retire_earlier(change, subject_id, copy_id=None)
         change.findings.add(
             _finding(
                 case,
@@ -180,17 +213,28 @@ def _hold(
                 now=now,
             )
         )
-        _set_state(change, subject_kind, subject_id, "quarantined")
         change.note("quarantined", case_id=case.id, subject=subject_id, outcome="held", code=held.code)
-    return "quarantined"
+        return _set_state(change, subject_kind, subject_id, "quarantined")
 
 
-def _retire_earlier(change: Change, subject_id: str) -> None:
-    """A new copy replaces the one before it; open findings about that one are obsolete. Releases keep what they named."""
+def _retire_earlier(
+    change: Change, subject_id: str, *, copy_id: str | None
+) -> tuple[tuple[str, str, str], ...]:
+    """A new copy replaces the one before it, and what was found and judged about that one is obsolete.
+
+    What was left out stays out, from now on about the new copy; a recall is asked of the new copy too, and returned for
+    that. Releases keep what they named.
+    """
     for earlier in change.copies.find(subject_id=subject_id, state=("made", "verified", "leaking")):
         change.copies.set(earlier.id, state="replaced")
-    for finding in change.findings.find(subject_id=subject_id, state="open"):
+    for finding in change.findings.find(subject_id=subject_id, state="excluded"):
+        change.findings.set(finding.id, copy_id=copy_id)
+    asked = []
+    for finding in change.findings.find(subject_id=subject_id, state=("open", "kept")):
         change.findings.set(finding.id, state="obsolete")
+        if finding.code == RECALLED and finding.state == "open":
+            asked.append((finding.code, finding.reason, finding.place))
+    return tuple(asked)
 
 
 def _finding(
@@ -217,8 +261,9 @@ def _finding(
     )
 
 
-def _set_state(change: Change, kind: Subject, subject_id: str, state: str) -> None:
-    """Set a subject's state; what a human has left out stays out, whatever is made of it later."""
+def _set_state(change: Change, kind: Subject, subject_id: str, state: str) -> str:
+    """Set a subject's state and return it; what a human has left out stays out, whatever is made of it later."""
     if change.findings.count(subject_id=subject_id, state="excluded"):
         state = "excluded"
     (change.instances if kind == "instance" else change.documents).set(subject_id, state=state)
+    return state

@@ -131,6 +131,11 @@ def read_manifest(release: Release, *, records: Records, store: SealedStore) -> 
     """Return the sealed manifest; one that is not what was approved is refused."""
     with records.view() as view:
         key = view.key(release.holder, "releases")
+    return opened_manifest(release, key=key, store=store)
+
+
+def opened_manifest(release: Release, *, key: WrappedKey, store: SealedStore) -> Manifest:
+    """Open a manifest with the key of its release, and hold it against the digest."""
     ref = SealedRef(
         object_id=release.manifest_object_id,
         size_bytes=release.manifest_size_bytes,

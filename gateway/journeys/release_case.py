@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 
-from gateway.domain.case import Case
+from gateway.domain.case import Case, moved
 from gateway.domain.errors import ConflictError, NotFoundError
 from gateway.domain.grant import Grant
 from gateway.domain.ids import new_id
@@ -20,14 +20,13 @@ from gateway.domain.release import Copy, Manifest, ManifestEntry, Release, verif
 from gateway.journeys import sandboxed
 from gateway.journeys.compose_package import Member, compose_package
 from gateway.journeys.deidentify_study import reverify_case
+from gateway.journeys.hold_release import members_of, nothing_open, nothing_pending, nothing_spoilt
 from gateway.journeys.lookup import case_by_ref, email_key
 from gateway.journeys.make_copy import known_digest, known_of, seal_copy
 from gateway.journeys.open_case import move_case
 from gateway.journeys.open_release import MANIFEST_KIND, read_manifest
-from gateway.ports import Change, Clock, Records, Sandbox, View
+from gateway.ports import Change, Clock, Records, Sandbox
 from storage import SealedStore
-
-_WORK = ("settle_study", "inspect_document", "deidentify_study", "deidentify_document", "reverify_case")
 
 
 def build_release(
@@ -47,12 +46,16 @@ def build_release(
     """
     with records.view() as view:
         case = case_by_ref(view, ref)
-        _nothing_pending(view, case)  # (1)
-        _nothing_open(view, case)  # (2)
+        nothing_pending(view, case)  # (1)
+        nothing_open(view, case)  # (2)
+        _can_prepare(case)
     reverify_case(case.id, records=records, store=store, sandbox=sandbox, clock=clock, beat=beat)  # (3)
     with records.view() as view:
-        _nothing_pending(view, case)
-        members = _members(view, case)
+        case = view.cases.get(case.id)  # the reading may have taken long: what was learnt meanwhile counts
+        _can_prepare(case)
+        nothing_pending(view, case)
+        nothing_open(view, case)
+        members = members_of(view, case)
         number = max((r.number for r in view.releases.find(case_id=case.id)), default=0) + 1
     if not members:
         raise ConflictError(
@@ -161,8 +164,8 @@ def approve_release(
         case = change.cases.get(case.id)
         if change.releases.get(release.id).state != "built":
             raise ConflictError("this release has been judged meanwhile", next_step="Reload the case.")
-        _nothing_open(change, case)
-        _nothing_spoilt(change, case, manifest)
+        nothing_open(change, case)
+        nothing_spoilt(change, case, manifest)
         change.releases.set(release.id, state="approved", approved_by=str(by), approved_at=now)
         change.note(
             "release_approved",
@@ -215,65 +218,9 @@ def withdraw_release(*, release_id: str, by: Actor, records: Records, clock: Clo
         change.note("release_withdrawn", case_id=release.case_id, subject=release_id, number=release.number)
 
 
-def _nothing_pending(view: View | Change, case: Case) -> None:
-    """Refuse while anything of the case is unfinished: a release is whole or it is not built."""
-    waiting = view.instances.count(case_id=case.id, state="received") + view.documents.count(
-        case_id=case.id, state="received"
-    )
-    busy = view.jobs.count(case_id=case.id, state=("queued", "running"), kind=_WORK)
-    failed = view.jobs.count(case_id=case.id, state="failed", kind=_WORK)
-    if failed and waiting:
-        raise ConflictError(
-            f"{failed} jobs of this case failed and {waiting} items wait for them",
-            next_step="See `consilium job list`, then `job retry`.",
-        )
-    if waiting or busy:
-        raise ConflictError(
-            f"the case is still being worked on: {waiting} items, {busy} jobs",
-            next_step="Wait a little; `consilium case show` tells how far it is.",
-        )
-
-
-def _nothing_open(view: View | Change, case: Case) -> None:
-    findings = view.findings.find(case_id=case.id, state="open", limit=200)
-    if findings:
-        codes = ", ".join(sorted({f.code for f in findings}))
-        raise ConflictError(
-            f"{len(findings)} findings wait for a human ({codes})",
-            next_step="Judge them on the desk, or with `consilium finding list` and `finding judge`.",
-        )
-
-
-def _nothing_spoilt(change: Change, case: Case, manifest: Manifest) -> None:
-    """Refuse a version of which something was found leaking, was made anew or was left out since it was built."""
-    if change.jobs.count(case_id=case.id, state=("queued", "running"), kind="reverify_case"):
-        raise ConflictError(
-            "copies of this case are being read again", next_step="Wait a little, then approve."
-        )
-    sound = {copy.id: copy.subject_id for copy in change.copies.find(case_id=case.id, state="verified")}
-    held = {
-        row.id
-        for shelf in (change.instances, change.documents)
-        for row in shelf.find(case_id=case.id, state=("excluded", "quarantined", "received"))
-    }
-    named = [entry.content.copy_id for entry in manifest.entries]
-    if any(copy_id not in sound or sound[copy_id] in held for copy_id in named):
-        raise ConflictError(
-            "something in this release has changed since it was built",
-            next_step="Build the release again, look at it and approve that one.",
-        )
-
-
-def _members(view: View, case: Case) -> list[Member]:
-    """Return what may be released, in the order of arrival: cleared subjects and their verified copies, no other."""
-    members: list[Member] = []
-    copies: dict[str, Copy] = {c.subject_id: c for c in view.copies.find(case_id=case.id, state="verified")}
-    for study in view.studies.find(case_id=case.id, order="received_at"):
-        cleared = view.instances.find(study_id=study.id, state="deidentified", order="received_at")
-        members += [Member(copy=copies[i.id], kind="instance", category="imaging") for i in cleared]
-    papers = view.documents.find(case_id=case.id, state="deidentified", order="received_at")
-    members += [Member(copy=copies[d.id], kind="document", category=d.category) for d in papers]
-    return members
+def _can_prepare(case: Case) -> None:
+    """Refuse, before anything is read or sealed, a case that cannot be prepared from where it stands."""
+    moved("complete" if case.state == "collecting" else case.state, "prepare")
 
 
 def _entry(name: str, copy: Copy, kind: str) -> ManifestEntry:
