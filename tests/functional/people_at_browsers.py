@@ -209,6 +209,8 @@ class Coordinator(Person):
     def judge(self, ref: str) -> list[tuple[bool, int]]:
         """Look at the picture of each finding and decide; returns for each whether it was kept and its picture's width."""
         self.go(f"/desk/cases/{ref}/findings")
+        if self.page.locator(".alike button[value=keep]").count():
+            self.faults.append("documents may be kept all at once, unseen")
         seen = []
         while self.page.locator(".finding.open").count():
             finding = self.page.locator(".finding.open").first

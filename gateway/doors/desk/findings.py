@@ -87,6 +87,14 @@ class FindingPages:
             if case is None:
                 raise NotFoundError
             alike = [f for f in view.findings.find(case_id=case.id, state="open") if f.code == code]
+        if verdict == "keep" and any(f.subject_kind != "instance" for f in alike):
+            raise Refused(
+                plain(
+                    422,
+                    detail=N_("Documents are kept one by one: each may say something else."),
+                    step=N_("Go back, look at the pictures, tick the box and decide."),
+                )
+            )
         for finding in alike[:MOST_AT_ONCE]:
             self._decide(who, finding.id, verdict)
         return self.door.to(f"/cases/{case.ref}/findings?done=judged")
@@ -123,12 +131,19 @@ class FindingPages:
 
 
 def _alike(findings: Sequence[Finding]) -> list[tuple[str, str, int, bool]]:
-    """Return (code, reason, how many are open, whether all of them can be kept) of each kind with open findings."""
+    """Return (code, reason, how many are open, whether all of them can be kept at once) of each kind with open findings.
+
+    Frames of one device are alike; a letter and a form that were held for the same reason are not, so that documents
+    are only ever left out together.
+    """
     kinds: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.state == "open":
             kinds.setdefault(finding.code, []).append(finding)
-    return [(code, same[0].reason, len(same), all(f.can_keep for f in same)) for code, same in kinds.items()]
+    return [
+        (code, same[0].reason, len(same), all(f.can_keep and f.subject_kind == "instance" for f in same))
+        for code, same in kinds.items()
+    ]
 
 
 def _pages(copy: Copy) -> int:
