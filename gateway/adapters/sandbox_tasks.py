@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from anonymizer.documents import DeidentifiedDocument, deidentify_document, kind_of, preview, verify_document
 from anonymizer.engine import Deidentified, deidentify_instance
 from anonymizer.errors import AnonymizerError
-from anonymizer.harvest import harvest_instance
+from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
 from anonymizer.pixels import render_preview
 from anonymizer.profile import PROFILES, Profile, load_profile
@@ -32,7 +32,7 @@ Task = Callable[[bytes, Options], Outcome]
 
 
 def _harvest_instance(payload: bytes, options: Options) -> Outcome:
-    return {"known": harvest_instance(payload).to_json()}, b""
+    return {"known": harvest_instance(payload).to_json(), "uids": sorted(harvest_uids(payload))}, b""
 
 
 def _deidentify_instance(payload: bytes, options: Options) -> Outcome:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gateway.domain.document import Document
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import known_of, pseudonym_key, record_copy
+from gateway.journeys.read_original import read_original
 from gateway.journeys.sandboxed import Cleaned, Held
 from gateway.ports import Clock, Records, Sandbox
 from storage import SealedRef, SealedStore
@@ -28,6 +29,7 @@ def deidentify_document(
         document = view.documents.get(document_id)
         case = view.cases.get(document.case_id)
         key = view.key(case.id, "originals")
+        own_key = view.key(document.holder, "originals")
     if document.state != "received" or not document.object_id:
         return
     beat()
@@ -38,14 +40,18 @@ def deidentify_document(
             code="too_large", reason="The document is too large to be cleaned. Ask for it in smaller parts."
         )
     else:
-        content = read_original(document, records=records, store=store)
-        outcome = sandboxed.clean_document(
-            sandbox,
-            content,
-            media_type=document.media_type,
-            known=known,
-            key=pseudonym_key(store, key),
-            profile=case.profile,
+        content = read_original(original_ref(document), key=own_key, store=store)
+        outcome = (
+            content
+            if isinstance(content, Held)
+            else sandboxed.clean_document(
+                sandbox,
+                content,
+                media_type=document.media_type,
+                known=known,
+                key=pseudonym_key(store, key),
+                profile=case.profile,
+            )
         )
     made_type = (
         document.media_type
@@ -65,15 +71,6 @@ def deidentify_document(
         sandbox=sandbox,
         now=clock.now(),
     )
-
-
-def read_original(document: Document, *, records: Records, store: SealedStore) -> bytes:
-    """Return a document's bytes as they were received."""
-    with records.view() as view:
-        key = view.key(document.holder, "originals")
-    ref = original_ref(document)
-    with store.open(ref, key=key, kind="original") as reader:
-        return reader.read()
 
 
 def original_ref(document: Document) -> SealedRef:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,13 +13,16 @@ from gateway.domain.release import Copy
 from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import known_digest, known_of, pseudonym_key, read_copy, record_copy
+from gateway.journeys.read_original import read_original
 from gateway.journeys.recall_release import recall_releases
-from gateway.journeys.sandboxed import Cleaned, Held
+from gateway.journeys.sandboxed import Cleaned, Harvested, Held
 from gateway.ports import Change, Clock, Records, Sandbox
 from storage import ObjectMissingError, ObjectUnreadableError, SealBrokenError, SealedRef, SealedStore
 
 # One object is cleaned in memory (never in a file); larger ones are held until they can be cleaned as a stream.
 LIMIT_BYTES = 1 << 30
+# Under this name a copy's sealed index keeps the UIDs of its original, so that a later reading can look for them.
+UIDS = "original_uids"
 
 
 def deidentify_study(
@@ -44,19 +47,23 @@ def deidentify_study(
         return
     key = pseudonym_key(store, holder_key)
 
-    def harvest(instance: Instance) -> Known:
+    def harvest(instance: Instance) -> Harvested | Held:
         beat()
         content = _original(instance, records=records, store=store)
-        return Known() if content is None else sandboxed.harvest_instance(sandbox, content)
+        return content if isinstance(content, Held) else sandboxed.harvest_instance(sandbox, content)
 
-    def clean(instance: Instance) -> None:
-        beat()
+    def cleaned(instance: Instance, told: Harvested) -> Cleaned | Held:
         content = _original(instance, records=records, store=store)
-        outcome: Cleaned | Held
-        if content is None:
-            outcome = Held(code="too_large", reason="The object is too large to be cleaned in memory.")
-        else:
-            outcome = sandboxed.clean_instance(sandbox, content, known=known, key=key, profile=case.profile)
+        if isinstance(content, Held):
+            return content
+        made = sandboxed.clean_instance(sandbox, content, known=known, key=key, profile=case.profile)
+        if isinstance(made, Held):
+            return made
+        return replace(made, index={**made.index, UIDS: sorted(told.uids)})
+
+    def clean(instance: Instance, told: Harvested | Held) -> None:
+        beat()
+        outcome = told if isinstance(told, Held) else cleaned(instance, told)
         record_copy(
             outcome,
             case=case,
@@ -64,7 +71,7 @@ def deidentify_study(
             subject_kind="instance",
             subject_id=instance.id,
             media_type="application/dicom",
-            original_uids=_uids(instance),
+            original_uids=uids,
             records=records,
             store=store,
             sandbox=sandbox,
@@ -72,9 +79,20 @@ def deidentify_study(
         )
 
     with ThreadPoolExecutor(workers, thread_name_prefix="deidentify") as pool:
-        case = learn(case, pool.map(harvest, waiting), records=records, clock=clock)
+        gathered = list(pool.map(harvest, waiting))
+        read = [told for told in gathered if isinstance(told, Harvested)]
+        case = learn(case, [told.known for told in read], records=records, clock=clock)
         known = known_of(case)
-        for _ in pool.map(clean, waiting):
+        with records.view() as view:
+            earlier = view.copies.find(case_id=case.id, state="verified", subject_kind="instance")
+        uids = sorted(
+            {
+                *_uids(earlier),
+                *(u for i in waiting for u in _own_uids(i)),
+                *(u for told in read for u in told.uids),
+            }
+        )
+        for _ in pool.map(clean, waiting, gathered):
             pass
 
 
@@ -113,12 +131,12 @@ def reverify_case(
         case = view.cases.get(case_id)
         copies = view.copies.find(case_id=case_id, state="verified", subject_kind=("instance", "document"))
     known = known_of(case)
-    digest = known_digest(known)
+    digest, uids = known_digest(known), sorted(_uids(copies))
     for copy in copies:
         if copy.index.get("known") == digest:
             continue
         beat()
-        left = _read_again(copy, known, records=records, store=store, sandbox=sandbox)
+        left = _read_again(copy, known, uids, records=records, store=store, sandbox=sandbox)
         with records.change(by=HOUSE) as change:
             current = change.copies.first(id=copy.id)
             if current is None or current.state != "verified":  # made anew, or gone, while it was read
@@ -141,14 +159,15 @@ def reverify_case(
 
 
 def _read_again(
-    copy: Copy, known: Known, *, records: Records, store: SealedStore, sandbox: Sandbox
+    copy: Copy, known: Known, uids: Sequence[str], *, records: Records, store: SealedStore, sandbox: Sandbox
 ) -> tuple[str, ...] | None:
     """Return where something known is left in a copy; None where its bytes are lost or damaged, so that nothing can leak."""
     try:
         content = read_copy(copy, records=records, store=store)
     except (ObjectMissingError, SealBrokenError, ObjectUnreadableError):
         return None
-    return sandboxed.leaks(sandbox, content, media_type=str(copy.index["media_type"]), known=known)
+    media_type = str(copy.index["media_type"])
+    return sandboxed.leaks(sandbox, content, media_type=media_type, known=known, original_uids=uids)
 
 
 def _make_anew(change: Change, kind: str, subject_id: str, *, case_id: str, clock: Clock) -> None:
@@ -161,10 +180,10 @@ def _make_anew(change: Change, kind: str, subject_id: str, *, case_id: str, cloc
         change.owe("deidentify_document", subject_id, due_at=clock.now(), case_id=case_id)
 
 
-def _original(instance: Instance, *, records: Records, store: SealedStore) -> bytes | None:
-    """Return the sealed object's bytes, or None where it is too large for memory."""
+def _original(instance: Instance, *, records: Records, store: SealedStore) -> bytes | Held:
+    """Return the sealed object's bytes, or why it is held."""
     if instance.size_bytes > LIMIT_BYTES:
-        return None
+        return Held(code="too_large", reason="The object is too large to be cleaned in memory.")
     with records.view() as view:
         key = view.key(instance.holder, "originals")
     ref = SealedRef(
@@ -173,10 +192,14 @@ def _original(instance: Instance, *, records: Records, store: SealedStore) -> by
         digest=instance.digest,
         generation=instance.generation,
     )
-    with store.open(ref, key=key, kind="original") as reader:
-        return reader.read()
+    return read_original(ref, key=key, store=store)
 
 
-def _uids(instance: Instance) -> tuple[str, ...]:
+def _own_uids(instance: Instance) -> Iterator[str]:
     names = ("sop_instance_uid", "series_instance_uid", "study_instance_uid")
-    return tuple(uid for name in names if (uid := instance.head.get(name, "")))
+    return (uid for name in names if (uid := instance.head.get(name, "")))
+
+
+def _uids(copies: Iterable[Copy]) -> set[str]:
+    """Return the original UIDs of what the copies were made of; they lie sealed beside each copy."""
+    return {uid for copy in copies for uid in copy.index.get(UIDS, ())}

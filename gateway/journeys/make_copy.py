@@ -76,12 +76,7 @@ def record_copy(
         sandbox, outcome.content, media_type=media_type, known=known, original_uids=original_uids
     )  # (1)
     if left:
-        places = ", ".join(left[:5])
-        held = Held(
-            code="identifier_left",
-            reason="Something that identifies the patient was still found in the copy.",
-            place=places,
-        )
+        held = _unfit(left)
         return _hold(held, **subject, records=records, now=now)
     copy = seal_copy(
         outcome.content,
@@ -101,6 +96,20 @@ def record_copy(
         store.forget(copy.object_id)
         return SUPERSEDED
     return state
+
+
+def _unfit(left: Sequence[str]) -> Held:
+    """Return why a copy may not be kept: it could not be read again, or something was found in it."""
+    unread, _, code = left[0].partition(sandboxed.UNREAD)
+    if code and not unread:
+        return Held(
+            code=code, reason="The copy could not be read again, so that nothing shows that it is clean."
+        )
+    return Held(
+        code="identifier_left",
+        reason="Something that identifies the patient was still found in the copy.",
+        place=", ".join(left[:5]),
+    )
 
 
 def _keep(

@@ -15,7 +15,9 @@ from gateway.domain.errors import UnavailableError
 from gateway.ports import Sandbox, SandboxFailed, SandboxResult
 
 # Failures that are no fault of the bytes: the job waits and is tried again, nothing is held against the sender.
-_OURS = frozenset({"unavailable", "unconfined", "unknown_task", "misused", "killed"})
+_OURS = frozenset({"unavailable", "unconfined", "unknown_task", "misused"})
+# A copy that could not be read again is told as a leak with this word and the failure's code: unread is unverified.
+UNREAD = "unreadable: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,20 @@ class Held:
     place: str = ""
 
 
-def harvest_instance(sandbox: Sandbox, content: bytes) -> Known:
-    """Return the known identifiers that an instance's own attributes name; none where it cannot be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvested:
+    """What one instance tells of the patient, and every UID in it that may not leave."""
+
+    known: Known
+    uids: frozenset[str] = frozenset()
+
+
+def harvest_instance(sandbox: Sandbox, content: bytes) -> Harvested | Held:
+    """Return what an instance's own attributes name; a harvest that failed is never «nothing known»."""
     result = _run(sandbox, "harvest_instance", content, {})
-    return Known() if isinstance(result, SandboxFailed) else Known.from_json(result.meta["known"])
+    if isinstance(result, SandboxFailed):
+        return Held(code=result.code, reason=result.reason)
+    return Harvested(known=Known.from_json(result.meta["known"]), uids=frozenset(result.meta["uids"]))
 
 
 def clean_instance(
@@ -66,7 +78,7 @@ def leaks(
     options = {"known": known.to_json(), "original_uids": list(original_uids), "media_type": media_type}
     result = _run(sandbox, task, content, options)
     if isinstance(result, SandboxFailed):
-        return (f"unreadable: {result.code}",)
+        return (f"{UNREAD}{result.code}",)
     return tuple(str(leak) for leak in result.meta["leaks"])
 
 

@@ -197,12 +197,13 @@ class _Blind:
     """Verification finds a word only once it is known; the craft leaves it in until then."""
 
     def __init__(self, house):
-        self._inner = house.sandbox
+        self._inner, self._made = house.sandbox, 0
 
     def run(self, task, payload, options):
+        self._made += task == "deidentify_instance"
         if task == "verify_instance":
             known = "Lateworth" in str(options["known"])
-            first = not options["original_uids"]  # a reading of an earlier copy
+            first, self._made = not self._made, 0  # a reading of an earlier copy
             return replace(
                 self._inner.run(task, payload, options),
                 meta={"leaks": ["x: name"] if known and first else []},

@@ -1,11 +1,14 @@
 """What holds a release back or takes it back: late knowledge, work overtaken, damaged objects, two objects under one UID."""
 
+import io
 from dataclasses import replace
 
 import pytest
 
 from anonymizer.known import Known
+from gateway.domain.document import Document
 from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.ids import new_id
 from gateway.journeys import judge_finding as judging
 from gateway.journeys import match_study, release_case
 from gateway.journeys.deidentify_study import learn, reverify_case
@@ -14,7 +17,7 @@ from gateway.journeys.open_release import download_release
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.sandboxed import Cleaned
 from gateway.journeys.sign_in import add_person
-from gateway.ports import SandboxResult
+from gateway.ports import SandboxFailed, SandboxResult
 from tests import factories
 from tests.fakes.journey_house import DESK, PACS, arrival
 
@@ -308,3 +311,79 @@ def test_what_is_learnt_while_a_release_is_built_is_asked_of_its_own_files(house
     digest = known_digest(known_of(house.rows("cases")[0]))
     assert {c.index["known"] for c in house.rows("copies", state="verified")} == {digest}
     assert _approve(house, case)
+
+
+def test_a_damaged_original_is_held_and_the_rest_of_the_study_goes_on(house):
+    case = _case(house, 3)
+    lost = house.rows("instances")[0]
+    house.store.forget(lost.object_id)
+    house.work()
+    (finding,) = house.rows("findings", state="open")
+    assert (finding.subject_id, finding.code, finding.can_keep) == (lost.id, "unreadable_object", False)
+    assert len(house.rows("copies", state="verified")) == 2
+    _judge(house, finding, "exclude")
+    assert _build(house, case).totals["instances"] == 2
+
+
+@pytest.mark.parametrize("task", ["harvest_instance", "deidentify_instance", "verify_instance"])
+@pytest.mark.parametrize("code", ["killed", "crashed"])
+def test_an_object_that_kills_its_reader_is_held_and_the_rest_goes_on(house, task, code):
+    case = _case(house, 2)
+    told, failed = Told(house), []
+
+    def fail_first(result, *_):
+        if failed:
+            return result
+        failed.append(SandboxFailed(code=code, reason="The computer ran short of memory."))
+        return failed[0]
+
+    told.rules[task] = fail_first
+    house.work()
+    (finding,) = house.rows("findings", state="open")
+    assert finding.code == code
+    assert not finding.can_keep
+    assert len(house.rows("copies", state="verified")) == 1
+    _judge(house, finding, "exclude")
+    assert _build(house, case).totals["instances"] == 1
+
+
+def test_a_damaged_document_is_held(house):
+    case = house.case()
+    document = _paper(house, case, b"Svar: ingen ting.")
+    house.store.forget(document.object_id)
+    house.work()
+    (finding,) = house.rows("findings", state="open")
+    assert (finding.subject_id, finding.code) == (document.id, "unreadable_object")
+
+
+def _paper(house, case, content):
+    with house.records.view() as view:
+        key = view.key(case.id, "originals")
+    ref = house.store.seal(io.BytesIO(content), key=key, kind="original")
+    document = Document(
+        id=new_id(), case_id=case.id, holder=case.id, category="labs", name="a.txt", media_type="text/plain",
+        object_id=ref.object_id, size_bytes=ref.size_bytes, digest=ref.digest, generation=ref.generation,
+        received_at=house.clock.now(),
+    )  # fmt: skip
+    with house.records.change(by=DESK) as change:
+        change.documents.add(document)
+        change.owe("deidentify_document", document.id, due_at=house.clock.now(), case_id=case.id)
+        change.note("document_received", case_id=case.id, subject=document.id)
+    return document
+
+
+def test_the_original_uids_of_the_whole_case_are_looked_for_in_every_copy(house):
+    case = _case(house, 2)
+    told = Told(house)
+    house.work()
+    asked = [set(options["original_uids"]) for task, options in told.asked if task == "verify_instance"]
+    heads = [i.head for i in house.rows("instances")]
+    sops = {head["sop_instance_uid"] for head in heads}
+    assert len(sops) == 2
+    assert all(sops < uids and len(uids) > 4 for uids in asked)
+    _learn(house, case)
+    told.asked.clear()
+    _reverify(house, case)
+    again = [set(options["original_uids"]) for task, options in told.asked if task == "verify_instance"]
+    assert all(sops < uids for uids in again)
+    assert len(again) == 2

@@ -67,12 +67,12 @@ def test_a_slice_is_shown_as_a_picture(sandbox):
 
 
 def test_what_an_instance_names_is_gathered(sandbox):
-    assert sandboxed.harvest_instance(sandbox, sample("CT_small.dcm")).names
-    assert sandboxed.harvest_instance(sandbox, b"no DICOM") == Known()
+    assert sandboxed.harvest_instance(sandbox, sample("CT_small.dcm")).known.names
+    assert sandboxed.harvest_instance(sandbox, b"no DICOM").known == Known()
 
 
 def test_what_is_left_is_told_by_place(sandbox):
-    known = sandboxed.harvest_instance(sandbox, sample("CT_small.dcm"))
+    known = sandboxed.harvest_instance(sandbox, sample("CT_small.dcm")).known
     left = sandboxed.leaks(sandbox, sample("CT_small.dcm"), media_type="application/dicom", known=known)
     assert left
     assert not [place for place in left if "CompressedSamples" in place]
