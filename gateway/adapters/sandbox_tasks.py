@@ -29,6 +29,11 @@ from gateway.adapters.sandbox_child import MisusedError
 Options = Mapping[str, Any]
 Outcome = tuple[dict[str, Any], bytes]
 Task = Callable[[bytes, Options], Outcome]
+STRICT: Final = "strict"
+_STRICT_REASON: Final = (
+    "The strict profile takes no free text and no pictures of paper, so no document. "
+    "Leave it out, or open the case with the profile mdt-default."
+)
 
 
 def _harvest_instance(payload: bytes, options: Options) -> Outcome:
@@ -63,6 +68,9 @@ def _render_preview(payload: bytes, options: Options) -> Outcome:
 
 
 def _deidentify_document(payload: bytes, options: Options) -> Outcome:
+    profile = _profile(options)
+    if profile.name == STRICT:
+        return {"quarantined": {"code": "profile_forbids", "reason": _STRICT_REASON, "place": ""}}, b""
     made = deidentify_document(
         payload,
         media_type=options["media_type"],
@@ -71,14 +79,15 @@ def _deidentify_document(payload: bytes, options: Options) -> Outcome:
     )
     if not isinstance(made, DeidentifiedDocument):
         return _held(made), b""
+    report = made.report.to_json() | {"profile": profile.name, "profile_digest": profile.digest}
     index = {
         "media_type": made.media_type,
         "extension": made.extension,
         "pages": made.pages,
-        "report": made.report.to_json(),
+        "report": report,
     }
     look = [{"code": "document_look", "reason": sentence} for sentence in made.look]
-    return {"index": index, "look": look, "report": made.report.to_json()}, made.content
+    return {"index": index, "look": look, "report": report}, made.content
 
 
 def _verify_document(payload: bytes, options: Options) -> Outcome:

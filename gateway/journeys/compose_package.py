@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,19 @@ _EXTENSIONS = {
     "image/png": ".png",
     "image/tiff": ".tif",
     "text/plain": ".txt",
+}
+# What the house itself puts beside a copy's own attributes.
+_OURS = frozenset({"known", "media_type", "sha256", "TransferSyntaxUID", "SOPClassUID"})
+_TERM = 2
+# Attributes of a form in which equal digits are chance; their values were checked with the copy (ending -> form).
+_FORMS = {
+    "UID": re.compile(r"(2\.25|1\.2\.840\.10008)\.[0-9.]+"),
+    "Date": re.compile(r"[0-9]{8}"),
+    "Time": re.compile(r"[0-9]{2,14}(\.[0-9]{1,6})?([+-][0-9]{4})?"),
+    **dict.fromkeys(
+        ("SeriesNumber", "InstanceNumber", "Rows", "Columns", "NumberOfFrames"),
+        re.compile(r"[+-]?[0-9]{1,12}"),
+    ),
 }
 _README = """\
 Case {ref}, release {number}
@@ -79,6 +93,26 @@ def compose_package(members: Sequence[Member], *, case: Case, number: int, made_
         "files": [_listed(p) for p in [*own, *images, *papers]],
     }
     return [_own("MANIFEST.json", _json(listing)), *own, *images, *papers]
+
+
+def varying_words(member: Member) -> list[str]:
+    """Return what the package's own files take over from a copy: the words of its index, which DICOMDIR repeats.
+
+    Not among them: keyed UIDs, digests, counts, times and shifted dates, terms of two letters, and the names of our own
+    actions in the report. A value that has not the form of its kind counts as words.
+    """
+    if member.kind != "instance":
+        return []
+    words = {
+        value: None
+        for name, value in member.copy.index.items()
+        if isinstance(value, str) and name not in _OURS and len(value) > _TERM and not _has_form(name, value)
+    }
+    return list(words)
+
+
+def _has_form(name: str, value: str) -> bool:
+    return any(name.endswith(ending) and form.fullmatch(value) for ending, form in _FORMS.items())
 
 
 def _dicom_pieces(members: Sequence[Member]) -> list[Piece]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anonymizer.profile import load_profile
 from gateway.domain.case import Case
 from gateway.domain.errors import ConflictError
 from gateway.domain.release import Copy, Manifest
@@ -10,6 +11,15 @@ from gateway.journeys.make_copy import known_digest, known_of
 from gateway.ports import Change, View
 
 _WORK = ("settle_study", "inspect_document", "deidentify_study", "deidentify_document", "reverify_case")
+
+
+def nothing_identified(case: Case) -> None:
+    """Refuse a case whose copies would not be de-identified: no door of this house lets an identified release out."""
+    if load_profile(case.profile).identified:
+        raise ConflictError(
+            "the profile of this case leaves the patient's identity in, and such a case is not released",
+            next_step="Open a new case with the profile mdt-default or strict.",
+        )
 
 
 def nothing_pending(view: View | Change, case: Case) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal, TypedDict
 
 from anonymizer.known import Known
+from anonymizer.profile import load_profile
 from gateway.domain.case import Case
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
@@ -70,6 +71,12 @@ def record_copy(
     clean becomes a verified copy; (3) a reason to look, or no copy at all, becomes a finding that holds the release.
     """
     subject: _Of = {"case": case, "subject_kind": subject_kind, "subject_id": subject_id}
+    if load_profile(case.profile).identified and isinstance(outcome, Cleaned):
+        outcome = Held(
+            code="profile_forbids",
+            reason="The profile of this case leaves the patient's identity in, and such a case is not released. "
+            "Open a new case with another profile.",
+        )
     if isinstance(outcome, Held):
         return _hold(outcome, **subject, records=records, now=now)
     left = sandboxed.leaks(

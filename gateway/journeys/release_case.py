@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 
+from anonymizer.known import Known
 from gateway.domain.case import Case, moved
 from gateway.domain.errors import ConflictError, NotFoundError
 from gateway.domain.grant import Grant
@@ -18,13 +19,20 @@ from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.release import Copy, Manifest, ManifestEntry, Release, verified_copy
 from gateway.journeys import sandboxed
-from gateway.journeys.compose_package import Member, compose_package
+from gateway.journeys.compose_package import DICOM, Member, Piece, compose_package, varying_words
 from gateway.journeys.deidentify_study import reverify_case
-from gateway.journeys.hold_release import members_of, nothing_open, nothing_pending, nothing_spoilt
+from gateway.journeys.hold_release import (
+    members_of,
+    nothing_identified,
+    nothing_open,
+    nothing_pending,
+    nothing_spoilt,
+)
 from gateway.journeys.lookup import case_by_ref, email_key
 from gateway.journeys.make_copy import known_digest, known_of, seal_copy
 from gateway.journeys.open_case import move_case
 from gateway.journeys.open_release import MANIFEST_KIND, read_manifest
+from gateway.journeys.tell_twins import hold_twins, unlike_twins
 from gateway.ports import Change, Clock, Records, Sandbox
 from storage import SealedStore
 
@@ -42,10 +50,12 @@ def build_release(
     """Build the next version of a case's release.
 
     (1) nothing is still being worked on; (2) no finding is open; (3) every copy was read against all that is known now,
-    what came late included; (4) only verified copies become members; (5) the package's own files are read again too.
+    what came late included; (4) only verified copies become members; (5) what the package's own files take over from the
+    copies is read again too.
     """
     with records.view() as view:
         case = case_by_ref(view, ref)
+        nothing_identified(case)
         nothing_pending(view, case)  # (1)
         nothing_open(view, case)  # (2)
         _can_prepare(case)
@@ -55,26 +65,24 @@ def build_release(
         _can_prepare(case)
         nothing_pending(view, case)
         nothing_open(view, case)
-        members = members_of(view, case)
+        members, conflicts = unlike_twins(members_of(view, case))
         number = max((r.number for r in view.releases.find(case_id=case.id)), default=0) + 1
+    if conflicts:
+        hold_twins(conflicts, case=case, by=by, records=records)
     if not members:
         raise ConflictError(
             "there is nothing to release yet", next_step="`consilium case show` tells what has arrived."
         )
     release_id, now = new_id(), clock.now()
-    package = compose_package(members, case=case, number=number, made_at=now)
     known = known_of(case)
+    _own_words_clean(members, sandbox=sandbox, known=known)  # (5)
+    package = compose_package(members, case=case, number=number, made_at=now)
     entries, own = [], []
     for piece in package:
         beat()
         copy = piece.copy
         if copy is None:
-            left = sandboxed.leaks(sandbox, piece.content, media_type=piece.media_type, known=known)  # (5)
-            if left:
-                raise ConflictError(
-                    f"{piece.name} would name the patient ({left[0]})",
-                    next_step="Report this: it is a fault of ours.",
-                )
+            _readable(piece, sandbox=sandbox)
             copy = seal_copy(
                 piece.content,
                 index={"media_type": piece.media_type, "known": known_digest(known)},
@@ -216,6 +224,33 @@ def withdraw_release(*, release_id: str, by: Actor, records: Records, clock: Clo
             raise ConflictError("this release has been withdrawn already")
         change.releases.set(release_id, state="withdrawn", withdrawn_at=clock.now())
         change.note("release_withdrawn", case_id=release.case_id, subject=release_id, number=release.number)
+
+
+def _own_words_clean(members: Sequence[Member], *, sandbox: Sandbox, known: Known) -> None:
+    """Refuse a package whose own files would take over something known from what the copies say of themselves.
+
+    The rest of these files is words of ours, numbers, digests and generated names: an equal surname there is chance, and
+    must not keep a case from ever being released.
+    """
+
+    def leak(some: Sequence[Member]) -> bool:
+        words = "\n".join(dict.fromkeys(word for member in some for word in varying_words(member))).encode()
+        return bool(words) and bool(sandboxed.leaks(sandbox, words, media_type="text/plain", known=known))
+
+    if leak(members):
+        at_fault = ", ".join([m.copy.subject_id for m in members if leak([m])][:5])
+        raise ConflictError(
+            f"what copies say of themselves would name the patient in the package ({at_fault or 'together'})",
+            next_step="Leave those items out, and report this: it is a fault of ours.",
+        )
+
+
+def _readable(piece: Piece, *, sandbox: Sandbox) -> None:
+    """Refuse a table of contents that other code cannot read back; its words were read with the copies."""
+    if piece.media_type == DICOM and sandboxed.leaks(sandbox, piece.content, media_type=DICOM, known=Known()):
+        raise ConflictError(
+            f"{piece.name} cannot be read back", next_step="Report this: it is a fault of ours."
+        )
 
 
 def _can_prepare(case: Case) -> None:

@@ -9,6 +9,7 @@ from anonymizer.known import Known
 from gateway.domain.document import Document
 from gateway.domain.errors import ConflictError, NotFoundError
 from gateway.domain.ids import new_id
+from gateway.domain.people import Actor
 from gateway.journeys import judge_finding as judging
 from gateway.journeys import match_study, release_case
 from gateway.journeys.deidentify_study import learn, reverify_case
@@ -387,3 +388,88 @@ def test_the_original_uids_of_the_whole_case_are_looked_for_in_every_copy(house)
     again = [set(options["original_uids"]) for task, options in told.asked if task == "verify_instance"]
     assert all(sops < uids for uids in again)
     assert len(again) == 2
+
+
+@pytest.mark.parametrize("surname", ["Second", "Screen", "Found", "Table", "Image", "Series"])
+def test_a_surname_that_is_a_word_of_ours_does_not_keep_a_case_from_release(house, surname):
+    case = _case(house, 1, patient={"names": [{"family": surname, "given": "Zebulonia"}]})
+    house.work()
+    assert house.rows("findings") == []
+    assert _build(house, case).totals["instances"] == 1
+
+
+def test_an_identifier_that_equals_a_size_or_a_number_of_the_package_is_chance(house):
+    case = _case(house, 1)
+    house.work()
+    size = house.rows("copies", subject_kind="instance")[0].size_bytes
+    more = Known.from_json({"identifiers": [{"value": str(size), "type": "patient id"}]})
+    learn(house.rows("cases")[0], [more], **house.ports("records", "clock"))
+    house.work()
+    assert _build(house, case).totals["instances"] == 1
+
+
+@pytest.mark.parametrize("name", ["StudyDescription", "AccessionNumber", "StudyDate", "SeriesNumber"])
+def test_an_identifier_in_what_a_copy_says_of_itself_is_still_caught(house, name):
+    case = _case(house, 1)
+    house.work()
+    family = factories.make_people(1).patient.family
+    with house.records.change(by=DESK) as change:
+        copy = change.copies.first(subject_kind="instance")
+        change.copies.put(replace(copy, index={**copy.index, name: family.upper()}))
+        change.note("case_read")
+    before = house.objects()
+    with pytest.raises(ConflictError, match="would name the patient"):
+        _build(house, case)
+    assert house.objects() == before
+
+
+def _from_patient(house, case, content):
+    _receive(house, content, source=Actor(kind="patient", id="link"), case=case)
+
+
+def test_the_same_object_from_two_senders_enters_a_release_once(house):
+    case = _case(house, 2)
+    _from_patient(house, case, factories.ct_instance(number=1))
+    house.work()
+    assert len(house.rows("copies", state="verified")) == 3
+    assert _build(house, case).totals["instances"] == 2
+
+
+def test_two_objects_under_one_uid_hold_the_release_until_one_is_left_out(house):
+    case = _case(house, 1)
+    _from_patient(house, case, factories.ct_instance(number=1, SliceThickness="3"))
+    house.work()
+    with pytest.raises(ConflictError, match="identifier of another"):
+        _build(house, case)
+    (finding,) = house.rows("findings", state="open")
+    assert (finding.code, finding.can_keep) == ("uid_conflict", False)
+    with pytest.raises(ConflictError, match="wait for a human"):
+        _build(house, case)
+    _judge(house, finding, "exclude")
+    assert _build(house, case).totals["instances"] == 1
+
+
+@pytest.mark.parametrize(("profile", "state"), [("strict", "quarantined"), ("mdt-default", "deidentified")])
+def test_the_strict_profile_takes_no_document_and_the_report_names_the_profile(house, profile, state):
+    case = house.case(profile=profile)
+    _paper(house, case, b"Svar: ingen ting.")
+    house.work()
+    assert house.rows("documents")[0].state == state
+    if profile == "strict":
+        assert [f.code for f in house.rows("findings", state="open")] == ["profile_forbids"]
+        assert house.rows("copies") == []
+    else:
+        assert house.rows("copies")[0].index["report"]["profile"] == profile
+
+
+def test_a_case_that_is_not_to_be_deidentified_is_refused_in_clear_words(house):
+    case = _case(house, 1)
+    with house.records.change(by=DESK) as change:
+        change.cases.set(case.id, profile="identified")
+        change.note("case_read")
+    Told(house).rules["deidentify_instance"] = lambda *_: SandboxResult(meta={"index": {}}, content=b"x")
+    house.work()
+    (finding,) = house.rows("findings", state="open")
+    assert (finding.code, house.rows("copies")) == ("profile_forbids", [])
+    with pytest.raises(ConflictError, match="identity in"):
+        _build(house, case)
