@@ -33,7 +33,7 @@ class FileWitness:
 
     def notes(self) -> Sequence[str]:
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return []
         return [note for note in text.split(_SEPARATOR) if note.strip()]

@@ -291,11 +291,14 @@ def _print(found: CaseFile, console: Console) -> None:
     items = ", ".join(f"{item}: {state}" for item, state in case.checklist.items())
     console.print(f"checklist: {escape(items)}")
     if found.documents:
-        rows = [(d.category, d.media_type, d.size_bytes, d.state, d.note) for d in found.documents]
-        console.print(table("document", "type", "bytes", "state", "note", rows=rows))
+        rows = [(d.id[:8], d.category, d.media_type, d.size_bytes, d.state, d.note) for d in found.documents]
+        console.print(table("document", "category", "type", "bytes", "state", "note", rows=rows))
     if found.findings:
-        held = [(f.id[:12], f.state, f.code, f.reason) for f in found.findings]
-        console.print(table("finding", "state", "code", "why", rows=held))
+        held = [
+            (f.id[:12], f"{f.subject_kind} {f.subject_id[:8]}", f.state, f.code, f.reason)
+            for f in found.findings
+        ]
+        console.print(table("finding", "about", "state", "code", "why", rows=held))
     if found.releases:
         versions = [
             (r.number, r.state, r.totals.get("files", 0), r.manifest_digest[:16]) for r in found.releases

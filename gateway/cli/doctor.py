@@ -19,9 +19,10 @@ from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
 from gateway.domain.errors import ConsiliumError
 from gateway.settings import host_and_port
-from storage import StorageError
+from storage import SealedRef, StorageError
 
 _LOW_BYTES = 2 << 30
+_FULL_BYTES = 64 << 20
 Check = tuple[str, str, str]  # what, how it is (ok, warning, wrong), what to know or do
 
 
@@ -47,10 +48,10 @@ def doctor(ctx: typer.Context) -> None:
 def _home(parts: Parts) -> list[Check]:
     settings = parts.settings
     free = shutil.disk_usage(settings.home).free
-    room = "ok" if free > _LOW_BYTES else "warning"
+    room = "ok" if free > _LOW_BYTES else "warning" if free > _FULL_BYTES else "wrong"
     checks = [
         ("home", "ok", f"{settings.home}, mode {settings.mode}"),
-        ("room", room, f"{free // (1 << 30)} GiB free on the home's volume"),
+        ("room", room, f"{free / (1 << 30):.1f} GiB free on the home's volume"),
         ("sqlite", "ok", f"{pysqlite3.sqlite_version}, WAL with full synchronisation"),
     ]
     trial = [
@@ -94,14 +95,46 @@ def _craft(parts: Parts) -> list[Check]:
 
     def records() -> str:
         with house.records.view() as view:
-            return f"{view.head()[0]} audit events"
+            events, cases = view.head()[0], view.cases.count()
+        if not events:
+            raise ConsiliumError("the audit trail is empty", next_step="Restore the records from a backup.")
+        return f"{events} audit events, {cases} cases; `consilium audit verify` reads them all"
 
     return [
-        _tried("store and keys", store),
+        _tried("store", store),
+        _tried("keys", lambda: _keys(parts)),
+        _tried("sealed objects", lambda: _newest_object(parts)),
         _tried("records", records),
         _tried("sandbox", sandbox, else_state="warning"),
         _tried("jobs", failed_jobs, else_state="warning"),
     ]
+
+
+def _keys(parts: Parts) -> str:
+    """Unwrap a key that is in use: a key file that is valid, but another house's, shows here."""
+    house = parts.house
+    with house.records.view() as view:
+        house.store.derive(key=view.key("house", "records"), label=b"doctor")
+        case = view.cases.first(order="-opened_at")
+    return "the house's key opens" + (", the newest case's too" if case else "")
+
+
+def _newest_object(parts: Parts) -> str:
+    """Open the newest received object and read it to its end."""
+    house = parts.house
+    with house.records.view() as view:
+        newest = view.instances.first(order="-received_at")
+        if newest is None:
+            return "none yet"
+        key = view.key(newest.holder, "originals")
+    ref = SealedRef(
+        object_id=newest.object_id,
+        size_bytes=newest.size_bytes,
+        digest=newest.digest,
+        generation=newest.generation,
+    )
+    house.store.verify(ref, key=key, kind="original")
+    return "the newest one opens and verifies"
 
 
 def _running(parts: Parts) -> list[Check]:

@@ -14,7 +14,7 @@ from gateway.cli.console import emit, table
 from gateway.cli.frame import house_of, operator
 from gateway.domain.people import Role
 from gateway.journeys.know_peer import add_peer, remove_peer
-from gateway.journeys.sign_in import Enrolment, add_person, disable_person
+from gateway.journeys.sign_in import Enrolment, add_person, disable_person, reset_person
 
 peer_app = typer.Typer(help="Peers: the PACS that may send.", no_args_is_help=True)
 person_app = typer.Typer(help="Staff: coordinators, reviewers, privacy officers.", no_args_is_help=True)
@@ -98,15 +98,31 @@ def person_add(
             random=house.random,
             password=sys.stdin.readline().rstrip("\n") if password_stdin else "",
         )
-        data = {
-            "id": enrolment.person.id,
-            "role": role,
-            "email": email,
-            "password": enrolment.password,
-            "otpauth": enrolment.otpauth_uri,
-            "totp_secret": enrolment.person.totp_seed,
-        }
-        emit(ctx, data=data, human=lambda console: _welcome(enrolment, console))
+        _hand_over(ctx, enrolment)
+
+
+@person_app.command("reset")
+def person_reset(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Option(help="Whose.")],
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="Read the password from standard input instead of making one."),
+    ] = False,
+) -> None:
+    """Give somebody a new password and code app, and let her in again; both are shown this once."""
+    with house_of(ctx) as parts:
+        house = parts.house
+        enrolment = reset_person(
+            email=email,
+            by=operator(),
+            records=house.records,
+            store=house.store,
+            clock=house.clock,
+            random=house.random,
+            password=sys.stdin.readline().rstrip("\n") if password_stdin else "",
+        )
+        _hand_over(ctx, enrolment)
 
 
 @person_app.command("list")
@@ -131,6 +147,19 @@ def person_disable(ctx: typer.Context, email: Annotated[str, typer.Option()]) ->
             email=email, by=operator(), records=house.records, store=house.store, clock=house.clock
         )
         emit(ctx, data={"id": person.id}, human="disabled; sessions ended")
+
+
+def _hand_over(ctx: typer.Context, enrolment: Enrolment) -> None:
+    person = enrolment.person
+    data = {
+        "id": person.id,
+        "role": person.role,
+        "email": person.email,
+        "password": enrolment.password,
+        "otpauth": enrolment.otpauth_uri,
+        "totp_secret": person.totp_seed,
+    }
+    emit(ctx, data=data, human=lambda console: _welcome(enrolment, console))
 
 
 def _welcome(enrolment: Enrolment, console: Console) -> None:

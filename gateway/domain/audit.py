@@ -77,12 +77,14 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "answer_delivered": ("an answer was made readable for the patient", "disclosed"),
     "answer_read": ("the patient read the answer", "read"),
     "person_added": ("a member of staff was added", "written"),
+    "person_reset": ("a member of staff was given a new password and code app", "-"),
     "person_disabled": ("a member of staff was disabled", "written"),
     "signed_in": ("a member of staff signed in", "-"),
     "sign_in_refused": ("a sign-in was refused", "-"),
     "job_failed": ("a job failed for good and waits for a human", "-"),
     "job_retried": ("a failed job was started again by a human", "-"),
     "case_forgotten": ("a case's keys were destroyed", "erased"),
+    "audit_signed": ("the head of the trail was signed and handed to the witness", "-"),
     "audit_read": ("the audit trail was read", "read"),
     "audit_verified": ("the audit trail was verified", "read"),
 }
@@ -127,7 +129,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flaw:
-    """Where the trail is not what it was: ``kind`` is edited, gap, reordered, cut, forked or unsigned."""
+    """Where the trail is not what it was: ``kind`` is edited, gap, reordered, cut, forked, unsigned or unwitnessed."""
 
     seq: int
     kind: str

@@ -46,6 +46,8 @@ _PROGRAM_NAMES = (
     ".lnk",
     ".app",
 )
+# What computers add to archives of their own accord: no document of anybody's.
+_LITTER = frozenset({"DICOMDIR", ".DS_STORE", "THUMBS.DB", "DESKTOP.INI"})
 _ZIP = "application/zip"
 
 
@@ -173,7 +175,8 @@ class _Inspection:
         whole: Iterator[bytes] = chain([first], blocks)
         if (
             not first
-            or base.upper() == "DICOMDIR"
+            or base.upper() in _LITTER
+            or entry.name.startswith("__MACOSX/")
             or base.lower().endswith(_PROGRAM_NAMES)
             or first.startswith(_PROGRAMS)
         ):

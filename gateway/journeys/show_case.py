@@ -79,6 +79,8 @@ class CaseFile:
                     "place": f.place,
                     "state": f.state,
                     "can_keep": f.can_keep,
+                    "subject_kind": f.subject_kind,
+                    "subject": f.subject_id,
                 }
                 for f in self.findings
             ],

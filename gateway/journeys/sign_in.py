@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 
@@ -56,7 +56,7 @@ def add_person(
     """Add a member of staff. Without a password one is made: it is returned once and kept as an Argon2id hash only."""
     email = email.strip()
     if "@" not in email or " " in email:
-        raise InvalidError("this is no e-mail address")
+        raise InvalidError("this is no e-mail address", next_step="Write it as name@example.org.")
     password = password or _made_password(random)
     if len(password) < PASSWORD_LENGTH:
         raise InvalidError(
@@ -77,7 +77,10 @@ def add_person(
     )
     with records.change(by=by) as change:
         if change.people.count(email_key=key):
-            raise ConflictError("there is somebody with this e-mail address already")
+            raise ConflictError(
+                "there is somebody with this e-mail address already",
+                next_step="`consilium person reset` gives her a new password and lets her in again.",
+            )
         change.people.add(person)
         change.note("person_added", subject=person.id, role=role)
     uri = pyotp.TOTP(seed).provisioning_uri(name=email, issuer_name="Consilium")
@@ -96,6 +99,47 @@ def disable_person(*, email: str, by: Actor, records: Records, store: SealedStor
             change.sessions.set(session.id, ended_at=now)
         change.note("person_disabled", subject=person.id)
         return person
+
+
+def reset_person(
+    *,
+    email: str,
+    by: Actor,
+    records: Records,
+    store: SealedStore,
+    clock: Clock,
+    random: Callable[[int], bytes],
+    password: str = "",
+) -> Enrolment:
+    """Give somebody a new password and a new seed: for a lost telephone, and to let her back in. Old sessions end."""
+    password = password or _made_password(random)
+    if len(password) < PASSWORD_LENGTH:
+        raise InvalidError(
+            f"a password has at least {PASSWORD_LENGTH} characters",
+            next_step="A sentence is a good password.",
+        )
+    now = clock.now()
+    with records.change(by=by) as change:
+        person = change.people.first(email_key=email_key(change, store, email))
+        if person is None:
+            raise NotFoundError(
+                "there is nobody with this e-mail address", next_step="`consilium person list` shows who is."
+            )
+        fresh = replace(
+            person,
+            password=_HASHER.hash(password),
+            totp_seed=pyotp.random_base32(),
+            last_timecode=0,
+            fails=0,
+            locked_until=None,
+            disabled_at=None,
+        )
+        change.people.put(fresh)
+        for session in change.sessions.find(subject_id=person.id, ended_at=None):
+            change.sessions.set(session.id, ended_at=now)
+        change.note("person_reset", subject=person.id)
+    uri = pyotp.TOTP(fresh.totp_seed).provisioning_uri(name=fresh.email, issuer_name="Consilium")
+    return Enrolment(person=fresh, password=password, otpauth_uri=uri)
 
 
 def sign_in(

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from gateway.domain.audit import AuditEvent, Checkpoint, Flaw, flaws, public_key, read_checkpoint
 from gateway.domain.errors import UnavailableError
-from gateway.domain.people import Actor
+from gateway.domain.people import HOUSE, Actor
 from gateway.journeys.lookup import house_secret
 from gateway.ports import Records, Witness
 from storage import SealedStore
 
 _LABEL = b"audit-checkpoint"
+_SIGNED = "audit_signed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,11 @@ def verify_audit(
         checkpoints = [read_checkpoint(note, public=public_key(seed)) for note in notes]
         wanted = {c.size: c.hash for c in checkpoints if c is not None}
         seen: dict[int, str] = {}
+        signed: set[int] = set()
 
         def watched(event: AuditEvent) -> AuditEvent:
+            if event.kind == _SIGNED:
+                signed.add(int(event.details.get("size", 0)))
             if event.seq in wanted:
                 seen[event.seq] = event.hash
             return event
@@ -67,6 +71,12 @@ def verify_audit(
                     what=f"event {checkpoint.size} is not the one that was witnessed",
                 )
             )
+    found += [
+        Flaw(
+            seq=size, kind="unwitnessed", what=f"the signed head of event {size} is not with the witness any more"
+        )
+        for size in sorted(signed - set(wanted))
+    ]
     # a trail that is damaged may not take the event; its flaws are told all the same
     with suppress(UnavailableError) if found else nullcontext(), records.change(by=by) as change:
         change.note("audit_verified", outcome="flawed" if found else "ok", events=head_seq, flaws=len(found))
@@ -79,13 +89,18 @@ def verify_audit(
 def checkpoint_audit(
     *, records: Records, store: SealedStore, witness: Witness, origin: str
 ) -> Checkpoint | None:
-    """Sign the head and hand it to the witness; nothing is done where the last note says the same."""
+    """Sign the head, hand it to the witness and tell the trail so; nothing is done where nothing else has happened since.
+
+    The event makes a note that is taken away from the witness a flaw like any other.
+    """
     with records.view() as view:
         seed = house_secret(view, store, _LABEL)
         size, head = view.head()
-    checkpoint = Checkpoint(origin=origin, size=size, hash=head)
-    notes = witness.notes()
-    if size == 0 or (notes and read_checkpoint(notes[-1], public=public_key(seed)) == checkpoint):
+        newest = next(view.events(after=size - 1, limit=1), None) if size else None
+    if newest is None or newest.kind == _SIGNED:
         return None
+    checkpoint = Checkpoint(origin=origin, size=size, hash=head)
     witness.publish(checkpoint.signed(seed))
+    with records.change(by=HOUSE) as change:
+        change.note(_SIGNED, size=size)
     return checkpoint

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.domain.audit import AuditEvent
+from gateway.domain.audit import GENESIS, AuditEvent
 from gateway.domain.errors import UnavailableError
 from gateway.records.tables import audit_event, audit_head
 
@@ -28,7 +28,12 @@ def take_turn(connection: Connection) -> None:
 
 def append(connection: Connection, drafts: list[AuditEvent], *, at: datetime) -> None:
     """Chain the drafts behind the head and write them. The head's row lock puts concurrent changes in one order."""
-    head = connection.execute(select(audit_head).where(audit_head.c.id == 1).with_for_update()).one()
+    head = connection.execute(select(audit_head).where(audit_head.c.id == 1).with_for_update()).first()
+    if head is None:
+        raise UnavailableError(
+            "the audit trail has lost its head, so nothing is written",
+            next_step="Run `consilium audit verify`; restore the records from a backup that verifies.",
+        )
     seq, previous = head.seq, head.hash
     rows = []
     for draft in drafts:
@@ -62,5 +67,5 @@ def events(
 
 def head(connection: Connection) -> tuple[int, str]:
     """Return the newest event's number and hash."""
-    row = connection.execute(select(audit_head).where(audit_head.c.id == 1)).one()
-    return int(row.seq), str(row.hash)
+    row = connection.execute(select(audit_head).where(audit_head.c.id == 1)).first()
+    return (int(row.seq), str(row.hash)) if row is not None else (0, GENESIS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gateway.domain.audit import GENESIS
 from gateway.domain.errors import UnavailableError
@@ -26,8 +27,26 @@ _POSTGRES_GUARDS = [
 ]
 
 
+def unanswered(error: DBAPIError) -> UnavailableError:
+    """Word a failure of the database: an outage heals, damage does not, and neither may quote a value."""
+    name = type(error.orig).__name__
+    if isinstance(error, OperationalError):
+        return UnavailableError(f"the records do not answer ({name})")
+    return UnavailableError(
+        f"the records cannot be read as they should be ({name})",
+        next_step="Run `consilium audit verify`; if the database is damaged, restore it from a backup.",
+    )
+
+
 def make_schema(engine: Engine) -> bool:
     """Create what is missing; True when the database was empty. Safe when several processes start at once."""
+    try:
+        return _make_schema(engine)
+    except DBAPIError as error:
+        raise unanswered(error) from error
+
+
+def _make_schema(engine: Engine) -> bool:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7246)"))

@@ -10,14 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
-from gateway.domain.errors import ConflictError, UnavailableError
+from gateway.domain.errors import ConflictError
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.ports import Change, Clock, Doorbell, View
 from gateway.records import audit
+from gateway.records.schema import unanswered
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.shelf import SqlShelf
 from gateway.records.tables import KINDS, case_key
@@ -154,8 +155,8 @@ class SqlRecords:
                 if not unit.drafts:
                     raise UnauditedChangeError
                 audit.append(connection, unit.drafts, at=unit.now)
-        except OperationalError as error:
-            raise UnavailableError(f"the records do not answer ({type(error.orig).__name__})") from error
+        except DBAPIError as error:
+            raise unanswered(error) from error
         for holder in unit.forgotten:
             self._ring.forget(holder)
         soon = self._clock.now().timestamp() + RING_AHEAD_S
@@ -170,7 +171,7 @@ class SqlRecords:
             with self._read.connect() as connection:
                 yield _Unit(connection, self._ring)  # type: ignore[misc]  # the shelves are set by name
         except DBAPIError as error:
-            raise UnavailableError(f"the records do not answer ({type(error.orig).__name__})") from error
+            raise unanswered(error) from error
 
     def touch_session(self, session_id: str, *, now: datetime) -> None:
         """Move a session's idle time on."""
@@ -178,8 +179,8 @@ class SqlRecords:
         try:
             with self._turn, self._write.begin() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=now))
-        except OperationalError as error:
-            raise UnavailableError(f"the records do not answer ({type(error.orig).__name__})") from error
+        except DBAPIError as error:
+            raise unanswered(error) from error
 
     def close(self) -> None:
         """Give back all connections."""

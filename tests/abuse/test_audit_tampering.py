@@ -67,7 +67,7 @@ def _rewrite(house, *, start, edit):
 def test_an_untouched_trail_verifies_with_its_signed_heads_and_the_check_is_an_event(house):
     verdict = _verify(house)
     assert verdict.flaws == ()
-    assert (verdict.events, verdict.checkpoints) == (121, 3)
+    assert (verdict.events, verdict.checkpoints) == (124, 3)  # each signed head is an event too
     assert house.events()[-1].kind == "audit_verified"
     assert _checkpoint(house) is not None
     assert _checkpoint(house) is None
@@ -77,7 +77,7 @@ def test_an_untouched_trail_verifies_with_its_signed_heads_and_the_check_is_an_e
     ("statement", "kind"),
     [
         ("UPDATE audit_event SET outcome='x' WHERE seq=50", "edited"),
-        ("UPDATE audit_event SET details='{}' WHERE seq=50", "edited"),
+        ("UPDATE audit_event SET details='{}' WHERE seq=42", "edited"),
         ("UPDATE audit_event SET at='2026-03-02 08:00:00.000000' WHERE seq=50", "edited"),
         ("UPDATE audit_event SET actor='staff:somebody' WHERE seq=50", "edited"),
         ("DELETE FROM audit_event WHERE seq=50", "gap"),
@@ -106,13 +106,13 @@ def test_a_trail_that_was_written_anew_with_fitting_hashes_does_not_fit_what_was
     _rewrite(house, start=50, edit=lambda e: replace(e, outcome="never happened") if e.seq == 50 else e)
     flaws = _verify(house).flaws
     assert {flaw.kind for flaw in flaws} == {"forked"}
-    assert {flaw.seq for flaw in flaws} == {81, 121}
+    assert {flaw.seq for flaw in flaws} == {82, 123}
 
 
 def test_what_was_written_anew_behind_the_last_signed_head_is_the_limit_of_what_can_be_known(house):
     with house.records.change(by=DESK) as change:
         change.note("case_read")
-    _rewrite(house, start=122, edit=lambda e: replace(e, outcome="x"))
+    _rewrite(house, start=125, edit=lambda e: replace(e, outcome="x"))
     assert _verify(house).flaws == ()
 
 
@@ -130,7 +130,24 @@ def test_a_checkpoint_that_somebody_else_signed_or_touched_is_told(house):
     house.witness.kept[0] = house.witness.kept[0].replace("\n41\n", "\n40\n")
     house.witness.kept[1] = "nonsense"
     flaws = _verify(house).flaws
-    assert [flaw.kind for flaw in flaws] == ["unsigned", "unsigned"]
+    assert [flaw.kind for flaw in flaws] == ["unsigned", "unsigned", "unwitnessed", "unwitnessed"]
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_notes_that_are_taken_away_from_the_witness_are_missed(house, left):
+    del house.witness.kept[left:]
+    assert {flaw.kind for flaw in _verify(house).flaws} == {"unwitnessed"}
+
+
+def test_cutting_the_trail_and_taking_all_notes_away_is_found(house):
+    events = house.events()
+    _as_owner_of_the_file(
+        house,
+        "DELETE FROM audit_event WHERE seq>100",
+        f"UPDATE audit_head SET seq=100, hash='{events[99].hash}'",  # noqa: S608 - a hash of ours
+    )
+    house.witness.kept.clear()
+    assert {flaw.kind for flaw in _verify(house).flaws} == {"unwitnessed"}
 
 
 def test_a_witness_of_another_house_is_told(house):

@@ -512,3 +512,16 @@ def _ref(row):
     return SealedRef(
         object_id=row.object_id, size_bytes=row.size_bytes, digest=row.digest, generation=row.generation
     )
+
+
+def test_somebody_who_lost_her_telephone_is_let_in_again_with_a_new_password_and_seed(desk):
+    from gateway.journeys.sign_in import add_person, disable_person, reset_person
+
+    ports = desk.house.ports("records", "store", "clock")
+    first = add_person(role="reviewer", email="lost@example.org", by=DESK, random=desk.house.random, **ports)
+    disable_person(email="lost@example.org", by=DESK, **ports)
+    again = reset_person(email="lost@example.org", by=DESK, random=desk.house.random, **ports)
+    assert again.person.id == first.person.id
+    assert again.person.disabled_at is None
+    assert again.password != first.password
+    assert again.person.totp_seed != first.person.totp_seed
