@@ -399,9 +399,12 @@ def test_a_surname_that_is_a_word_of_ours_does_not_keep_a_case_from_release(hous
 
 
 def test_an_identifier_that_equals_a_size_or_a_number_of_the_package_is_chance(house):
-    case = _case(house, 1)
+    case = house.case()
+    picture = {"Rows": 100, "Columns": 100, "PixelData": bytes(20_000)}
+    _receive(house, factories.ct_instance(number=1, **picture), case.ref)
     house.work()
     size = house.rows("copies", subject_kind="instance")[0].size_bytes
+    assert size > 20_000
     more = Known.from_json({"identifiers": [{"value": str(size), "type": "patient id"}]})
     learn(house.rows("cases")[0], [more], **house.ports("records", "clock"))
     house.work()
