@@ -160,6 +160,7 @@ class StaffedHouse:
     bell: _Bell
     sandbox: PaintingSandbox
     people: dict[str, Person] = field(default_factory=dict)
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, role: Role, email: str) -> Person:
         with patch(
@@ -335,6 +336,14 @@ class StaffedHouse:
         look: tuple[tuple[str, str, str], ...] = (),
         held: Held | None = None,
     ) -> None:
+        self.made[subject_id] = {
+            "kind": kind,
+            "content": content,
+            "index": index,
+            "media_type": media_type,
+            "look": look,
+            "held": held,
+        }
         record_copy(
             held
             or Cleaned(
@@ -379,6 +388,14 @@ class StaffedHouse:
         """The kinds of all events so far."""
         with self.house.records.view() as view:
             return [event.kind for event in view.events(**where)]
+
+    def clean_again(self, case: Case) -> None:
+        """Make the copies that are owed once more: what the worker does after a study was taken out of the case."""
+        with self.house.records.view() as view:
+            waiting = [row.id for row in view.instances.find(case_id=case.id, state="received")]
+            waiting += [row.id for row in view.documents.find(case_id=case.id, state="received")]
+        for subject_id in waiting:
+            self.copy(case, subject_id=subject_id, **self.made[subject_id])
 
     def drain(self) -> int:
         """Finish every job that is due without doing anything: here the work is done by the test itself."""

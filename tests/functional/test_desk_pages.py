@@ -202,6 +202,7 @@ def test_a_case_goes_from_referral_to_delivered_answer(
     expect(her.page.locator(".inbox-study")).to_have_count(1)
 
     staffed.drain()
+    staffed.clean_again(case)
 
     # the human look
     her.go(f"/desk/cases/{ref}")
