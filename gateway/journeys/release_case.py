@@ -29,12 +29,12 @@ from gateway.journeys.hold_release import (
     nothing_spoilt,
 )
 from gateway.journeys.lookup import case_by_ref, email_key
-from gateway.journeys.make_copy import known_digest, known_of, seal_copy
+from gateway.journeys.make_copy import COPY_KIND, known_digest, known_of, seal_copy
 from gateway.journeys.open_case import move_case
 from gateway.journeys.open_release import MANIFEST_KIND, read_manifest
 from gateway.journeys.tell_twins import hold_twins, unlike_twins
 from gateway.ports import Change, Clock, Records, Sandbox
-from storage import SealedStore
+from storage import SealedStore, StorageError
 
 
 def build_release(
@@ -150,8 +150,8 @@ def approve_release(
 ) -> tuple[Release, list[Grant]]:
     """Approve the newest built release (or the one with this number) and grant it to reviewers by e-mail address.
 
-    The approval is bound to the manifest's digest (R8): ``digest``, when given, must be it, and the sealed manifest is read
-    again. Without reviewers, those who hold a right to an earlier version of the case get this one too.
+    The approval is bound to the manifest's digest (R8): ``digest``, when given, must be it. The sealed manifest and every
+    member that it names are read again to their ends, so that nothing damaged or exchanged is approved. Without reviewers, those who hold a right to an earlier version of the case get this one too.
     """
     now = clock.now()
     with records.view() as view:
@@ -168,6 +168,7 @@ def approve_release(
             "the release is not the one you looked at", next_step="Look at it again, then approve."
         )
     manifest = read_manifest(release, records=records, store=store)
+    _members_are_whole(manifest, release, records=records, store=store)
     with records.change(by=by) as change:
         case = change.cases.get(case.id)
         if change.releases.get(release.id).state != "built":
@@ -187,6 +188,22 @@ def approve_release(
         grants = [_grant(change, release, person_id, now=now, policy=policy) for person_id in people]
     with records.view() as view:
         return view.releases.get(release.id), grants
+
+
+def _members_are_whole(manifest: Manifest, release: Release, *, records: Records, store: SealedStore) -> None:
+    with records.view() as view:
+        key = view.key(release.holder, "releases")
+    broken = 0
+    for entry in manifest.entries:
+        try:
+            store.verify(entry.content.ref, key=key, kind=COPY_KIND)
+        except StorageError:
+            broken += 1
+    if broken:
+        raise ConflictError(
+            f"{broken} files of the release are not what was sealed",
+            next_step="Have them restored from a backup, or build the release again; `consilium doctor` looks at the store.",
+        )
 
 
 def grant_release(

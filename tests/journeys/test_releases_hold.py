@@ -14,7 +14,7 @@ from gateway.journeys import judge_finding as judging
 from gateway.journeys import match_study, release_case
 from gateway.journeys.deidentify_study import learn, reverify_case
 from gateway.journeys.make_copy import known_digest, known_of, read_copy, record_copy
-from gateway.journeys.open_release import download_release
+from gateway.journeys.open_release import download_release, read_manifest
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.sandboxed import Cleaned
 from gateway.journeys.sign_in import add_person
@@ -476,3 +476,13 @@ def test_a_case_that_is_not_to_be_deidentified_is_refused_in_clear_words(house):
     assert (finding.code, house.rows("copies")) == ("profile_forbids", [])
     with pytest.raises(ConflictError, match="identity in"):
         _build(house, case)
+
+
+def test_a_release_with_a_member_that_is_not_what_was_sealed_is_not_approved(house):
+    case = _case(house)
+    house.work()
+    built = _build(house, case)
+    manifest = read_manifest(built, **house.ports("records", "store"))
+    house.store.forget(manifest.entries[-1].content.ref.object_id)
+    with pytest.raises(ConflictError, match="not what was sealed"):
+        _approve(house, case)

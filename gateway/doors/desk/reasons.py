@@ -31,6 +31,14 @@ TITLES: dict[str, str] = {
     "office": N_("Office file"),
     "old_office": N_("Office file"),
     "unknown": N_("Unknown kind of file"),
+    "release_recalled": N_("A release was taken back"),
+    "unreadable_object": N_("Stored bytes are missing or damaged"),
+    "profile_forbids": N_("The profile does not allow it"),
+    "killed": N_("The reader was stopped"),
+    "crashed": N_("The reader broke down"),
+    "memory_limit": N_("Takes too much memory"),
+    "cpu_limit": N_("Takes too long"),
+    "time_limit": N_("Takes too long"),
 }
 OTHER_TITLE = N_("Cannot be cleaned by machine")
 # «Pages 1-4, 7: …»: the sentence is translated, the pages are put before it again.
@@ -38,6 +46,12 @@ _PAGED = re.compile(r"^(Pages?) ([0-9][0-9, -]*): (.+)$", re.DOTALL)
 PAGE_WORDS: dict[str, str] = {"Page": N_("Page {numbers}"), "Pages": N_("Pages {numbers}")}
 REASONS: tuple[str, ...] = (
     N_("Something that identifies the patient was still found in the copy."),
+    N_(
+        "A release was withdrawn, because something that identifies the patient was found in this later. "
+        "Look at the new copy, then build and approve a new release."
+    ),
+    N_("What was stored of this is missing or damaged. Have it restored from a backup, or leave it out."),
+    N_("The copy could not be read again, so that nothing shows that it is clean."),
     N_("The sender sent two different objects under one identifier; the first is used, this one is held."),
     N_("The object is too large to be cleaned in memory."),
     N_("The document is too large to be cleaned. Ask for it in smaller parts."),
