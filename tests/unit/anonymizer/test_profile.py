@@ -17,7 +17,7 @@ from anonymizer.profile import ACTION_WORDS, describe, load_profile
 from anonymizer.writer import write_part10
 from tests.unit.anonymizer import made
 
-SHARED = Path("/work/shared/data/ps3")
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "ps3"
 PLANTED = {
     "LO": b"SECRET", "SH": b"SECRET", "ST": b"SECRET", "LT": b"SECRET", "UT": b"SECRET", "UC": b"SECRET",
     "PN": b"SECRET^A", "AE": b"SECRET", "UR": b"http://SECRET/", "OB": b"SECRET", "UN": b"SECRET", "OW": b"SECRET",
