@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gateway.doors.desk.audit import AuditPages
 from gateway.doors.desk.board import BoardPages
 from gateway.doors.desk.cases import CasePages
@@ -9,16 +11,16 @@ from gateway.doors.desk.findings import FindingPages
 from gateway.doors.desk.inbox import InboxPages
 from gateway.doors.desk.moves import CaseMoves
 from gateway.doors.desk.releases import ReleasePages
-from gateway.doors.desk.sign_in import SignInPages
-from gateway.doors.desk.staff import Desk
+from gateway.doors.desk.staff import ADMITTED, Desk
 from gateway.doors.http import Door, DoorConfig, Guard
+from gateway.doors.staff_sign_in import SignInPages
 from gateway.ports import House
 
 
 def desk_app(house: House, config: DoorConfig) -> Guard:
     """Return the desk as one ASGI app below ``config.prefix``."""
     desk = Desk(Door("desk", package="gateway.doors.desk", config=config), house)
-    SignInPages(desk)
+    SignInPages(desk.door, house, roles=ADMITTED, who=partial(desk.who, roles=ADMITTED))
     BoardPages(desk)
     InboxPages(desk)
     CasePages(desk)

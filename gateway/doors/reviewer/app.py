@@ -6,15 +6,15 @@ from gateway.doors.http import Door, DoorConfig, Guard
 from gateway.doors.reviewer.answers import AnswerPages
 from gateway.doors.reviewer.downloads import Downloads
 from gateway.doors.reviewer.releases import ReleasePages
-from gateway.doors.reviewer.sign_in import SignInPages
-from gateway.doors.reviewer.visitor import ReviewRoom
+from gateway.doors.reviewer.visitor import REVIEWER, ReviewRoom
+from gateway.doors.staff_sign_in import SignInPages
 from gateway.ports import House
 
 
 def reviewer_app(house: House, config: DoorConfig) -> Guard:
     """Return the reviewer's door as one ASGI app below ``config.prefix``."""
     room = ReviewRoom(Door("review", package="gateway.doors.reviewer", config=config), house)
-    SignInPages(room)
+    SignInPages(room.door, house, roles=REVIEWER, who=room.who)
     ReleasePages(room)
     Downloads(room)
     AnswerPages(room)

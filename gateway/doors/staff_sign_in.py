@@ -1,23 +1,31 @@
-"""Signing in at the desk with e-mail address, password and a code of the app; and out again."""
+"""Signing in with e-mail address, password and a code of the app, and out again: the same for every door of the staff."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain.errors import ForbiddenError, SignInError, TooManyError
-from gateway.doors.desk.staff import ADMITTED, Desk
-from gateway.doors.http import fresh_id
+from gateway.domain.people import Role
+from gateway.doors.http import Door, fresh_id
 from gateway.journeys.prove_identity import end_session
 from gateway.journeys.sign_in import SignInRefusedError, sign_in
+from gateway.ports import House
 
 
 class SignInPages:
-    """The only pages of the desk that are shown to strangers."""
+    """The only pages of a staff door that are shown to strangers.
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk, self.door = desk, desk.door
-        routes = desk.door.routes
+    ``who`` returns the signed-in person of a request or raises; ``roles`` are those that the door admits.
+    """
+
+    def __init__(
+        self, door: Door, house: House, *, roles: tuple[Role, ...], who: Callable[[Request], object]
+    ) -> None:
+        self.door, self.house, self.roles, self.who = door, house, roles, who
+        routes = door.routes
         routes.add_api_route("/sign-in", self.ask, methods=["GET", "HEAD"])
         routes.add_api_route("/sign-in", self.sign_in, methods=["POST"])
         routes.add_api_route("/sign-out", self.sign_out, methods=["POST"])
@@ -25,7 +33,7 @@ class SignInPages:
     def ask(self, request: Request) -> Response:
         """Show the form. A browser without a cookie gets one first: the form's token hangs on it."""
         try:
-            self.desk.who(request, roles=ADMITTED)
+            self.who(request)
         except (SignInError, ForbiddenError):
             pass
         else:
@@ -38,14 +46,14 @@ class SignInPages:
 
     def sign_in(self, request: Request) -> Response:
         """Exchange the three for a session under a new id (rotation, P12)."""
-        form, house = self.door.form(request), self.desk.house
+        form, house = self.door.form(request), self.house
         email = form.text("email", at_most=320)
         try:
             token, _ = sign_in(
                 email=email,
                 password=form.get("password", "")[:1024],
                 code=form.text("code", at_most=20),
-                roles=ADMITTED,
+                roles=self.roles,
                 address=self.door.address(request),
                 records=house.records,
                 store=house.store,
@@ -72,7 +80,7 @@ class SignInPages:
     def sign_out(self, request: Request) -> Response:
         """End the session here and there."""
         self.door.form(request)
-        house = self.desk.house
+        house = self.house
         token = self.door.session(request) or ""
         end_session(token, address=self.door.address(request), records=house.records, clock=house.clock)
         response = self.door.to("/sign-in")
