@@ -73,7 +73,9 @@ def verify_audit(
             )
     found += [
         Flaw(
-            seq=size, kind="unwitnessed", what=f"the signed head of event {size} is not with the witness any more"
+            seq=size,
+            kind="unwitnessed",
+            what=f"the signed head of event {size} is not with the witness any more",
         )
         for size in sorted(signed - set(wanted))
     ]

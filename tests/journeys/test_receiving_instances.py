@@ -275,7 +275,9 @@ def test_a_study_that_came_for_a_case_cannot_be_moved_only_left_out(house):
     case = house.case()
     _receive(house, factories.ct_instance(), called_ae=case.ref)
     with pytest.raises(errors.ConflictError, match="this very case"):
-        unassign_study(study_id=house.rows("studies")[0].id, by=DESK, **house.ports("records", "store", "clock"))
+        unassign_study(
+            study_id=house.rows("studies")[0].id, by=DESK, **house.ports("records", "store", "clock")
+        )
 
 
 def test_a_study_settles_after_its_quiet_period_and_a_late_instance_opens_it_again(house):
