@@ -67,7 +67,9 @@ def record_copy(
 ) -> str:
     """Verify, seal and record what the sandbox made; return the subject's state, or «superseded».
 
-    The work may have taken long: what is no longer received, or no longer of this case, is left as it is by then. The promise «nothing released unchecked» begins here: (1) the output is read again by other code; (2) only what is
+    The work may have taken long: what is no longer received, or no longer of this case, is left as it is by then.
+
+    The promise «nothing released unchecked» begins here: (1) the output is read again by other code; (2) only what is
     clean becomes a verified copy; (3) a reason to look, or no copy at all, becomes a finding that holds the release.
     """
     subject: _Of = {"case": case, "subject_kind": subject_kind, "subject_id": subject_id}
