@@ -7,6 +7,7 @@ refusals those of PS3.8 9.3.4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from dicom_node.head import Head
@@ -31,6 +32,24 @@ class ReadableStream(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerCertificate:
+    """What a peer proved by its TLS handshake: it holds the key of this certificate, and the chain is trusted and valid.
+
+    ``spki_sha256`` is the SHA-256 (hex) of the SubjectPublicKeyInfo, which survives a renewal with the same key;
+    ``names`` are the subject alternative names (``DNS:pacs.example``, ``URI:urn:...``, ``IP:10.0.0.1``, ``email:...``);
+    ``pinned`` tells that the certificate itself, not an authority, was what made it trusted.
+    """
+
+    subject: str
+    issuer: str
+    serial: int
+    spki_sha256: str
+    names: tuple[str, ...]
+    not_after: datetime
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssociationAttempt:
     """Somebody asks for an association; nothing in it is proven but the address and the certificate."""
 
@@ -41,7 +60,7 @@ class AssociationAttempt:
     association_id: str
     implementation_uid: str
     implementation_version: str
-    tls_subject: str | None = None
+    certificate: PeerCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +68,16 @@ class Admitted:
     """What this peer may do on this association.
 
     ``sop_classes`` None means every storage SOP class that the node knows; ``private_sop_classes`` adds those
-    outside the standard; ``max_associations`` counts this calling AE at this address.
+    outside the standard; ``transfer_syntaxes`` None means every one that the node knows; ``max_associations`` counts
+    this calling AE at this address.
     """
 
     may_store: bool
     may_echo: bool
+    may_commit: bool = False
     max_instance_bytes: int | None = None
     sop_classes: frozenset[str] | None = None
+    transfer_syntaxes: frozenset[str] | None = None
     private_sop_classes: bool = True
     max_associations: int | None = None
 

@@ -13,12 +13,15 @@ from typing import Any, Protocol, TypeVar
 
 from gateway.domain.audit import AuditEvent
 from gateway.domain.case import Case
+from gateway.domain.commitment import Commitment
+from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
 from gateway.domain.grant import Grant
 from gateway.domain.job import Job
 from gateway.domain.opinion import Answer
-from gateway.domain.people import Actor, Peer, Person
+from gateway.domain.peer import Peer
+from gateway.domain.people import Actor, Person
 from gateway.domain.policy import Policy
 from gateway.domain.release import Copy, Release
 from gateway.domain.study import Instance, Study
@@ -76,6 +79,8 @@ class View(Protocol):
     peers: Shelf[Peer]
     studies: Shelf[Study]
     instances: Shelf[Instance]
+    commitments: Shelf[Commitment]
+    deliveries: Shelf[Delivery]
     documents: Shelf[Document]
     copies: Shelf[Copy]
     findings: Shelf[Finding]
@@ -109,6 +114,8 @@ class Change(Protocol):
     peers: WritableShelf[Peer]
     studies: WritableShelf[Study]
     instances: WritableShelf[Instance]
+    commitments: WritableShelf[Commitment]
+    deliveries: WritableShelf[Delivery]
     documents: WritableShelf[Document]
     copies: WritableShelf[Copy]
     findings: WritableShelf[Finding]

@@ -8,7 +8,8 @@ from dicom_node.receiver import Admitted, AssociationAttempt, AssociationEnd, Re
 from gateway.domain.case import RECEIVING_STATES
 from gateway.domain.errors import NotFoundError
 from gateway.domain.ids import CASE_REF
-from gateway.domain.people import Actor, Peer
+from gateway.domain.peer import Peer
+from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.ports import Clock, Records
 

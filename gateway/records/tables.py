@@ -30,17 +30,20 @@ from sqlalchemy import (
 )
 
 from gateway.domain.case import Case
+from gateway.domain.commitment import Commitment
+from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
 from gateway.domain.grant import Grant
 from gateway.domain.job import Job
 from gateway.domain.opinion import Answer
-from gateway.domain.people import Peer, Person
+from gateway.domain.peer import Peer
+from gateway.domain.people import Person
 from gateway.domain.release import Copy, Release
 from gateway.domain.study import Instance, Study
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 metadata = MetaData()
 
 
@@ -145,6 +148,15 @@ KINDS: dict[str, Kind] = {
         index=(("case_id", "state"),),
         unique=(("study_id", "sop_key", "digest"),),
     ),
+    "commitments": _kind(
+        Commitment,
+        "commitment",
+        sealed=("references", "failures"),
+        purpose="records",
+        unique=(("peer", "transaction_uid"),),
+        index=(("state",), ("association_id",)),
+    ),
+    "deliveries": _kind(Delivery, "delivery", index=(("release_id",), ("case_id",), ("peer", "state"))),
     "documents": _kind(
         Document, "document", sealed=("name", "sha256"), index=(("case_id", "state"), ("parent_id",))
     ),

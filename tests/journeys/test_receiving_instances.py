@@ -12,7 +12,7 @@ from dicom_node import errors as node_errors
 from dicom_node import status
 from dicom_node.receiver import AssociationEnd
 from gateway.domain import errors
-from gateway.domain.people import Peer
+from gateway.domain.peer import Peer
 from gateway.doors import dimse
 from gateway.doors.dimse import REFUSALS, DimseDoor
 from gateway.journeys.know_peer import add_peer, admit

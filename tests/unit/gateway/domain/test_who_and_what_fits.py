@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.domain.errors import InvalidError
 from gateway.domain.grant import Grant
 from gateway.domain.matching import score
-from gateway.domain.people import Peer
+from gateway.domain.peer import Peer
 from gateway.domain.policy import Policy
 from gateway.domain.release import Copy, DeidentifiedRef, Manifest, ManifestEntry, OriginalRef, verified_copy
 from gateway.domain.upload import CodePolicy, Link, Session, code_hash, token_hash
