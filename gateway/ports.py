@@ -49,6 +49,11 @@ class Shelf(Protocol[T]):
     def count(self, **where: Any) -> int:
         """Return how many such rows there are, without opening any."""
 
+    def pick(
+        self, columns: Sequence[str], *, order: str = "", limit: int | None = None, **where: Any
+    ) -> list[tuple[Any, ...]]:
+        """Return only these unsealed columns of such rows, in ``order`` as ``find``; no key is asked for and nothing opened."""
+
 
 class WritableShelf(Shelf[T], Protocol[T]):
     """A shelf inside a change."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Generic, TypeVar
 
@@ -45,6 +46,16 @@ class SqlShelf(Generic[T]):
     def count(self, **where: Any) -> int:
         statement = select(func.count()).select_from(self._table).where(self._matches(where))
         return int(self._connection.execute(statement).scalar_one())
+
+    def pick(
+        self, columns: Sequence[str], *, order: str = "", limit: int | None = None, **where: Any
+    ) -> list[tuple[Any, ...]]:
+        if sealed := self._kind.sealed & set(columns):
+            raise TypeError(f"{sorted(sealed)} are sealed: find the whole value")
+        statement = select(*(self._table.c[name] for name in columns)).where(self._matches(where))
+        column = self._table.c[order.lstrip("-") or self._kind.key]
+        statement = statement.order_by(column.desc() if order.startswith("-") else column.asc()).limit(limit)
+        return [tuple(row) for row in self._connection.execute(statement)]
 
     def add(self, value: T) -> None:
         try:

@@ -167,6 +167,20 @@ def test_rows_come_back_as_they_were_put(house):
     assert house.rows("cases")[0].opened_at.tzinfo is not None
 
 
+def test_chosen_columns_are_read_without_any_key(house):
+    one, two = house.case(1), house.case(2)
+    with house.records._write.begin() as connection:
+        connection.execute(delete(case_key).where(case_key.c.holder == one.id))
+    house.records._ring.forget(one.id)
+    with house.records.view() as view:
+        assert view.cases.pick(("ref", "opened_at"), order="-ref") == sorted(
+            [(case.ref, case.opened_at) for case in (one, two)], reverse=True
+        )
+        assert view.cases.pick(["state"], id=one.id) == [(one.state,)]
+        assert view.cases.pick(["id"], ref=[one.ref, "no"], limit=1) == [(one.id,)]
+        assert view.cases.pick(["id"], ref=()) == view.cases.pick(["id"], ref="no") == []
+
+
 def test_a_second_row_of_one_name_is_a_conflict_and_a_missing_one_is_not_found(house):
     case = house.case()
     with pytest.raises(ConflictError), house.records.change(by=HOUSE) as change:
@@ -183,6 +197,7 @@ def test_sealed_columns_can_be_neither_searched_nor_set_alone_and_nothing_is_rem
     for wrong in (
         lambda c: c.cases.find(patient="x"),
         lambda c: c.cases.set(case.id, questions="x"),
+        lambda c: c.cases.pick(("id", "questions")),
         lambda c: c.cases.remove(),
     ):
         with pytest.raises(TypeError), house.records.change(by=HOUSE) as change:
