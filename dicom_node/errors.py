@@ -5,11 +5,14 @@ DicomNodeError
 ├── HeadError                  the first attributes of a data set cannot be read
 ├── NotDicomError              a file that is not DICOM
 ├── PeerUnreachable            our own call out did not become an association
+│   └── PeerRejected           A-ASSOCIATE-RJ: ``lasting`` tells that calling again cannot help
+├── CertificateError           our own certificate, key or trust cannot be used
 └── AssociationOver            the association cannot go on; ``how`` is the word for the audit event
     ├── PeerReleased           A-RELEASE-RQ where it may stand
     ├── PeerAborted            A-ABORT from the peer
     ├── PeerLost               the connection ended without a word
     ├── PeerTooSlow            a deadline passed (ARTIM, idle, minimum pace)
+    ├── HandshakeRefused       no TLS, or a certificate that proves nothing
     ├── ProtocolViolation      a PDU or message that PS3.8 or PS3.7 does not allow here
     ├── InstanceTooLarge       the byte cap of one instance was passed
     └── NodeStopping           we are going down
@@ -41,6 +44,18 @@ class PeerUnreachable(DicomNodeError):  # noqa: N818 - a state of the network, n
     """The peer did not accept an association: check its address, port and both AE titles."""
 
 
+class CertificateError(DicomNodeError):
+    """Our certificate, its key or what we trust cannot be used: `consilium certificate show` tells which."""
+
+
+class PeerRejected(PeerUnreachable):
+    """The peer rejected the association: the reason names what to mend."""
+
+    def __init__(self, detail: str, *, lasting: bool) -> None:
+        super().__init__(detail)
+        self.lasting = lasting
+
+
 class AssociationOver(DicomNodeError):  # noqa: N818 - a state of the association, not a fault
     """The association ended before the operation was complete: send what has no Success again."""
 
@@ -69,6 +84,12 @@ class PeerTooSlow(AssociationOver):
     """The peer let a deadline pass."""
 
     how = "timeout"
+
+
+class HandshakeRefused(AssociationOver):
+    """The peer did not prove itself by TLS: give its certificate to the operator of this node."""
+
+    how = "refused"
 
 
 class ProtocolViolation(AssociationOver):
