@@ -1,0 +1,100 @@
+"""An X.509 certificate as the value that a peer is known by: key, names, end; whether it is trusted is not decided here.
+
+RFC 5280; the pin is the SHA-256 of the SubjectPublicKeyInfo (RFC 7469 2.4), which a renewal with the same key keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
+
+from dicom_node.errors import CertificateError
+from dicom_node.receiver import PeerCertificate
+
+_MOST_BYTES = 65_536
+_MOST_NAMES = 100
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
+def read_certificate(encoded: bytes | str, *, pinned: bool = True) -> PeerCertificate:
+    """Read one certificate, PEM (the first in the text) or DER.
+
+    Raises
+    ------
+    CertificateError
+        Not a certificate, or one that no program should read.
+    """
+    data = encoded.encode("ascii", "replace") if isinstance(encoded, str) else encoded
+    if len(data) > _MOST_BYTES:
+        raise CertificateError("a certificate of more than 64 KiB is none")
+    try:
+        with warnings.catch_warnings():
+            # A serial number of zero and the like: old modalities have such certificates, and the key counts.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            found = (
+                x509.load_pem_x509_certificate(data)
+                if b"-----BEGIN" in data
+                else x509.load_der_x509_certificate(data)
+            )
+            key = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            return PeerCertificate(
+                subject=_printable(found.subject.rfc4514_string()),
+                issuer=_printable(found.issuer.rfc4514_string()),
+                serial=found.serial_number,
+                spki_sha256=hashlib.sha256(key).hexdigest(),
+                names=_names(found),
+                not_after=found.not_valid_after_utc,
+                pinned=pinned,
+            )
+    except (
+        Exception
+    ) as exc:  # whatever a parser of foreign bytes raises: ValueError, UnsupportedAlgorithm, TypeError …
+        raise CertificateError("this is no X.509 certificate (PEM or DER)") from exc
+
+
+def fingerprint(encoded: bytes | str) -> str:
+    """Return the SHA-256 (hex) of a whole PEM certificate: what people compare by telephone."""
+    data = encoded.encode("ascii", "replace") if isinstance(encoded, str) else encoded
+    try:
+        return hashlib.sha256(x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER)).hexdigest()
+    except ValueError as exc:
+        raise CertificateError("this is no X.509 certificate (PEM)") from exc
+
+
+def split_pem(text: str) -> list[str]:
+    """Return the certificates of a PEM text one by one, each with a newline at its end; other blocks are left out."""
+    found = []
+    for part in text.split(_BEGIN)[1:]:
+        body, end, _ = part.partition(_END)
+        if end:
+            found.append(f"{_BEGIN}{body}{_END}\n".replace("\r\n", "\n"))
+    return found
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        value = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    kinds: tuple[tuple[str, type[x509.GeneralName]], ...] = (
+        ("DNS", x509.DNSName),
+        ("URI", x509.UniformResourceIdentifier),
+        ("IP", x509.IPAddress),
+        ("email", x509.RFC822Name),
+    )
+    found = [
+        f"{kind}:{_printable(str(name.value))}"
+        for name in list(value)[:_MOST_NAMES]
+        for kind, type_ in kinds
+        if isinstance(name, type_)
+    ]
+    return tuple(found)
+
+
+def _printable(text: str) -> str:
+    """A subject comes from outside and goes into the audit: one line, no control signs."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:256]
