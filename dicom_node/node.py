@@ -9,6 +9,7 @@ from dicom_node.errors import ListenError
 from dicom_node.receiver import Receiver
 from dicom_node.scp import Association
 from dicom_node.transport import EndReporter, Listener, SharedGate, listen
+from dicom_node.watch import AdmissionWatch
 from dicom_node.wire import Wire
 
 _TICK_S = 1.0
@@ -35,6 +36,7 @@ class DicomNode:
         self._gate = SharedGate(self._limits, self._reporter)
         self._listener: Listener | None = None
         self._stopped = threading.Event()
+        self._watch = AdmissionWatch(self._gate.established)
         self._reports = threading.Thread(target=self._flush_reports, name="dicom-reports", daemon=True)
 
     def start(self) -> tuple[str, int]:
@@ -56,6 +58,7 @@ class DicomNode:
         self._listener = Listener(sock, gate=self._gate, begin=self._begin)
         self._listener.start()
         self._reports.start()
+        self._watch.start()
         return str(bound[0]), int(bound[1])
 
     def stop(self, *, timeout_s: float) -> None:
@@ -66,6 +69,7 @@ class DicomNode:
         if self._listener is None:
             return
         self._gate.stopping = True
+        self._watch.stop()
         self._listener.stop()
         self._listener = None
         self._gate.stop(timeout_s=timeout_s)

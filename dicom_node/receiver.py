@@ -6,7 +6,8 @@ refusals those of PS3.8 9.3.4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -69,7 +70,8 @@ class Admitted:
 
     ``sop_classes`` None means every storage SOP class that the node knows; ``private_sop_classes`` adds those
     outside the standard; ``transfer_syntaxes`` None means every one that the node knows; ``max_associations`` counts
-    this calling AE at this address.
+    this calling AE at this address. ``still_admitted`` is asked about twice a second, by a thread of the node's own, as
+    long as the association lasts: False ends it with A-ABORT; None, and an exception, mean yes.
     """
 
     may_store: bool
@@ -80,6 +82,7 @@ class Admitted:
     transfer_syntaxes: frozenset[str] | None = None
     private_sop_classes: bool = True
     max_associations: int | None = None
+    still_admitted: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

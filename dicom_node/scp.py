@@ -96,6 +96,7 @@ class Association:
         self.port = port
         self.calling_ae = ""
         self.called_ae = ""
+        self.still_admitted: Callable[[], bool] | None = None  # see `dicom_node.watch`
         self._wire = wire
         self._receiver = receiver
         self._gate = gate
@@ -179,6 +180,7 @@ class Association:
             return refusal(TEMPORARY_CONGESTION, "the receiver could not decide")
         if isinstance(peer, Refused):
             return peer
+        self.still_admitted = peer.still_admitted
         if self._gate.stopping or not self._gate.establish(self, peer.max_associations):
             return refusal(LOCAL_LIMIT_EXCEEDED, "too many associations")
         self._is_established = True

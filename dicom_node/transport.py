@@ -155,6 +155,11 @@ class SharedGate:
             self._was_established.discard(association.id)
             self._changed.notify_all()
 
+    def established(self) -> list[Association]:
+        """Associations as they stand now."""
+        with self._changed:
+            return list(self._established)
+
     def counts(self) -> tuple[int, int]:
         """Pending connections and established associations."""
         with self._changed:
