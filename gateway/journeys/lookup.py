@@ -22,7 +22,12 @@ def house_secret(view: View | Change, store: SealedStore, label: bytes) -> bytes
 
 def uid_key(view: View | Change, store: SealedStore, *parts: str) -> str:
     """Return the keyed digest under which a UID of a sender is found; a UID may carry a personal number."""
-    return _keyed(house_secret(view, store, b"uid-index"), *parts)
+    return uid_key_under(house_secret(view, store, b"uid-index"), *parts)
+
+
+def uid_key_under(secret: bytes, *parts: str) -> str:
+    """Return ``uid_key`` for whoever derived the secret already."""
+    return _keyed(secret, *parts)
 
 
 def email_key(view: View | Change, store: SealedStore, email: str) -> str:
