@@ -111,6 +111,14 @@ class View(Protocol):
     def head(self) -> tuple[int, str]:
         """Return the sequence number and hash of the newest event (0 and zeros when there is none)."""
 
+    def peer_events(
+        self, *kinds: str, actor: str = "", subject: str = "", limit: int = 100
+    ) -> list[AuditEvent]:
+        """Return the newest events of these kinds of peers' events, newest first, by one actor or about one subject."""
+
+    def received_from(self, ae_title: str, *, since: datetime) -> tuple[int, int]:
+        """Return how many instances of a peer were kept since then, and their bytes."""
+
 
 class Change(Protocol):
     """One transaction. It commits only if ``note`` was called at least once: a change without an event cannot be."""

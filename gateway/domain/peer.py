@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 from gateway.domain.errors import InvalidError
 
 AE_TITLE_LENGTH = 16  # PS3.5 6.2, VR AE
+DAY = timedelta(days=1)  # the window of ``day_bytes``
+MOST_CERTIFICATES = 16
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_NAME_KINDS = ("DNS", "URI")
+
+Expiry = Literal["far", "soon", "very_soon", "tomorrow", "expired"]
+# Days that are left, and how that is told (N2: 30, 7 and 1).
+_EXPIRIES: tuple[tuple[int, Expiry], ...] = ((1, "tomorrow"), (7, "very_soon"), (30, "soon"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +73,9 @@ class Peer:
     disabled_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        signs = self.ae_title.strip()
-        allowed = signs.isascii() and self.ae_title.isprintable() and "\\" not in signs
-        if not (allowed and 0 < len(signs) <= AE_TITLE_LENGTH):
-            raise InvalidError(
-                "an AE title has 1 to 16 printable ASCII characters and no backslash (PS3.5 6.2)"
-            )
+        """Valid from construction, so that admitting never meets a row that it cannot read."""
+        for title in (self.ae_title, *self.called):
+            _check_title(title)
         for host in self.hosts:
             try:
                 ip_network(host, strict=False)
@@ -75,6 +83,35 @@ class Peer:
                 raise InvalidError(
                     f"«{host}» is no address range", next_step="Write it as CIDR: 10.1.2.0/24 or 10.1.2.3/32."
                 ) from None
+        for name in self.names:
+            if normal_name(name) != name:
+                raise InvalidError(
+                    f"«{name}» is no name of a certificate", next_step="Write DNS:pacs.example or URI:urn:…"
+                )
+        for uid in (*self.sop_classes, *self.transfer_syntaxes):
+            if not _UID.fullmatch(uid) or len(uid) > 64:
+                raise InvalidError(f"«{uid}» is no UID", next_step="Write digits and dots, as in PS3.6.")
+        for quota in (self.max_associations, self.max_instance_bytes, self.day_bytes):
+            if quota is not None and quota < 1:
+                raise InvalidError(
+                    "a quota is at least 1",
+                    next_step="Leave it out for the house's own limit, or disable the peer.",
+                )
+        if len(self.certificates) > MOST_CERTIFICATES:
+            raise InvalidError(
+                f"a peer has at most {MOST_CERTIFICATES} certificates", next_step="Unpin old ones."
+            )
+        if self.address:
+            where_it_listens(self.address)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a certificate speaks for it; then plain DICOM does not."""
+        return bool(self.certificates or self.names)
+
+    def may_call(self, called: str) -> bool:
+        """Tell whether it may call this AE title of ours; none given means all of them."""
+        return not self.called or called in self.called
 
     def may_call_from(self, address: str) -> bool:
         """Tell whether the address lies in one of the peer's ranges; no range given means loopback only."""
@@ -87,3 +124,62 @@ class Peer:
         if not self.hosts:
             return where.is_loopback
         return any(where in ip_network(host, strict=False) for host in self.hosts)
+
+    def is_proven_by(
+        self, *, spki_sha256: str, names: Collection[str], is_pinned: bool, pins: Collection[str]
+    ) -> bool:
+        """Tell whether a certificate, shown and valid, speaks for this peer.
+
+        ``pins`` are the SPKI digests of its own certificates. A certificate that is trusted only because it is somebody's
+        pin proves no name: else a peer could name itself as another.
+        """
+        if spki_sha256 in pins:
+            return True
+        shown = {normal_name(name) for name in names}
+        return not is_pinned and any(name in shown for name in self.names)
+
+
+def normal_name(name: str) -> str:
+    """Return a subject alternative name as it is compared: its kind, a bare one being DNS; host names in lower case."""
+    kind, colon, value = name.strip().partition(":")
+    if not colon or kind.upper() not in _NAME_KINDS:
+        kind, value = ("DNS", name.strip()) if not colon else (kind, value)
+    value = value.strip()
+    if not value or not value.isprintable() or " " in value or kind.upper() not in _NAME_KINDS:
+        return ""
+    return f"DNS:{value.rstrip('.').lower()}" if kind.upper() == "DNS" else f"URI:{value}"
+
+
+def where_it_listens(address: str) -> tuple[str, int]:
+    """Split ``HOST:PORT`` or ``[IPV6]:PORT``."""
+    host, _, port = address.strip().rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535
+    bare = host.strip("[]")
+    if (
+        not is_port
+        or not bare
+        or not bare.isprintable()
+        or " " in bare
+        or (":" in bare and not host.startswith("["))
+    ):
+        raise InvalidError(
+            f"«{address[:80]}» is no address of a peer",
+            next_step="Write HOST:PORT, for example pacs.example:11112.",
+        )
+    return bare, int(port)
+
+
+def expiry(not_after: datetime, now: datetime) -> tuple[Expiry, int]:
+    """Return how near a certificate's end is, and the whole days that are left (negative when it is over)."""
+    left = not_after - now
+    days = left.days
+    if left <= timedelta(0):
+        return "expired", days
+    return next((word for limit, word in _EXPIRIES if left <= timedelta(days=limit)), "far"), days
+
+
+def _check_title(title: str) -> None:
+    signs = title.strip()
+    allowed = signs.isascii() and title.isprintable() and "\\" not in signs
+    if not (allowed and 0 < len(signs) <= AE_TITLE_LENGTH):
+        raise InvalidError("an AE title has 1 to 16 printable ASCII characters and no backslash (PS3.5 6.2)")

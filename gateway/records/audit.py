@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.domain.audit import GENESIS, AuditEvent
 from gateway.domain.errors import UnavailableError
-from gateway.records.tables import audit_event, audit_head
+from gateway.records.tables import IS_PEER_EVENT, PEER_EVENTS, audit_event, audit_head
 
 _NAMES = tuple(field.name for field in fields(AuditEvent))
 
@@ -63,6 +63,24 @@ def events(
         statement = statement.limit(limit)
     for row in connection.execute(statement.execution_options(yield_per=1000)):
         yield AuditEvent(**{name: getattr(row, name) for name in _NAMES})
+
+
+def peer_events(
+    connection: Connection, *, kinds: Sequence[str], actor: str, subject: str, limit: int
+) -> list[AuditEvent]:
+    """Return the newest events of each of these kinds, all together newest first."""
+    found: list[AuditEvent] = []
+    for kind in kinds:
+        if kind not in PEER_EVENTS:
+            raise KeyError(f"{kind} is not in the index of peers' events")
+        statement = select(audit_event).where(text(IS_PEER_EVENT), audit_event.c.kind == kind)
+        if actor:
+            statement = statement.where(audit_event.c.actor == actor)
+        if subject:
+            statement = statement.where(audit_event.c.subject == subject)
+        rows = connection.execute(statement.order_by(audit_event.c.seq.desc()).limit(limit))
+        found += [AuditEvent(**{name: getattr(row, name) for name in _NAMES}) for row in rows]
+    return sorted(found, key=lambda event: -event.seq)[:limit]
 
 
 def head(connection: Connection) -> tuple[int, str]:

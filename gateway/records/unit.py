@@ -18,6 +18,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.ports import Change, Clock, Doorbell, View
 from gateway.records import audit
+from gateway.records.received import received_from
 from gateway.records.schema import unanswered
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.shelf import SqlShelf
@@ -49,6 +50,14 @@ class _Unit:
 
     def head(self) -> tuple[int, str]:
         return audit.head(self._connection)
+
+    def peer_events(
+        self, *kinds: str, actor: str = "", subject: str = "", limit: int = 100
+    ) -> list[AuditEvent]:
+        return audit.peer_events(self._connection, kinds=kinds, actor=actor, subject=subject, limit=limit)
+
+    def received_from(self, ae_title: str, *, since: datetime) -> tuple[int, int]:
+        return received_from(self._connection, ae_title, since=since)
 
 
 class _Change(_Unit):
