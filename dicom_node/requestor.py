@@ -1,108 +1,121 @@
-"""One association seen from the requestor: connect, propose, request, release; what is sent and why is not known here.
+"""One association seen from the requestor: propose, request, release; what is sent and why is not known here.
 
-PS3.8 9.2 (Sta4 to Sta7), 9.3.2. Unlike pynetdicom's SCU it streams: an object is never whole in memory and never a
+    Sta5   awaiting the answer    `_read_answer`   a deadline for the whole PDU
+    Sta6   data transfer          `perform`        patience for one response, a pace for one object
+    Sta7   awaiting the release   `_release`       P-DATA is passed over (AR-6), a collision is answered (AR-8, AR-9)
+    Sta13  awaiting the close     `_linger`        bounded in time and bytes
+
+PS3.8 9.2, 9.3.2 and Table 9-10. Unlike pynetdicom's SCU it streams: an object is never whole in memory and never a
 plaintext file, and it is sent byte for byte in the transfer syntax that it has.
 """
 
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from pynetdicom import pdu_items
-from pynetdicom.pdu import A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
-
 from dicom_node import command as dimse
-from dicom_node import contexts, pdu
-from dicom_node.ae import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Limits
-from dicom_node.association_request import FIXED_FIELD_BYTES, MAX_CONTEXTS, ItemBudget
-from dicom_node.data_plane import DataPlane
-from dicom_node.errors import AssociationOver, PeerReleased, PeerUnreachable, ProtocolViolation
-from dicom_node.negotiation import ACCEPTED
-from dicom_node.streams import Replayed, Source
+from dicom_node import pdu, status
+from dicom_node.ae import Limits
+from dicom_node.association_offer import Answer, encode_offer, read_answer, rejection
+from dicom_node.association_request import MAX_CONTEXTS
+from dicom_node.data_plane import DataPlane, Message
+from dicom_node.dial import Call, Steps, dial, tls_words
+from dicom_node.errors import (
+    AssociationOver,
+    PeerAborted,
+    PeerLost,
+    PeerReleased,
+    PeerTooSlow,
+    PeerUnreachable,
+    ProtocolViolation,
+)
+from dicom_node.fragments import Fragmenter
+from dicom_node.streams import Source
 from dicom_node.wire import Wire
 
+__all__ = ["Answer", "Call", "OutboundAssociation"]
+
 _PDU_HEADER = struct.Struct(">BxI")
-_HEADER_BYTES = 12  # PDU and presentation data value in front of a fragment
 _MAX_SEND_BYTES = 262144
-_COMMAND, _LAST = 1, 2
+_LEAST_PDU_BYTES = 128  # a peer that wants less would have an object sent in a million pieces
+_MOST_UNASKED = 16  # requests of the peer's own while we wait for one answer
+_UNASKED_BYTES = 1 << 20
+_LINGER_S = 1.0
+_LINGER_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """Whom to call, as whom, and with how much patience."""
-
-    host: str
-    port: int
-    called_ae: str
-    calling_ae: str
-    timeout_s: float = 10.0  # connection and each PDU begun
-    response_timeout_s: float = 120.0  # a peer may store before it answers
-
-
-@dataclass(slots=True)
-class Answer:
-    """What an A-ASSOCIATE-AC says."""
-
-    contexts: dict[tuple[str, str], int] = field(default_factory=dict)
-    max_pdu_bytes: int = 0
-    implementation_uid: str = ""
-    implementation_version: str = ""
+def _nothing() -> None:
+    """Default of `OutboundAssociation.beat`."""
 
 
 class OutboundAssociation:
-    """An association that we opened; use it as a context manager.
+    """An association that we opened; use it as a context manager, in one thread.
 
     Parameters
     ----------
     proposals
         SOP class and transfer syntax, at most 128 pairs, each proposed in a context of its own: the answer then tells
         for every pair whether it may be sent as it is.
+    roles
+        SOP class to the roles (SCU, SCP) that we propose for ourselves (PS3.7 D.3.3.4); what the peer made of it stands
+        in ``answer.roles``, and no entry there means that we are SCU only.
+    beat
+        Called before each piece that is sent and at least twice a second while we wait. What it raises breaks the
+        association off and passes through.
 
     Raises
     ------
     PeerUnreachable
-        On entering: no connection, a rejection (in words), an abort, or silence.
+        On entering: which step failed, in words. ``steps`` tells of the ones before it.
     """
 
-    def __init__(self, call: Call, proposals: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        proposals: Sequence[tuple[str, str]],
+        *,
+        roles: Mapping[str, tuple[bool, bool]] | None = None,
+        beat: Callable[[], None] = _nothing,
+    ) -> None:
         if not 0 < len(proposals) <= MAX_CONTEXTS:
             raise ValueError("between 1 and 128 presentation contexts can be proposed")
         self._call = call
         self._proposals = {2 * i + 1: pair for i, pair in enumerate(proposals)}
+        self._roles = dict(roles or {})
+        self._beat = beat
         self._limits = Limits(artim_s=call.timeout_s, idle_s=call.response_timeout_s)
         self._message_id = 0
+        self._over: AssociationOver | None = None
+        self.steps = Steps()
         self.usable = True
         self.answer = Answer()
 
     def __enter__(self) -> Self:
+        self._wire = Wire(dial(self._call, self.steps))
+        self._wire.on_wait = self._beat
         try:
-            sock = socket.create_connection((self._call.host, self._call.port), timeout=self._call.timeout_s)
-        except OSError as exc:
-            raise PeerUnreachable(f"no connection to {self._call.host}:{self._call.port}: {exc}") from exc
-        self._wire = Wire(sock)
-        try:
-            self._wire.send(self._request(), patience_s=self._call.timeout_s)
-            self._read_answer()
-        except AssociationOver as exc:
-            self._wire.close()
-            raise PeerUnreachable(f"no association with {self._call.called_ae}: {exc}") from exc
-        except PeerUnreachable:
+            with self.steps.step("association") as told:
+                self._negotiate()
+                told.extend([self._call.called_ae, self.answer.implementation_version])
+        except BaseException:
             self._wire.close()
             raise
+        self._fragmenter = Fragmenter(min(self.answer.max_pdu_bytes or _MAX_SEND_BYTES, _MAX_SEND_BYTES))
         self._plane = DataPlane(self._wire, self._limits)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        self._wire.on_wait = _nothing
         with contextlib.suppress(AssociationOver):
             if kind is None and self.usable:
                 self._release()
-            else:
-                self._wire.send(pdu.abort(*pdu.SERVICE_USER), patience_s=1.0)
+            elif last_words := _last_words(self._over):
+                self._wire.send(last_words, patience_s=1.0)
+                self._linger()
         self._wire.close()
 
     def perform(
@@ -113,122 +126,163 @@ class OutboundAssociation:
         Raises
         ------
         AssociationOver
-            No answer will come. What `data_set` raises passes through; the association must then be left.
+            No answer will come. What `data_set` or `beat` raises passes through; the association must then be left.
         """
         self.usable = False  # until the response is here: what stops in between cannot be taken up again
         context_id = self.answer.contexts[pair]
         self._message_id = self._message_id % 0xFFFF + 1
-        data_set_type = dimse.NO_DATA_SET if data_set is None else 0x0001
-        encoded = dimse.encode(
+        command = dimse.encode(
             {
                 dimse.AFFECTED_SOP_CLASS_UID: pair[0],
                 dimse.MESSAGE_ID: self._message_id,
-                dimse.COMMAND_DATA_SET_TYPE: data_set_type,
+                dimse.COMMAND_DATA_SET_TYPE: dimse.NO_DATA_SET if data_set is None else 0x0001,
                 **elements,
             }
         )
-        step = self._fragment_bytes()
-        for at in range(0, len(encoded), step):
-            control = _COMMAND | (_LAST if at + step >= len(encoded) else 0)
-            self._send(pdu.p_data(context_id, control, encoded[at : at + step]))
-        if data_set is not None:
-            self._send_data_set(context_id, data_set)
-        response = self._plane.next_message().command
-        if response.number(dimse.MESSAGE_ID_RESPONDED) != self._message_id:
-            raise ProtocolViolation("the response belongs to another message", source=0, reason=0)
+        try:
+            self._send_message(context_id, command, data_set)
+            response = self._response()
+        except AssociationOver as over:
+            self._over = over
+            raise
         self.usable = True
         return response
 
-    def _fragment_bytes(self) -> int:
-        most = self.answer.max_pdu_bytes or _MAX_SEND_BYTES
-        return max(1, min(most, _MAX_SEND_BYTES) - 6)
+    def _send_message(self, context_id: int, command: bytes, data_set: Source | None) -> None:
+        sent, sending_s = 0, 0.0
+        for piece in self._fragmenter.pieces(context_id, command, data_set):
+            self._beat()
+            started = time.monotonic()
+            try:
+                self._wire.send(piece, patience_s=self._call.response_timeout_s)
+            except PeerLost as lost:
+                raise self._why_lost(lost) from lost
+            sent, sending_s = sent + len(piece), sending_s + time.monotonic() - started
+            allowed_s = self._call.response_timeout_s + sent / self._limits.min_bytes_per_s
+            if sending_s > allowed_s:
+                raise PeerTooSlow("the peer reads the object more slowly than the pace allows")
 
-    def _send(self, data: bytes | memoryview) -> None:
-        self._wire.send(data, patience_s=self._call.response_timeout_s)
+    def _why_lost(self, lost: PeerLost) -> AssociationOver:
+        """A peer that aborts while we send says so before it closes: its words may be here already."""
+        self._wire.on_wait = _nothing
+        try:
+            self._plane.next_message()
+        except (PeerAborted, PeerReleased) as over:
+            return over
+        except AssociationOver:
+            pass
+        return lost
 
-    def _send_data_set(self, context_id: int, data_set: Source) -> None:
-        """Two buffers in turn: only the fragment behind tells whether this one is the last."""
-        step = self._fragment_bytes()
-        stream = Replayed(b"", data_set)
-        current, behind = bytearray(_HEADER_BYTES + step), bytearray(_HEADER_BYTES + step)
-        size = stream.readinto(memoryview(current)[_HEADER_BYTES:])
-        while True:
-            following = stream.readinto(memoryview(behind)[_HEADER_BYTES:]) if size == step else 0
-            current[:_HEADER_BYTES] = pdu.p_data_header(context_id, 0 if following else _LAST, size)
-            self._send(memoryview(current)[: _HEADER_BYTES + size])
-            if not following:
-                return
-            current, behind, size = behind, current, following
+    def _response(self) -> dimse.Command:
+        """Wait for the answer to the last request; what the peer asks meanwhile is refused, not performed."""
+        until = self._wire.waited_s + self._call.response_timeout_s
+        for _ in range(_MOST_UNASKED):
+            message = self._plane.next_message()
+            if message.data_set is not None:
+                message.data_set.drain(_UNASKED_BYTES)
+            field = message.command.number(dimse.COMMAND_FIELD)
+            if field & 0x8000:
+                if message.command.number(dimse.MESSAGE_ID_RESPONDED) != self._message_id:
+                    raise ProtocolViolation("the response belongs to another message", source=0, reason=0)
+                return message.command
+            if field != dimse.C_CANCEL_RQ:
+                self._refuse(message)
+            if self._wire.waited_s > until:
+                raise PeerTooSlow("the peer asks, and does not answer")
+        raise ProtocolViolation("the peer asks, and does not answer", source=0, reason=0)
 
-    def _request(self) -> bytes:
-        request = A_ASSOCIATE_RQ()
-        request.called_ae_title, request.calling_ae_title = self._call.called_ae, self._call.calling_ae
-        application = pdu_items.ApplicationContextItem()
-        application.application_context_name = contexts.APPLICATION_CONTEXT
-        length = pdu_items.MaximumLengthSubItem()
-        length.maximum_length_received = self._limits.max_pdu_bytes
-        implementation = pdu_items.ImplementationClassUIDSubItem()
-        implementation.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        version = pdu_items.ImplementationVersionNameSubItem()
-        version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        information = pdu_items.UserInformationItem()
-        information.user_data = [length, implementation, version]
-        proposed = [_proposal(number, *pair) for number, pair in self._proposals.items()]
-        request.variable_items = [application, *proposed, information]
-        return bytes(request.encode())
+    def _refuse(self, message: Message) -> None:
+        if message.context_id not in self.answer.contexts.values():
+            raise ProtocolViolation(f"context {message.context_id} was not accepted", source=0, reason=0)
+        refused = dimse.response(
+            message.command, status=status.UNRECOGNISED_OPERATION, comment="No requests are taken here"
+        )
+        self._send_message(message.context_id, refused, None)
+
+    # --- Sta5 ------------------------------------------------------------------------------------------------------
+
+    def _negotiate(self) -> None:
+        try:
+            offer = encode_offer(
+                self._call, self._proposals, self._roles, max_pdu_bytes=self._limits.max_pdu_bytes
+            )
+            self._wire.send(offer, patience_s=self._call.timeout_s)
+            self._read_answer()
+        except ProtocolViolation as over:
+            with contextlib.suppress(AssociationOver):
+                self._wire.send(_last_words(over), patience_s=1.0)
+                self._linger()
+            raise PeerUnreachable(f"no association with {self._call.called_ae}: {over}") from over
+        except AssociationOver as over:
+            why = tls_words(over.__cause__)
+            why = f"TLS failed: {why}" if why else str(over)
+            raise PeerUnreachable(f"no association with {self._call.called_ae}: {why}") from over
+        if 0 < self.answer.max_pdu_bytes < _LEAST_PDU_BYTES:
+            raise PeerUnreachable(f"the peer takes PDUs of {self.answer.max_pdu_bytes} bytes only")
 
     def _read_answer(self) -> None:
         wire = self._wire
         until = wire.waited_s + self._call.timeout_s
         kind, length = _PDU_HEADER.unpack(wire.read_exactly(6, until=until))
+        if kind in (pdu.ASSOCIATE_RJ, pdu.ABORT):
+            if length != pdu.FIXED_LENGTH:
+                raise ProtocolViolation(f"{pdu.name(kind)} of {length} bytes")
+            body = bytes(wire.read_exactly(length, until=until))
+            if kind == pdu.ASSOCIATE_RJ:
+                raise rejection(body, self._call)
+            raise PeerAborted(f"A-ABORT from the peer, source {body[2]}, reason {body[3]}")
+        if kind != pdu.ASSOCIATE_AC:  # AA-8
+            reason = pdu.UNEXPECTED_PDU if kind in pdu.KNOWN else pdu.UNRECOGNISED_PDU
+            raise ProtocolViolation(f"{pdu.name(kind)} where an answer must stand", reason=reason[1])
         if length > self._limits.max_request_bytes:
-            raise PeerUnreachable(f"the peer answered with a {pdu.name(kind)} of {length} bytes")
+            raise ProtocolViolation(f"A-ASSOCIATE-AC of {length} bytes")
         body = bytes(wire.read_exactly(length, until=until))
-        if kind == pdu.ASSOCIATE_RJ:
-            raise PeerUnreachable(_rejection(body))
-        if kind != pdu.ASSOCIATE_AC:
-            raise PeerUnreachable(f"the peer answered with {pdu.name(kind)}")
-        budget = ItemBudget(self._limits.max_request_items)
-        for item_kind, item in budget.items(body[FIXED_FIELD_BYTES:]):
-            if item_kind == 0x21 and len(item) >= 8 and item[6] == ACCEPTED and item[4] in self._proposals:
-                self.answer.contexts[self._proposals[item[4]]] = item[4]
-            elif item_kind == 0x50:
-                for sub_kind, sub_item in budget.items(item[4:]):
-                    self._user_information(sub_kind, sub_item[4:])
+        self.answer = read_answer(body, self._proposals, max_items=self._limits.max_request_items)
 
-    def _user_information(self, kind: int, value: bytes) -> None:
-        if kind == 0x51:
-            self.answer.max_pdu_bytes = int.from_bytes(value, "big")
-        elif kind == 0x52:
-            self.answer.implementation_uid = value.decode("ascii", "replace").strip(" \0")
-        elif kind == 0x55:
-            self.answer.implementation_version = value.decode("ascii", "replace").strip(" \0")
+    # --- Sta7 and Sta13 ----------------------------------------------------------------------------------------------
 
     def _release(self) -> None:
-        self._wire.send(pdu.RELEASE_REQUEST, patience_s=self._call.timeout_s)
+        """AR-1, then what Table 9-10 says for Sta7; however much the peer talks, it ends within the deadline."""
         wire = self._wire
-        until = wire.waited_s + self._call.timeout_s
-        kind, _ = _PDU_HEADER.unpack(wire.read_exactly(6, until=until))
-        if kind == pdu.RELEASE_RQ:  # release collision: both asked at once (PS3.8 Sta9, AR-9)
-            self._wire.send(pdu.RELEASE_REPLY, patience_s=self._call.timeout_s)
-            raise PeerReleased
+        wire.send(pdu.RELEASE_REQUEST, patience_s=self._call.timeout_s)
+        until, most = wire.waited_s + self._call.timeout_s, wire.received_bytes + _LINGER_BYTES
+        collided = False
+        while wire.received_bytes < most:
+            kind, length = _PDU_HEADER.unpack(wire.read_exactly(6, until=until))
+            fixed = kind in (pdu.RELEASE_RP, pdu.RELEASE_RQ, pdu.ABORT)
+            if (fixed and length != pdu.FIXED_LENGTH) or (kind == pdu.RELEASE_RQ and collided):
+                return self._abort(pdu.INVALID_PARAMETER if not collided else pdu.UNEXPECTED_PDU)
+            if kind not in pdu.KNOWN:
+                return self._abort(pdu.UNRECOGNISED_PDU)
+            if not fixed and (kind != pdu.P_DATA or collided):
+                return self._abort(pdu.UNEXPECTED_PDU)
+            while length and wire.received_bytes < most:
+                length -= wire.skip_some(length, until=until)
+            if kind == pdu.RELEASE_RQ:  # both asked at once: AR-8 and AR-9, then Sta11
+                collided = True
+                wire.send(pdu.RELEASE_REPLY, patience_s=self._call.timeout_s)
+            elif fixed:
+                return None  # AR-3, AA-3
+        return self._abort(pdu.UNEXPECTED_PDU)
+
+    def _abort(self, words: tuple[int, int]) -> None:
+        self._wire.send(pdu.abort(*words), patience_s=1.0)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Closing first would reset the connection and with it our last words; so let the peer close."""
+        wire = self._wire
+        until, most = wire.waited_s + _LINGER_S, wire.received_bytes + _LINGER_BYTES
+        while wire.received_bytes < most:
+            wire.skip_some(_LINGER_BYTES, until=until)
 
 
-def _proposal(number: int, abstract: str, transfer: str) -> pdu_items.PresentationContextItemRQ:
-    item = pdu_items.PresentationContextItemRQ()
-    item.presentation_context_id = number
-    abstract_item = pdu_items.AbstractSyntaxSubItem()
-    abstract_item.abstract_syntax_name = abstract
-    transfer_item = pdu_items.TransferSyntaxSubItem()
-    transfer_item.transfer_syntax_name = transfer
-    item.abstract_transfer_syntax_sub_items = [abstract_item, transfer_item]
-    return item
-
-
-def _rejection(body: bytes) -> str:
-    rejected = A_ASSOCIATE_RJ()
-    try:
-        rejected.result, rejected.source, rejected.reason_diagnostic = body[1], body[2], body[3]
-        return f"rejected ({body[1]},{body[2]},{body[3]}): {rejected.reason_str}"
-    except (IndexError, ValueError, KeyError):
-        return "rejected, without a valid reason"
+def _last_words(over: AssociationOver | None) -> bytes:
+    """What the peer hears when we leave it in Sta6 (AA-1, AA-8, AR-4); an abort or a lost connection needs no word."""
+    if isinstance(over, PeerReleased):
+        return pdu.RELEASE_REPLY
+    if isinstance(over, PeerAborted | PeerLost):
+        return b""
+    if isinstance(over, ProtocolViolation):
+        return pdu.abort(over.source, over.reason)
+    return pdu.abort(*pdu.SERVICE_USER)
