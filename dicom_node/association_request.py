@@ -1,7 +1,8 @@
 """An A-ASSOCIATE-RQ as a value, read with bounds; what to answer is decided elsewhere.
 
-PS3.8 9.3.2, PS3.7 Annex D.3.3. Items that nobody knows are passed over as PS3.8 9.3.1 asks; user information is read by
-pynetdicom's codecs. The secrets of a User Identity are not kept, only its type.
+PS3.8 9.3.2, PS3.7 Annex D.3.3. Items that nobody knows are passed over as PS3.8 9.3.1 asks. pynetdicom's codecs are not
+used for reading: pydicom warns of every UID that it dislikes, in words of the peer's choosing, and Python keeps each
+such warning for ever. The secrets of a User Identity are not kept, only its type.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-from pynetdicom import pdu_items
 
 from dicom_node.errors import ProtocolViolation
 
@@ -146,18 +145,30 @@ def _user_information(request: AssociationRequest, kind: int, item: bytes) -> No
             raise ProtocolViolation("the user identity item is malformed or too long")
         request.identity_type = item[4]
         return
-    if kind not in (_MAX_LENGTH, _ASYNC, _ROLE, _COMMON_EXTENDED):
-        return  # SOP class extended negotiation (D.3.3.5) is offered, never answered; the rest is unknown
-    try:
-        sub_item = pdu_items.PDU_ITEM_TYPES[kind]()
-        sub_item.decode(item)
-        if kind == _MAX_LENGTH:
-            request.max_pdu_bytes = int(sub_item.maximum_length_received)
-        elif kind == _ASYNC:
-            request.async_ops = True
-        elif kind == _ROLE:
-            request.roles[str(sub_item.uid)] = (bool(sub_item.scu), bool(sub_item.scp))
-        else:
-            request.service_classes[str(sub_item.sop_class_uid)] = str(sub_item.service_class_uid)
-    except Exception as exc:  # pynetdicom's codecs raise whatever the bytes provoke
-        raise ProtocolViolation(f"user information item {kind:02X}H cannot be read") from exc
+    value = item[4:]
+    if kind == _MAX_LENGTH:
+        request.max_pdu_bytes = _number(value, 4)
+    elif kind == _ASYNC:
+        request.async_ops = True
+    elif kind == _ROLE:
+        uid, rest = _counted_uid(value)
+        roles = _number(rest, 2)
+        request.roles[uid] = (bool(roles >> 8), bool(roles & 0xFF))
+    elif kind == _COMMON_EXTENDED:
+        uid, rest = _counted_uid(value)
+        request.service_classes[uid] = _counted_uid(rest)[0]
+    # SOP class extended negotiation (D.3.3.5) is offered, never answered; the rest is unknown.
+
+
+def _number(value: bytes, size: int) -> int:
+    if len(value) != size:
+        raise ProtocolViolation("a user information item has the wrong length")
+    return int.from_bytes(value, "big")
+
+
+def _counted_uid(value: bytes) -> tuple[str, bytes]:
+    """A UID behind its length, and what follows it."""
+    size = int.from_bytes(value[:2], "big")
+    if len(value) < 2 + size:
+        raise ProtocolViolation("a user information item ends inside a UID")
+    return _uid(value[2 : 2 + size]), value[2 + size :]

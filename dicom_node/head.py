@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pydicom import charset
 
+from dicom_node.ae import is_uid
 from dicom_node.contexts import encoding_of
 from dicom_node.errors import HeadError
 
@@ -72,8 +73,9 @@ class Head:
     instance_number: str = ""
 
     def __repr__(self) -> str:
-        """UIDs only, so that no log line and no traceback can carry a person."""
-        return f"Head(sop_class_uid={self.sop_class_uid!r}, sop_instance_uid={self.sop_instance_uid!r})"
+        """UIDs only, and only where they are some, so that no log line and no traceback can carry a person."""
+        told = [uid if is_uid(uid) else "malformed" for uid in (self.sop_class_uid, self.sop_instance_uid)]
+        return f"Head(sop_class_uid={told[0]!r}, sop_instance_uid={told[1]!r})"
 
 
 class _Readable(Protocol):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydicom.config import IGNORE
+from pydicom.uid import UID
 from pynetdicom import pdu_items
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
@@ -146,7 +148,8 @@ def _user_information(
         window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 1
         sub_items.append(window)
     answered = {answer.abstract_syntax for answer in accepted.contexts.values()}
-    for uid in sorted(answered & request.roles.keys()):
+    # A UID that pydicom dislikes gets no answer, which means the same (D.3.3.4): its codec would warn in the peer's words.
+    for uid in sorted(uid for uid in answered & request.roles.keys() if UID(uid, IGNORE).is_valid):
         role = pdu_items.SCP_SCU_RoleSelectionSubItem()
         role.sop_class_uid, role.scu_role, role.scp_role = uid, 1, 0
         sub_items.append(role)

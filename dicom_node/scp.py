@@ -211,6 +211,8 @@ class Association:
         if context is None:
             raise ProtocolViolation(f"context {message.context_id} was not accepted", source=0, reason=0)
         field = message.command.number(dimse.COMMAND_FIELD)
+        if field != dimse.C_CANCEL_RQ:
+            message.command.number(dimse.MESSAGE_ID)  # what could never be answered is not begun
         if field == dimse.C_STORE_RQ:
             outcome = store(
                 message,
