@@ -14,28 +14,15 @@ from dicom_node.receiver import (
     Refused,
     StoreOutcome,
 )
-from gateway.domain.errors import ConsiliumError, ForbiddenError, NotFoundError, UnavailableError
+from gateway.domain.errors import ConsiliumError
 from gateway.domain.people import Actor
 from gateway.journeys.know_peer import admit, note_association, note_refusal
 from gateway.journeys.receive_instance import receive_instance
+from gateway.journeys.refuse_instance import refusal_of
 from gateway.ports import House
-from storage import StorageError, StoreFullError, StoreKeyError, TooLargeError, VolumeFailedError
+from storage import StorageError
 
 log = structlog.get_logger()
-
-# What stops an instance, the status that tells the sender, and the Error Comment that tells her engineer (PS3.4 B.2.3).
-# The first row that fits counts.
-REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
-    (TooLargeError, status.OUT_OF_RESOURCES, "object is larger than this exchange accepts"),
-    (StoreFullError, status.OUT_OF_RESOURCES, "store is full, send again later"),
-    (VolumeFailedError, status.OUT_OF_RESOURCES, "store does not take writes, operator is needed"),
-    (StoreKeyError, status.OUT_OF_RESOURCES, "keys cannot be used, operator is needed"),
-    (StorageError, status.OUT_OF_RESOURCES, "store failed, send again later"),
-    (NotFoundError, status.NOT_AUTHORISED, "called AE title names no case that takes studies"),
-    (ForbiddenError, status.NOT_AUTHORISED, "this peer may not store"),
-    (UnavailableError, status.OUT_OF_RESOURCES, "records do not answer, send again later"),
-    (ConsiliumError, status.OUT_OF_RESOURCES, "not kept, send again later"),
-)
 
 
 class DimseDoor:
@@ -64,13 +51,10 @@ class DimseDoor:
         except AssociationOver:
             raise
         except (ConsiliumError, StorageError) as error:
-            code, why = next((code, why) for kind, code, why in REFUSALS if isinstance(error, kind))
-            outcome = StoreOutcome(status=code, comment=status.comment(why))
+            outcome = refusal_of(error)
             log.warning("instance_refused", association=instance.association_id, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001  # the boundary: whatever it is, the sender must keep its copy and the audit must know
-            outcome = StoreOutcome(
-                status=status.OUT_OF_RESOURCES, comment="not kept: internal error, send again later"
-            )
+            outcome = refusal_of(error)
             log.error("instance_failed", association=instance.association_id, error=type(error).__name__)
         if not status.is_kept(outcome.status):
             self._note_refusal(instance, outcome)

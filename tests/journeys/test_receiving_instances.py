@@ -14,10 +14,11 @@ from dicom_node.receiver import AssociationEnd
 from gateway.domain import errors
 from gateway.domain.peer import Peer
 from gateway.doors import dimse
-from gateway.doors.dimse import REFUSALS, DimseDoor
+from gateway.doors.dimse import DimseDoor
 from gateway.journeys.know_peer import add_peer, admit
 from gateway.journeys.match_study import assign_study, suggestions, unassign_study
 from gateway.journeys.receive_instance import receive_instance
+from gateway.journeys.refuse_instance import REFUSALS
 from gateway.journeys.settle_study import settle_study
 from storage import (
     SealBrokenError,
