@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dicom_node.errors import ProtocolViolation
 
 AFFECTED_SOP_CLASS_UID = 0x0002
+REQUESTED_SOP_CLASS_UID = 0x0003
 COMMAND_FIELD = 0x0100
 MESSAGE_ID = 0x0110
 MESSAGE_ID_RESPONDED = 0x0120
@@ -20,16 +21,30 @@ COMMAND_DATA_SET_TYPE = 0x0800
 STATUS = 0x0900
 ERROR_COMMENT = 0x0902
 AFFECTED_SOP_INSTANCE_UID = 0x1000
+REQUESTED_SOP_INSTANCE_UID = 0x1001
+EVENT_TYPE_ID = 0x1002
+ACTION_TYPE_ID = 0x1008
 
 NO_DATA_SET = 0x0101
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
 C_CANCEL_RQ = 0x0FFF
+N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
+N_ACTION_RQ, N_ACTION_RSP = 0x0130, 0x8130
 # Requests of PS3.7 that we know by name and do not perform: answered 0211, not aborted.
 OTHER_REQUESTS = frozenset({0x0010, 0x0020, 0x0021, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150})
 
 _UNSIGNED = frozenset(
-    {COMMAND_FIELD, MESSAGE_ID, MESSAGE_ID_RESPONDED, PRIORITY, COMMAND_DATA_SET_TYPE, STATUS}
+    {
+        COMMAND_FIELD,
+        MESSAGE_ID,
+        MESSAGE_ID_RESPONDED,
+        PRIORITY,
+        COMMAND_DATA_SET_TYPE,
+        STATUS,
+        EVENT_TYPE_ID,
+        ACTION_TYPE_ID,
+    }
 )
 _HEADER = struct.Struct("<HHI")
 _U16 = struct.Struct("<H")
@@ -51,6 +66,10 @@ class Command:
                 f"command element 0000,{element:04X} is missing or malformed", source=0, reason=0
             )
         return int(_U16.unpack(value)[0])
+
+    def has(self, element: int) -> bool:
+        """Whether the element is there at all."""
+        return element in self._values
 
     def text(self, element: int) -> str:
         """A UID or text without padding, empty when absent."""
@@ -110,6 +129,8 @@ def response(request: Command, *, status: int, comment: str = "") -> bytes:
     for element in (AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID):
         if text := request.text(element) or request.text(element + 1):
             elements[element] = text
+    if request.number(COMMAND_FIELD) == N_ACTION_RQ and request.has(ACTION_TYPE_ID):
+        elements[ACTION_TYPE_ID] = request.number(ACTION_TYPE_ID)
     if comment:
         elements[ERROR_COMMENT] = comment
     return encode(elements)

@@ -12,13 +12,16 @@ from pydicom.uid import UID
 from pynetdicom import pdu_items
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from dicom_node import contexts
+from dicom_node import commitment, contexts
 from dicom_node.ae import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Limits, is_ae_title
 from dicom_node.association_request import AssociationRequest, ProposedContext
 from dicom_node.receiver import CALLED_AE_NOT_RECOGNISED, CALLING_AE_NOT_RECOGNISED, Admitted, Refused
 
 # Result of a presentation context (PS3.8 Table 9-18).
 ACCEPTED, USER_REJECTION, ABSTRACT_NOT_SUPPORTED, TRANSFER_NOT_SUPPORTED = 0, 1, 3, 4
+
+# Storage commitment carries small data sets of its own, never an object (PS3.5 10.1).
+_PLAIN = frozenset({contexts.IMPLICIT_LITTLE, contexts.EXPLICIT_LITTLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ def _answer(proposed: ProposedContext, request: AssociationRequest, peer: Admitt
     result, transfer_syntax = _abstract_result(proposed.abstract_syntax, request, peer), None
     if result == ACCEPTED:
         # The sender's own order decides: its first choice is what it holds, and nothing is transcoded here.
-        known = contexts.TRANSFER_SYNTAXES
+        known = _transfer_syntaxes(proposed.abstract_syntax, peer)
         transfer_syntax = next((syntax for syntax in proposed.transfer_syntaxes if syntax in known), None)
         if transfer_syntax is None:
             result = TRANSFER_NOT_SUPPORTED
@@ -87,9 +90,19 @@ def _answer(proposed: ProposedContext, request: AssociationRequest, peer: Admitt
     )
 
 
+def _transfer_syntaxes(uid: str, peer: Admitted) -> frozenset[str]:
+    if uid == commitment.SOP_CLASS:
+        return _PLAIN
+    if uid == contexts.VERIFICATION or peer.transfer_syntaxes is None:
+        return contexts.TRANSFER_SYNTAXES
+    return contexts.TRANSFER_SYNTAXES & peer.transfer_syntaxes
+
+
 def _abstract_result(uid: str, request: AssociationRequest, peer: Admitted) -> int:
     if uid == contexts.VERIFICATION:
         permitted = peer.may_echo
+    elif uid == commitment.SOP_CLASS:
+        permitted = peer.may_commit
     elif contexts.is_standard_storage(uid) or _declared_storage(uid, request):
         permitted = peer.may_store and (peer.sop_classes is None or uid in peer.sop_classes)
     elif contexts.is_private(uid):

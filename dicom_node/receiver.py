@@ -6,7 +6,7 @@ refusals those of PS3.8 9.3.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -138,11 +138,33 @@ class AssociationEnd:
     connections: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentRequest:
+    """A sender asks whether these instances are safe (PS3.4 J.3.2); SOP class and SOP instance UID of each, once."""
+
+    transaction_uid: str
+    references: Sequence[tuple[str, str]]
+    calling_ae: str
+    called_ae: str
+    address: str
+    association_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentResult:
+    """What N-EVENT-REPORT tells: the complete set; a failure has its reason of PS3.3 C.14.1.1 as third."""
+
+    id: str  # the receiver's own name for it, never sent
+    transaction_uid: str
+    committed: Sequence[Sequence[str]]
+    failed: Sequence[tuple[str, str, int]]
+
+
 class Receiver(Protocol):
     """Implemented by the gateway, called from the association's own thread; every method may block.
 
     What it raises never reaches the peer as text: `admit` becomes a transient rejection, `receive` becomes A700
-    (an `OSError`, resources) or C000 (anything else), `ended` is logged.
+    (an `OSError`, resources) or C000 (anything else), `commit` 0213 or 0110 likewise, the rest is logged.
     """
 
     def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
@@ -155,6 +177,21 @@ class Receiver(Protocol):
         Success demands that the stream was read to its end; a refusal may leave it unread, the node drains it.
         When reading raises `AssociationOver`, throw away what was taken and let the exception pass.
         """
+        ...
+
+    def commit(self, request: CommitmentRequest) -> StoreOutcome:
+        """Take on a storage commitment; Success demands that the question cannot be lost. Only for who may commit."""
+        ...
+
+    def report_due(self, attempt: AssociationAttempt) -> CommitmentResult | None:
+        """Give a result to report on this association, or None; it is this association's until `reported` is called.
+
+        Asked at most twice a second, while the association waits for its peer, and only where commitment was negotiated.
+        """
+        ...
+
+    def reported(self, result_id: str, *, status: int | None, why: str = "") -> None:
+        """The peer's answer to what `report_due` gave; None when there was no answer, and then `why`."""
         ...
 
     def ended(self, end: AssociationEnd) -> None:

@@ -34,6 +34,7 @@ from dicom_node.errors import (
     ProtocolViolation,
 )
 from dicom_node.failures import note
+from dicom_node.handlers.commitment import Reporter, commit
 from dicom_node.handlers.echo import echo
 from dicom_node.handlers.store import store
 from dicom_node.negotiation import Accepted, accept, encode_accept, refusal, well_formed
@@ -83,6 +84,7 @@ class _Established:
     attempt: AssociationAttempt
     peer: Admitted
     accepted: Accepted
+    reporter: Reporter
 
 
 class Association:
@@ -186,7 +188,14 @@ class Association:
         self._is_established = True
         accepted = accept(request, peer)
         self._say(encode_accept(request, accepted, self._limits))
-        return _Established(attempt=attempt, peer=peer, accepted=accepted)
+        reporter = Reporter(
+            receiver=self._receiver,
+            attempt=attempt,
+            accepted=accepted,
+            say=self._say,
+            waited_s=lambda: self._wire.waited_s,
+        )
+        return _Established(attempt=attempt, peer=peer, accepted=accepted, reporter=reporter)
 
     def _converse(self, standing: _Established) -> NoReturn:
         """Sta6, until an `AssociationOver` ends it."""
@@ -196,15 +205,20 @@ class Association:
         def look_up() -> None:
             if self._gate.stopping and plane.between_messages:
                 raise NodeStopping
+            if plane.between_messages:
+                standing.reporter.look()
 
         self._wire.on_wait = look_up
-        while True:
-            message = plane.next_message()
-            outcome = self._perform(message, standing)
-            if outcome is not None:
-                self._respond(message, outcome, standing.accepted.peer_max_pdu_bytes)
-            if self._gate.stopping:
-                raise NodeStopping
+        try:
+            while True:
+                message = plane.next_message()
+                outcome = self._perform(message, standing)
+                if outcome is not None:
+                    self._respond(message, outcome, standing.accepted.peer_max_pdu_bytes)
+                if self._gate.stopping:
+                    raise NodeStopping
+        finally:
+            standing.reporter.close()
 
     def _perform(self, message: Message, standing: _Established) -> StoreOutcome | None:
         context = standing.accepted.contexts.get(message.context_id)
@@ -226,13 +240,24 @@ class Association:
             return outcome
         if field == dimse.C_ECHO_RQ:
             return echo(message, context)
+        if field == dimse.N_ACTION_RQ:
+            outcome = commit(message, context, receiver=self._receiver, attempt=standing.attempt)
+            if outcome.status == status.SUCCESS:
+                standing.reporter.asked()
+            return outcome
+        if field == dimse.N_EVENT_REPORT_RSP:
+            standing.reporter.answered(message.command)
+            if message.data_set is not None:  # Event Reply, of which PS3.4 J.3.3 knows none
+                message.data_set.drain(_LINGER_BYTES)
+            return None
         if field == dimse.C_CANCEL_RQ:
             return None  # nothing of ours can be cancelled (PS3.7 9.3.2.3)
         if field in dimse.OTHER_REQUESTS:
             if message.data_set is not None:
                 message.data_set.drain(_LINGER_BYTES)
             return StoreOutcome(
-                status=status.UNRECOGNISED_OPERATION, comment="Only C-ECHO and C-STORE are performed"
+                status=status.UNRECOGNISED_OPERATION,
+                comment="Only C-ECHO, C-STORE and N-ACTION are performed",
             )
         raise ProtocolViolation(f"command {field:04X}H is no request", source=0, reason=0)
 
