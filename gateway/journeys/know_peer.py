@@ -1,63 +1,143 @@
-"""Peers: adding, removing and admitting them, and telling the audit how their associations ended."""
+"""Peers: adding, changing, shutting out and removing them, and telling the audit how their associations ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from dicom_node.receiver import Admitted, AssociationAttempt, AssociationEnd, Refused
-from gateway.domain.case import RECEIVING_STATES
-from gateway.domain.errors import NotFoundError
-from gateway.domain.ids import CASE_REF
-from gateway.domain.peer import Peer
+from dicom_node.receiver import AssociationEnd
+from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
+from gateway.domain.peer import Peer, normal_name
 from gateway.domain.people import Actor
-from gateway.domain.policy import Policy
-from gateway.ports import Clock, Records
+from gateway.journeys.admit_peer import admit
+from gateway.journeys.read_certificate import HOW_TO_GIVE, read_certificate, split_pem
+from gateway.ports import Change, Clock, Records, View
 
-# PS3.8 table 9-21: result 1 permanent, source 1 service user, reason 3 calling and 7 called AE title not recognized.
-CALLING_UNKNOWN = (1, 1, 3)
-CALLED_UNKNOWN = (1, 1, 7)
+__all__ = [
+    "add_peer",
+    "admit",
+    "change_peer",
+    "disable_peer",
+    "enable_peer",
+    "give_token",
+    "note_association",
+    "note_refusal",
+    "peer_by_title",
+    "pin_certificate",
+    "remove_peer",
+    "take_token",
+    "unpin_certificate",
+]
+
+TOKEN_BYTES = 32  # 256 bits
+# What may be set from outside; the rest of a peer is the house's own bookkeeping.
+CHANGEABLE = frozenset(
+    {
+        "hosts", "called", "certificates", "names", "may_echo", "may_store", "may_commit", "may_receive",
+        "sop_classes", "transfer_syntaxes", "max_associations", "max_instance_bytes", "day_bytes", "address",
+        "calls_by_tls", "description",
+    }
+)  # fmt: skip
+_WHY_LENGTH = 240
 
 
 def add_peer(
-    *, ae_title: str, hosts: Sequence[str], by: Actor, records: Records, clock: Clock, description: str = ""
+    *, ae_title: str, hosts: Sequence[str], by: Actor, records: Records, clock: Clock, **more: Any
 ) -> Peer:
-    """Add a peer, or change the one with this AE title; it counts from the next association on."""
-    peer = Peer(ae_title=ae_title.strip(), hosts=list(hosts), description=description, created_at=clock.now())
+    """Add a peer; it counts from the next association on. ``more`` are fields of ``CHANGEABLE``."""
+    now = clock.now()
+    peer = Peer(
+        ae_title=ae_title.strip(), created_at=now, **_normal({"hosts": list(hosts), **more}, records, clock)
+    )
     with records.change(by=by) as change:
         if change.peers.count(ae_title=peer.ae_title):
-            change.peers.put(peer)
-        else:
-            change.peers.add(peer)
-        change.note("peer_added", subject=peer.ae_title, hosts=", ".join(peer.hosts) or "loopback")
+            raise ConflictError(
+                f"there is a peer {peer.ae_title} already",
+                next_step=f"Change it: consilium peer change {peer.ae_title} …",
+            )
+        change.peers.add(peer)
+        _note_added(change, peer)
+    return peer
+
+
+def change_peer(
+    *, ae_title: str, changes: Mapping[str, Any], by: Actor, records: Records, clock: Clock
+) -> Peer:
+    """Change what is given and nothing else; it counts within a second, for established associations too."""
+    values = _normal(changes, records, clock)
+    with records.change(by=by) as change:
+        peer = replace(peer_by_title(change, ae_title), **values)
+        change.peers.put(peer)
+        _note_added(change, peer, changed=", ".join(sorted(values)) or "nothing")
     return peer
 
 
 def remove_peer(*, ae_title: str, by: Actor, records: Records) -> None:
     """Forget a peer; its studies stay."""
     with records.change(by=by) as change:
-        if not change.peers.remove(ae_title=ae_title.strip()):
-            raise NotFoundError(
-                f"there is no peer {ae_title[:16]}", next_step="`consilium peer list` shows them."
-            )
-        change.note("peer_removed", subject=ae_title.strip())
+        peer = peer_by_title(change, ae_title)
+        change.peers.remove(ae_title=peer.ae_title)
+        change.note("peer_removed", subject=peer.ae_title)
 
 
-def admit(attempt: AssociationAttempt, *, records: Records, policy: Policy) -> Admitted | Refused:
-    """Decide on an association: deny by default, calling AE and address and called AE together (N2, N3)."""
-    calling, called = attempt.calling_ae.strip(), attempt.called_ae.strip()
+def disable_peer(*, ae_title: str, by: Actor, records: Records, clock: Clock) -> Peer:
+    """Shut a peer out; what was told of it is kept."""
+    return _switch(ae_title, "disabled", by=by, records=records, clock=clock)
+
+
+def enable_peer(*, ae_title: str, by: Actor, records: Records, clock: Clock) -> Peer:
+    """Let a peer in again."""
+    return _switch(ae_title, "enabled", by=by, records=records, clock=clock)
+
+
+def pin_certificate(
+    *, ae_title: str, pem: str, by: Actor, records: Records, clock: Clock, only: bool = False
+) -> Peer:
+    """Let a peer show one more certificate, or with ``only`` no other: a change of keys wants both for a while."""
     with records.view() as view:
-        peer = view.peers.first(ae_title=calling)
-        called_case = view.cases.first(ref=called.upper()) if CASE_REF.match(called.upper()) else None
-    if peer is None or peer.disabled_at is not None:
-        return _refused(CALLING_UNKNOWN, "the calling AE title is not known here")
-    if not peer.may_call_from(attempt.address):
-        return _refused(CALLING_UNKNOWN, "the calling AE title is known, but not from this address")
-    for_case = called_case is not None and called_case.state in RECEIVING_STATES
-    if called != policy.ae_title and not for_case:
-        return _refused(CALLED_UNKNOWN, "the called AE title is not one of ours")
-    return Admitted(
-        may_store=peer.may_store, may_echo=peer.may_echo, max_instance_bytes=policy.instance_limit_bytes
+        held = [] if only else peer_by_title(view, ae_title).certificates
+    return change_peer(
+        ae_title=ae_title, changes={"certificates": [*held, pem]}, by=by, records=records, clock=clock
     )
+
+
+def unpin_certificate(*, ae_title: str, spki: str, by: Actor, records: Records, clock: Clock) -> Peer:
+    """Take a pin away, named by the beginning of its key's digest."""
+    with records.view() as view:
+        held = peer_by_title(view, ae_title).certificates
+    wanted = spki.strip().lower().replace(":", "")
+    rest = [pem for pem in held if not read_certificate(pem).spki_sha256.startswith(wanted)]
+    if len(wanted) < 8 or len(rest) == len(held):
+        raise NotFoundError(
+            f"{ae_title.strip()[:16]} has no such certificate",
+            next_step="Write at least 8 digits of its SPKI as `consilium peer show` prints it.",
+        )
+    return change_peer(ae_title=ae_title, changes={"certificates": rest}, by=by, records=records, clock=clock)
+
+
+def give_token(*, ae_title: str, by: Actor, records: Records, random: Callable[[int], bytes]) -> str:
+    """Return a new bearer token for STOW-RS; only its digest is kept, and the one before it counts no more."""
+    token = base64.urlsafe_b64encode(random(TOKEN_BYTES)).rstrip(b"=").decode()
+    _set_token(ae_title, hashlib.sha256(token.encode()).hexdigest(), by=by, records=records)
+    return token
+
+
+def take_token(*, ae_title: str, by: Actor, records: Records) -> None:
+    """Let a peer come by HTTP no more."""
+    _set_token(ae_title, "", by=by, records=records)
+
+
+def peer_by_title(view: View | Change, ae_title: str) -> Peer:
+    """Return a peer or raise."""
+    peer = view.peers.first(ae_title=ae_title.strip())
+    if peer is None:
+        raise NotFoundError(
+            f"there is no peer {ae_title.strip()[:16]}", next_step="`consilium peer list` shows them."
+        )
+    return peer
 
 
 def note_association(end: AssociationEnd, *, records: Records) -> None:
@@ -71,7 +151,8 @@ def note_association(end: AssociationEnd, *, records: Records) -> None:
             outcome=end.how,
             called=end.called_ae.strip()[:16],
             kept=end.instances_kept,
-            why=end.why[:80],
+            why=end.why[:_WHY_LENGTH],
+            times=end.connections,
         )
 
 
@@ -89,6 +170,67 @@ def note_refusal(
         )
 
 
-def _refused(code: tuple[int, int, int], why: str) -> Refused:
-    result, source, reason = code
-    return Refused(result=result, source=source, reason=reason, why=why)
+def _switch(ae_title: str, state: str, *, by: Actor, records: Records, clock: Clock) -> Peer:
+    with records.change(by=by) as change:
+        peer = peer_by_title(change, ae_title)
+        peer = replace(peer, disabled_at=clock.now() if state == "disabled" else None)
+        change.peers.put(peer)
+        change.note("peer_disabled", subject=peer.ae_title, state=state)
+    return peer
+
+
+def _set_token(ae_title: str, token_hash: str, *, by: Actor, records: Records) -> None:
+    with records.change(by=by) as change:
+        peer = replace(peer_by_title(change, ae_title), token_hash=token_hash)
+        change.peers.put(peer)
+        change.note("peer_token_made", subject=peer.ae_title, state="given" if token_hash else "taken")
+
+
+def _note_added(change: Change, peer: Peer, **more: str) -> None:
+    may = [word for word in ("echo", "store", "commit", "receive") if getattr(peer, f"may_{word}")]
+    pins = [read_certificate(pem).spki_sha256[:16] for pem in peer.certificates]
+    change.note(
+        "peer_added",
+        subject=peer.ae_title,
+        hosts=", ".join(peer.hosts) or "loopback",
+        may=", ".join(may) or "nothing",
+        proof=", ".join([*pins, *peer.names]) or "none",
+        **more,
+    )
+
+
+def _normal(values: Mapping[str, Any], records: Records, clock: Clock) -> dict[str, Any]:
+    """Return fields as a peer holds them; what cannot be one is refused by name."""
+    if unknown := values.keys() - CHANGEABLE:
+        raise InvalidError(f"a peer has no {', '.join(sorted(unknown))} to set")
+    found = dict(values)
+    for name in ("hosts", "called", "sop_classes", "transfer_syntaxes"):
+        if name in found:
+            found[name] = list(dict.fromkeys(text.strip() for text in found[name] if text.strip()))
+    if "names" in found:
+        found["names"] = list(
+            dict.fromkeys(normal_name(text) or text.strip() for text in found["names"] if text.strip())
+        )
+    if "certificates" in found:
+        with records.view() as view:
+            known = {pem for peer in view.peers.find() for pem in peer.certificates}
+        found["certificates"] = _certificates(found["certificates"], known=known, clock=clock)
+    return found
+
+
+def _certificates(texts: Sequence[str], *, known: set[str], clock: Clock) -> list[str]:
+    """Return the certificates of some PEM texts, one by one; what is kept already may have expired since."""
+    found = []
+    for text in texts:
+        pems = split_pem(text)
+        if not pems:
+            raise InvalidError("there is no PEM certificate in what was given", next_step=HOW_TO_GIVE)
+        pem = pems[0]  # a file of a chain begins with the certificate itself (RFC 8446 4.4.2)
+        certificate = read_certificate(pem)
+        if certificate.not_after <= clock.now() and pem not in known:
+            raise InvalidError(
+                f"the certificate expired on {certificate.not_after:%Y-%m-%d}",
+                next_step="Ask the peer for the one that it shows now.",
+            )
+        found.append(pem)
+    return list(dict.fromkeys(found))

@@ -302,7 +302,7 @@ def test_peers_are_admitted_by_title_address_and_called_title_together(house):
     add_peer(ae_title="PACS", hosts=["10.0.0.0/8"], by=DESK, **house.ports("records", "clock"))
 
     class Attempt:
-        calling_ae, called_ae, address = "PACS ", "CONSILIUM", "10.1.1.1"
+        calling_ae, called_ae, address, certificate = "PACS ", "CONSILIUM", "10.1.1.1", None
 
     def answer(**values):
         attempt = type("Attempt", (Attempt,), values)()
