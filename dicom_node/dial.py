@@ -10,7 +10,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +19,7 @@ from dicom_node.errors import AssociationOver, PeerUnreachable
 
 StepName = Literal["name", "connection", "tls", "association", "verification"]
 
+_SLICE_S = 0.5
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 # What OpenSSL calls it (a part of the reason) -> what it means to a person; the first that fits counts.
 _TLS_WORDS: tuple[tuple[str, str], ...] = (
@@ -31,7 +32,7 @@ _TLS_WORDS: tuple[tuple[str, str], ...] = (
     ("HANDSHAKE_FAILURE", "no cipher suite in common, or the peer demands a certificate of ours"),
     ("INSUFFICIENT_SECURITY", "no cipher suite in common"),
     ("WRONG_VERSION_NUMBER", "the peer does not speak TLS on this port"),
-    ("UNEXPECTED_EOF", "the peer closed the connection: it may not speak TLS on this port"),
+    ("EOF", "the peer closed the connection in the handshake"),
 )
 
 
@@ -43,6 +44,9 @@ class Call:
     ----------
     tls
         How to speak TLS; None is plain DICOM.
+    objection
+        Asked by TLS, with the certificate (DER) that the peer proved: why it is not this peer's, empty when it is. The
+        context says only whom we trust; which of them this is, nobody else compares.
     timeout_s
         For the connection, for the TLS handshake, and for each PDU begun.
     response_timeout_s
@@ -56,6 +60,7 @@ class Call:
     timeout_s: float = 10.0
     response_timeout_s: float = 120.0
     tls: ssl.SSLContext | None = None
+    objection: Callable[[bytes], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,7 @@ def dial(call: Call, steps: Steps) -> socket.socket:
     try:
         with steps.step("tls") as told:
             secured = _secure(call, call.tls, sock)
+            _compare(call, secured)
             told.extend(_described(secured))
             return secured
     except BaseException:
@@ -128,6 +134,13 @@ def tls_words(error: BaseException | None) -> str:
         return ""
     reason = error.reason or type(error).__name__
     return next((words for part, words in _TLS_WORDS if part in reason), reason.lower().replace("_", " "))
+
+
+class _PatientSocket(ssl.SSLSocket):
+    """Kernel timeouts, which `Wire` sets, are swallowed by the library's loop: here a blocking call sleeps a slice at most."""
+
+    def setblocking(self, flag: bool) -> None:
+        self.settimeout(_SLICE_S if flag else 0.0)
 
 
 _Address = tuple[socket.AddressFamily, tuple[str | int, ...]]
@@ -173,6 +186,7 @@ def _secure(call: Call, context: ssl.SSLContext, sock: socket.socket) -> ssl.SSL
     """Shake hands within one deadline, however slowly the bytes come."""
     until = time.monotonic() + call.timeout_s
     try:
+        context.sslsocket_class = _PatientSocket
         secured = context.wrap_socket(sock, server_hostname=call.host, do_handshake_on_connect=False)
         secured.setblocking(False)
         while True:
@@ -193,6 +207,13 @@ def _secure(call: Call, context: ssl.SSLContext, sock: socket.socket) -> ssl.SSL
         raise PeerUnreachable(f"TLS failed: {why}") from exc
     except ValueError as exc:  # a name that no certificate can carry
         raise PeerUnreachable(f"TLS failed: {call.host} is no name for a certificate") from exc
+
+
+def _compare(call: Call, secured: ssl.SSLSocket) -> None:
+    """Ask the caller whether the certificate is this peer's."""
+    why = call.objection(secured.getpeercert(binary_form=True) or b"") if call.objection is not None else ""
+    if why:
+        raise PeerUnreachable(f"TLS failed: {why}")
 
 
 def _await(sock: socket.socket, event: int, until: float) -> None:

@@ -12,6 +12,7 @@ plaintext file, and it is sent byte for byte in the transfer syntax that it has.
 from __future__ import annotations
 
 import contextlib
+import ssl
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -214,11 +215,25 @@ class OutboundAssociation:
                 self._linger()
             raise PeerUnreachable(f"no association with {self._call.called_ae}: {over}") from over
         except AssociationOver as over:
-            why = tls_words(over.__cause__)
-            why = f"TLS failed: {why}" if why else str(over)
-            raise PeerUnreachable(f"no association with {self._call.called_ae}: {why}") from over
+            raise PeerUnreachable(
+                f"no association with {self._call.called_ae}: {self._why_none(over)}"
+            ) from over
         if 0 < self.answer.max_pdu_bytes < _LEAST_PDU_BYTES:
             raise PeerUnreachable(f"the peer takes PDUs of {self.answer.max_pdu_bytes} bytes only")
+
+    def _why_none(self, over: AssociationOver) -> str:
+        """By TLS 1.3 a peer that does not want our certificate says so after the handshake, behind what we sent."""
+        cause = over.__cause__
+        if self._call.tls is not None and isinstance(over, PeerLost):
+            try:
+                self._wire.read_exactly(1, until=self._wire.waited_s + _LINGER_S)
+            except AssociationOver as later:
+                cause = later.__cause__ if isinstance(later.__cause__, ssl.SSLError) else cause
+            why = tls_words(cause)
+            return f"TLS failed: {why or 'the peer closed the connection, it may not accept our certificate'}"
+        if isinstance(over, PeerLost):
+            return f"{over}: the peer may speak TLS only, or not take calls from here"
+        return str(over)
 
     def _read_answer(self) -> None:
         wire = self._wire
