@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from gateway.domain.audit import GENESIS
 from gateway.domain.errors import UnavailableError
 from gateway.records.tables import SCHEMA_VERSION, audit_head, case_key, meta, metadata
+from gateway.records.transaction import unanswered
 
 # A8: the trail can be appended to and read; the database itself refuses the rest.
 _SQLITE_GUARDS = [
@@ -27,23 +28,12 @@ _POSTGRES_GUARDS = [
 ]
 
 
-def unanswered(error: DBAPIError) -> UnavailableError:
-    """Word a failure of the database: an outage heals, damage does not, and neither may quote a value."""
-    name = type(error.orig).__name__
-    if isinstance(error, OperationalError):
-        return UnavailableError(f"the records do not answer ({name})")
-    return UnavailableError(
-        f"the records cannot be read as they should be ({name})",
-        next_step="Run `consilium audit verify`; if the database is damaged, restore it from a backup.",
-    )
-
-
 def make_schema(engine: Engine) -> bool:
     """Create what is missing; True when the database was empty. Safe when several processes start at once."""
     try:
         return _make_schema(engine)
     except DBAPIError as error:
-        raise unanswered(error) from error
+        raise unanswered(error.orig, is_outage=isinstance(error, OperationalError)) from error
 
 
 def _make_schema(engine: Engine) -> bool:

@@ -3,59 +3,64 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Dialect
 
 from gateway.domain.errors import NotFoundError
+from gateway.records.statements import Statements
 from gateway.records.tables import Kind, case_key
+from gateway.records.transaction import Connection
 from storage import SealedStore, WrappedKey
 
 CACHE_S = 300.0
+MOST_KEYS = 4096
+_PARTS = ("holder", "purpose", "kek_id", "kek_version", "blob")
 
 
 class KeyRing:
-    """Wrapped keys by (holder, purpose), remembered for five minutes: they are immutable, and useless without the KEK."""
+    """Wrapped keys by (holder, purpose), remembered for five minutes: they are immutable, and useless without the KEK.
 
-    def __init__(self, store: SealedStore) -> None:
+    No lock is needed: single dictionary operations are atomic.
+    """
+
+    def __init__(self, store: SealedStore, dialect: Dialect) -> None:
         self.store = store
         self._known: dict[tuple[str, str], tuple[float, WrappedKey]] = {}
-        self._lock = threading.Lock()
+        self._sql = Statements(case_key, dialect)
 
     def get(self, connection: Connection, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key, from memory or its row."""
         now = time.monotonic()
-        with self._lock:
-            found = self._known.get((holder, purpose))
+        found = self._known.get((holder, purpose))
         if found is not None and found[0] > now:
             return found[1]
-        row = connection.execute(
-            select(case_key).where(case_key.c.holder == holder, case_key.c.purpose == purpose)
-        ).first()
+        matching, values = self._sql.matching({"holder": holder, "purpose": purpose})
+        row = connection.execute(self._sql.selecting(_PARTS) + matching, values).fetchone()
         if row is None:
             raise NotFoundError(
                 f"the keys of {holder} are not here",
                 next_step="They were destroyed, or belong to another home.",
             )
-        key = WrappedKey(
-            holder=row.holder,
-            purpose=row.purpose,
-            kek_id=row.kek_id,
-            kek_version=row.kek_version,
-            blob=row.blob,
-        )
-        with self._lock:
-            self._known[holder, purpose] = (now + CACHE_S, key)
+        key = WrappedKey(**self._sql.values(_PARTS, row))
+        if len(self._known) >= MOST_KEYS:
+            self._make_room(now)
+        self._known[holder, purpose] = (now + CACHE_S, key)
         return key
 
     def forget(self, holder: str) -> None:
         """Drop what is remembered of a holder, here and in the store."""
-        with self._lock:
-            for known in [k for k in self._known if k[0] == holder]:
-                del self._known[known]
+        for known in [k for k in list(self._known) if k[0] == holder]:
+            self._known.pop(known, None)
         self.store.forget_holder(holder)
+
+    def _make_room(self, now: float) -> None:
+        """Drop what has expired, or else the older half."""
+        entries = sorted(self._known.items(), key=lambda item: item[1][0])
+        expired = sum(until <= now for _, (until, _) in entries)
+        for known, _ in entries[: max(expired, len(entries) // 2)]:
+            self._known.pop(known, None)
 
     def seal(
         self, connection: Connection, kind: Kind, holder: str, row_key: str, column: str, value: Any

@@ -3,113 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, select, true, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Dialect
 
 from gateway.domain.errors import ConflictError, NotFoundError
 from gateway.records.sealed_columns import KeyRing
+from gateway.records.statements import Statements
 from gateway.records.tables import Kind
+from gateway.records.transaction import Connection
 
 T = TypeVar("T")
+
+
+class Mapping:
+    """What a kind's shelves have in common, however many transactions there are."""
+
+    def __init__(self, kind: Kind, dialect: Dialect) -> None:
+        self.kind = kind
+        self.statements = Statements(kind.table, dialect, sealed=kind.sealed)
+        self.name = kind.table.name.rstrip("_")
+        self.is_key = f" WHERE {self.statements.column[kind.key]} = {self.statements.mark}"
+        self.twice: type[Exception] = dialect.loaded_dbapi.IntegrityError
 
 
 class SqlShelf(Generic[T]):
     """Implements ``ports.WritableShelf`` over one connection."""
 
-    def __init__(self, kind: Kind, connection: Connection, ring: KeyRing) -> None:
-        self._kind, self._connection, self._ring = kind, connection, ring
-        self._table = kind.table
+    __slots__ = ("_connection", "_kind", "_mapping", "_ring", "_sql")
+
+    def __init__(self, mapping: Mapping, connection: Connection, ring: KeyRing) -> None:
+        self._mapping, self._connection, self._ring = mapping, connection, ring
+        self._kind, self._sql = mapping.kind, mapping.statements
 
     def get(self, key: str) -> T:
-        row = self._connection.execute(
-            select(self._table).where(self._table.c[self._kind.key] == key)
-        ).first()
+        row = self._connection.execute(self._sql.select + self._mapping.is_key, (key,)).fetchone()
         if row is None:
-            raise NotFoundError(f"no {self._table.name.rstrip('_')} {key}")
+            raise NotFoundError(f"no {self._mapping.name} {key}")
         return self._value(row)
 
     def find(self, *, order: str = "", limit: int | None = None, **where: Any) -> list[T]:
-        statement = select(self._table).where(self._matches(where))
-        column = self._table.c[order.lstrip("-") or self._kind.key]
-        statement = statement.order_by(column.desc() if order.startswith("-") else column.asc())
-        if limit is not None:
-            statement = statement.limit(limit)
-        return [self._value(row) for row in self._connection.execute(statement)]
+        matching, values = self._sql.matching(where)
+        ordered = self._sql.ordered(order or self._kind.key, limit)
+        rows = self._connection.execute(self._sql.select + matching + ordered, values).fetchall()
+        return [self._value(row) for row in rows]
 
     def first(self, *, order: str = "", **where: Any) -> T | None:
         found = self.find(order=order, limit=1, **where)
         return found[0] if found else None
 
     def count(self, **where: Any) -> int:
-        statement = select(func.count()).select_from(self._table).where(self._matches(where))
-        return int(self._connection.execute(statement).scalar_one())
+        matching, values = self._sql.matching(where)
+        sql = f"SELECT count(*) FROM {self._sql.table}{matching}"  # noqa: S608  # the schema's names only
+        return int(self._connection.execute(sql, values).fetchone()[0])
 
     def pick(
         self, columns: Sequence[str], *, order: str = "", limit: int | None = None, **where: Any
     ) -> list[tuple[Any, ...]]:
-        if sealed := self._kind.sealed & set(columns):
+        if sealed := self._kind.sealed.intersection(columns):
             raise TypeError(f"{sorted(sealed)} are sealed: find the whole value")
-        statement = select(*(self._table.c[name] for name in columns)).where(self._matches(where))
-        column = self._table.c[order.lstrip("-") or self._kind.key]
-        statement = statement.order_by(column.desc() if order.startswith("-") else column.asc()).limit(limit)
-        return [tuple(row) for row in self._connection.execute(statement)]
+        matching, values = self._sql.matching(where)
+        ordered = self._sql.ordered(order or self._kind.key, limit)
+        rows = self._connection.execute(self._sql.selecting(columns) + matching + ordered, values).fetchall()
+        converts = [self._sql.out.get(name) for name in columns]
+        if not any(converts):
+            return rows if not rows or type(rows[0]) is tuple else [tuple(row) for row in rows]
+        return [
+            tuple(
+                value if convert is None else convert(value)
+                for value, convert in zip(row, converts, strict=True)
+            )
+            for row in rows
+        ]
 
     def add(self, value: T) -> None:
+        row = self._sql.row(self._row(value))
         try:
-            self._connection.execute(insert(self._table).values(**self._row(value)))
-        except IntegrityError as error:
-            raise ConflictError(f"there is such a {self._table.name.rstrip('_')} already") from error
+            self._connection.execute(self._sql.insert, row)
+        except self._mapping.twice as error:
+            raise ConflictError(f"there is such a {self._mapping.name} already") from error
 
     def put(self, value: T) -> None:
         row = self._row(value)
-        key = row.pop(self._kind.key)
-        self._changed(update(self._table).where(self._table.c[self._kind.key] == key).values(**row), key)
+        self._update(row.pop(self._kind.key), row)
 
     def set(self, key: str, **columns: Any) -> None:
         if sealed := self._kind.sealed & columns.keys():
             raise TypeError(f"{sorted(sealed)} are sealed: put the whole value")
-        self._changed(update(self._table).where(self._table.c[self._kind.key] == key).values(**columns), key)
+        self._update(key, columns)
 
     def bump(self, key: str, column: str, *, below: int | None = None) -> bool:
-        counter = self._table.c[column]
-        statement = update(self._table).where(self._table.c[self._kind.key] == key)
-        if below is not None:
-            statement = statement.where(counter < below)
-        return bool(self._connection.execute(statement.values({column: counter + 1})).rowcount)
+        counter = self._sql.column[column]
+        sql = f"UPDATE {self._sql.table} SET {counter} = {counter} + 1{self._mapping.is_key}"  # noqa: S608  # the schema's names only
+        if below is None:
+            return bool(self._connection.execute(sql, (key,)).rowcount)
+        return bool(
+            self._connection.execute(f"{sql} AND {counter} < {self._sql.mark}", (key, below)).rowcount
+        )
 
     def advance(self, key: str, column: str, *, to: int) -> bool:
-        counter = self._table.c[column]
-        statement = update(self._table).where(self._table.c[self._kind.key] == key, counter < to)
-        return bool(self._connection.execute(statement.values({column: to})).rowcount)
+        counter, mark = self._sql.column[column], self._sql.mark
+        sql = f"UPDATE {self._sql.table} SET {counter} = {mark}{self._mapping.is_key} AND {counter} < {mark}"  # noqa: S608  # the schema's names only
+        return bool(self._connection.execute(sql, (to, key, to)).rowcount)
 
     def remove(self, **where: Any) -> int:
         if not where:
             raise TypeError("removing everything is never meant")
-        return int(self._connection.execute(delete(self._table).where(self._matches(where))).rowcount)
+        matching, values = self._sql.matching(where)
+        sql = f"DELETE FROM {self._sql.table}{matching}"  # noqa: S608  # the schema's names only
+        return int(self._connection.execute(sql, values).rowcount)
 
-    def _changed(self, statement: Any, key: str) -> None:
-        if self._connection.execute(statement).rowcount != 1:
-            raise NotFoundError(f"no {self._table.name.rstrip('_')} {key}")
-
-    def _matches(self, where: dict[str, Any]) -> ColumnElement[bool]:
-        tests: list[ColumnElement[bool]] = []
-        for name, wanted in where.items():
-            column = self._table.c[name]
-            if name in self._kind.sealed:
-                raise TypeError(f"{name} is sealed and cannot be searched")
-            if wanted is None:
-                tests.append(column.is_(None))
-            elif isinstance(wanted, (tuple, list, set, frozenset)):
-                tests.append(column.in_(list(wanted)))
-            else:
-                tests.append(column == wanted)
-        return and_(true(), *tests)
+    def _update(self, key: str, columns: dict[str, Any]) -> None:
+        setting, values = self._sql.setting(columns)
+        sql = f"UPDATE {self._sql.table} {setting}{self._mapping.is_key}"  # the schema's names only
+        if self._connection.execute(sql, (*values, key)).rowcount != 1:
+            raise NotFoundError(f"no {self._mapping.name} {key}")
 
     def _row(self, value: T) -> dict[str, Any]:
-        row = {field.name: getattr(value, field.name) for field in fields(self._kind.value)}
+        row = {name: getattr(value, name) for name in self._sql.names}
         holder = getattr(value, "holder", "")
         for name in self._kind.sealed:
             row[name] = self._ring.seal(
@@ -117,11 +128,12 @@ class SqlShelf(Generic[T]):
             )
         return row
 
-    def _value(self, row: Row[Any]) -> T:
-        columns = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's documented accessor
-        holder = columns.get("holder") or columns[self._kind.key]
-        for name in self._kind.sealed:
-            columns[name] = self._ring.open(
-                self._connection, self._kind, holder, columns[self._kind.key], name, columns[name]
-            )
+    def _value(self, row: Sequence[Any]) -> T:
+        columns = self._sql.values(self._sql.names, row)
+        if self._kind.sealed:
+            holder = columns.get("holder") or columns[self._kind.key]
+            for name in self._kind.sealed:
+                columns[name] = self._ring.open(
+                    self._connection, self._kind, holder, columns[self._kind.key], name, columns[name]
+                )
         return self._kind.value(**columns)
