@@ -12,7 +12,7 @@ UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-ind
 TEST ?= tests
 TEST_FLAGS ?=
 
-.PHONY: help install dev demo up test check system-packages lock crash screenshots clean
+.PHONY: help install dev demo up test check system-packages lock crash fuzz screenshots clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ lock: ## write both requirement locks anew (needs uv)
 crash: export CONSILIUM_CRASH_POINTS ?= 500
 crash: dev ## kill the exchange at 500 points of its intake (CONSILIUM_CRASH_POINTS) and look for losses
 	@$(PY) -m pytest -s $(TEST_FLAGS) tests/functional/test_crash.py
+
+fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at the DICOM node
+	@$(PY) -m tests.fuzz.dicom --inputs $${FUZZ_INPUTS:-1000000} --seed $${FUZZ_SEED:-1}
 
 screenshots: dev ## take a picture of every page into docs/screenshots
 	@$(PY) -m tests.functional.screenshots

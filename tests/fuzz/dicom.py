@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import gc
 import random
 import resource
@@ -28,6 +29,7 @@ MOST_GROWTH_KB = 64 * 1024
 LOOK_EVERY = 1000
 TCP_EVERY = 250
 ECHO_EVERY = 5000
+STUCK_S = 300  # for a thousand inputs: where it stands is shown, and the campaign ends
 SMALL = Limits(
     max_pdu_bytes=512, max_command_bytes=200, max_fragments=16, max_instance_bytes=2000, drain_bytes=500
 )
@@ -155,6 +157,7 @@ def main() -> int:
     reached = [asked.first]
 
     def told(done: int, taken_s: float, found: int) -> None:
+        faulthandler.dump_traceback_later(STUCK_S, exit=True)
         reached[0] = asked.first + done
         bar(done, taken_s, found)
 
@@ -167,6 +170,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; go on with --seed {asked.seed} --from {reached[0]}")
         return 130
+    faulthandler.cancel_dump_traceback_later()
     print(
         f"\n{asked.inputs} inputs of seed {asked.seed} in {taken_s:.0f} s ({asked.inputs / taken_s:.0f}/s):"
         f" {dict(running.kinds)}, {running.kept} objects kept, peak {peak_kb() >> 10} MiB, {len(findings)} findings"
