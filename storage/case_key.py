@@ -13,6 +13,7 @@ from storage.segments import expand
 
 CASE_KEY_BYTES = 32
 DIGEST_BYTES = 32
+MOST_DERIVED = 16
 
 
 class CaseKey:
@@ -22,12 +23,20 @@ class CaseKey:
         self.secret = secret
         # Derived now and not when first needed: `cached_property` has a lock, which a fork may leave held for ever.
         self._digest_keys = expand(secret, canonical(b"consilium-digest", 1), 64)
+        self._derived: dict[
+            tuple[bytes, int], bytes
+        ] = {}  # asked for with every instance, and gone with this key
 
     def digester(self) -> "Digester":
         return Digester(self._digest_keys[:32], self._digest_keys[32:])
 
     def derive(self, label: bytes, length: int) -> bytes:
-        return expand(self.secret, canonical(b"consilium-derive", 1, label), length)
+        derived = self._derived.get((label, length))
+        if derived is None:
+            derived = expand(self.secret, canonical(b"consilium-derive", 1, label), length)
+            if len(self._derived) < MOST_DERIVED:
+                self._derived[label, length] = derived
+        return derived
 
 
 class Digester:

@@ -24,6 +24,9 @@ from storage.reader import SealedReader
 from storage.sealing import Readable, Sealing
 from storage.values import open_value, seal_value
 
+# Small enough that an object is sealed and written out while it is still coming, large enough that 4 GiB cost no more.
+SEGMENT_BYTES = 1 << 18
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedRef:
@@ -57,7 +60,7 @@ class SealedStore:
     """Seals, opens and forgets; safe for use by many threads, and over `fork`."""
 
     def __init__(
-        self, *, objects: Objects, keys: KeyProvider, tenant: str, segment_bytes: int = 1 << 20
+        self, *, objects: Objects, keys: KeyProvider, tenant: str, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
         if not tenant:
             raise ValueError("a store belongs to a named tenant")
