@@ -16,7 +16,8 @@ from dicom_node.receiver import (
 )
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.people import Actor
-from gateway.journeys.know_peer import admit, note_association, note_refusal
+from gateway.doors.peer_book import PeerBook
+from gateway.journeys.know_peer import note_association, note_refusal
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import refusal_of
 from gateway.ports import House
@@ -30,24 +31,29 @@ class DimseDoor:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._book = PeerBook(house)
 
     def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
-        """Decide by the peers' rows as they are now: a change counts from the next association on."""
-        return admit(attempt, records=self._house.records, policy=self._house.policy)
+        """Decide by the peers' rows as they are now; a change ends established associations within a second."""
+        return self._book.admit(attempt)
 
     def receive(self, instance: ReceivedInstance) -> StoreOutcome:
         """Keep one instance, or say why not: in the status, in the comment, and in the audit."""
         house = self._house
         source = Actor(kind="peer", id=instance.calling_ae.strip(), address=instance.address)
-        try:
-            outcome = receive_instance(
-                instance,
+
+        def keep(arrival: ReceivedInstance) -> StoreOutcome:
+            return receive_instance(
+                arrival,
                 source=source,
                 records=house.records,
                 store=house.store,
                 clock=house.clock,
                 policy=house.policy,
             )
+
+        try:
+            outcome = self._book.metered(instance, keep)
         except AssociationOver:
             raise
         except (ConsiliumError, StorageError) as error:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dicom_node import status
 from dicom_node.receiver import StoreOutcome
-from gateway.domain.errors import ConsiliumError, ForbiddenError, NotFoundError, UnavailableError
+from gateway.domain.errors import (
+    ConsiliumError,
+    ForbiddenError,
+    NotFoundError,
+    TooManyError,
+    UnavailableError,
+)
 from storage import StorageError, StoreFullError, StoreKeyError, TooLargeError, VolumeFailedError
 
 # The status that tells the sender, and the Error Comment that tells her engineer (PS3.4 B.2.3, PS3.18 I.2.2).
@@ -17,6 +23,7 @@ REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (StorageError, status.OUT_OF_RESOURCES, "store failed, send again later"),
     (NotFoundError, status.NOT_AUTHORISED, "called AE title names no case that takes studies"),
     (ForbiddenError, status.NOT_AUTHORISED, "this peer may not store"),
+    (TooManyError, status.OUT_OF_RESOURCES, "quota for 24 hours is used up, send again later"),
     (UnavailableError, status.OUT_OF_RESOURCES, "records do not answer, send again later"),
     (ConsiliumError, status.OUT_OF_RESOURCES, "not kept, send again later"),
     (Exception, status.OUT_OF_RESOURCES, "not kept: internal error, send again later"),

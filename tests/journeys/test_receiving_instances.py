@@ -391,7 +391,7 @@ def test_every_association_stands_in_the_audit_with_how_it_ended(house):
         )  # fmt: skip
     told = house.events("association_ended") + house.events("association_refused")
     assert {e.outcome for e in told} == {"released", "aborted", "lost", "refused", "timeout", "malformed"}
-    assert all(len(e.details["why"]) <= 80 for e in told)
+    assert all(len(e.details["why"]) <= 240 for e in told)
 
 
 def test_what_comes_again_takes_the_place_of_bytes_that_were_lost(house):
