@@ -35,8 +35,10 @@ class Limits:
 
     Parameters
     ----------
+    handshake_s
+        From connection to the end of a TLS handshake, where one is demanded.
     artim_s
-        From connection to a whole A-ASSOCIATE-RQ, and for the rest of any PDU begun (PS3.8 9.1.5).
+        From connection (or the handshake's end) to a whole A-ASSOCIATE-RQ, and for the rest of any PDU begun (PS3.8 9.1.5).
     idle_s
         Between two PDUs of an association; slow modalities pause, so at least 60.
     min_bytes_per_s
@@ -57,6 +59,7 @@ class Limits:
         "ignore": identity is not looked at and not answered (PS3.7 D.3.3.7); "refuse": reject who sends one.
     """
 
+    handshake_s: float = 5.0
     artim_s: float = 15.0
     idle_s: float = 120.0
     min_bytes_per_s: int = 8192

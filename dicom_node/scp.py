@@ -45,6 +45,7 @@ from dicom_node.receiver import (
     AssociationAttempt,
     AssociationEnd,
     HowItEnded,
+    PeerCertificate,
     Receiver,
     Refused,
     StoreOutcome,
@@ -148,6 +149,7 @@ class Association:
     def _negotiate(self) -> Refused | _Established:
         """Sta2 to Sta6; a refusal has not been sent yet."""
         wire = self._wire
+        certificate = wire.open(patience_s=self._limits.handshake_s)
         until = wire.waited_s + self._limits.artim_s
         kind, length = _PDU_HEADER.unpack(wire.read_exactly(6, until=until))
         if kind == pdu.ABORT:
@@ -159,9 +161,11 @@ class Association:
         body = bytes(wire.read_exactly(length, until=until))
         request = read_request(body, max_items=self._limits.max_request_items)
         self.calling_ae, self.called_ae = request.calling_ae, request.called_ae
-        return self._answer(request)
+        return self._answer(request, certificate)
 
-    def _answer(self, request: AssociationRequest) -> Refused | _Established:
+    def _answer(
+        self, request: AssociationRequest, certificate: PeerCertificate | None
+    ) -> Refused | _Established:
         """Sta3: form, then the receiver, then the limits; so that limits tell nothing to strangers."""
         refused = well_formed(request, self._limits)
         if refused is not None:
@@ -174,6 +178,7 @@ class Association:
             association_id=self.id,
             implementation_uid=request.implementation_uid,
             implementation_version=request.implementation_version,
+            certificate=certificate,
         )
         try:
             peer = self._receiver.admit(attempt)

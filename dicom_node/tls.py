@@ -1,7 +1,8 @@
-"""TLS for DICOM as contexts of the ssl module (PS3.15 B.12 and B.13, BCP 195); who may show which certificate is not decided here.
+"""TLS for DICOM (PS3.15 B.12 and B.13) and what makes a certificate trusted; which peer may show which is decided above.
 
-Trust has two roots: certificates of authorities, and peers' own certificates that were pinned. A pinned certificate is
-a root for itself alone (``X509_V_FLAG_PARTIAL_CHAIN``).
+Trust has two roots: certificates of authorities, and peers' own certificates that were pinned. A pinned certificate
+stands for itself alone, even where it could sign others. What is trusted is asked anew for every handshake, so that a
+pin taken back counts at once.
 
 References
 ----------
@@ -11,12 +12,21 @@ PS3.15 B.12, B.13; RFC 8996 (TLS 1.0 and 1.1 are over), RFC 9325 (suites, renego
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
-from dicom_node.errors import CertificateError
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from dicom_node.certificates import read_certificate, split_pem
+from dicom_node.errors import CertificateError, HandshakeRefused
+from dicom_node.failures import note
+from dicom_node.receiver import PeerCertificate
+from dicom_node.revocation import RevocationLists
 
 STANDARD_PORT: Final = 2762  # dicom-tls, PS3.8 9.1.1 and the port registry
 
@@ -32,6 +42,31 @@ PROFILES: Final = {
     "b12": f"{_ECDHE_GCM}:@SECLEVEL=2",
     "b13": f"{_ECDHE_GCM}:ECDHE-ECDSA-AES256-CCM:ECDHE-ECDSA-AES128-CCM:@SECLEVEL=2",
 }
+_LONGEST_SUBJECT: Final = 64
+_HANDSHAKE, _CERTIFICATE = 22, 11  # RFC 8446 B.1, B.3
+
+# What OpenSSL calls it, and what the engineer of the peer must be told.
+_WORDS: Final = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer shows no certificate",
+    "UNSUPPORTED_PROTOCOL": "the peer does not offer TLS 1.2 or 1.3",
+    "VERSION_TOO_LOW": "the peer does not offer TLS 1.2 or 1.3",
+    "NO_SHARED_CIPHER": "the peer offers no allowed cipher suite",
+    "NO_SHARED_GROUP": "the peer offers no allowed key exchange",
+    "NO_SUITABLE_KEY_SHARE": "the peer offers no allowed key exchange",
+    "INAPPROPRIATE_FALLBACK": "the peer asks for less than the best TLS it has",
+}
+_TRUST_WORDS: Final = {
+    9: "certificate not yet valid",
+    10: "certificate expired",
+    18: "self-signed certificate that is not pinned",
+    19: "its authority is not trusted here",
+    20: "its authority is not trusted here",
+    21: "its authority is not trusted here",
+    26: "certificate not for TLS clients",
+    66: "key too weak",
+    67: "key of its authority too weak",
+    68: "signature too weak",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +75,151 @@ class Identity:
 
     certificate: Path
     key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Whom the node believes at one moment, and as whom it answers.
+
+    ``version`` differs whenever anything else does, the content of the two files of ``identity`` included.
+    ``revoked`` holds revocation lists, None when the operator set up none.
+    """
+
+    version: str
+    identity: Identity
+    authorities_pem: str = ""
+    pinned_pem: tuple[str, ...] = ()
+    revoked: bytes | None = None
+
+
+class TrustSource(Protocol):
+    """Owned by the node, implemented by the gateway; asked once per handshake, from many threads, so it must be quick."""
+
+    def trust(self) -> Trust:
+        """What counts now (at most a second old); the same object as long as nothing changed. May raise anything."""
+        ...
+
+
+class _Watched(ssl.SSLObject):
+    """Remembers the certificate that the peer showed, also when it proved nothing: the audit names its subject."""
+
+    shown = b""
+
+
+_QUIET: Final = ssl.SSLContext(
+    ssl.PROTOCOL_TLS_SERVER
+)  # after the handshake nobody listens to messages any more
+
+
+class Standing:
+    """A `Trust` made ready: one context for many handshakes."""
+
+    def __init__(self, trust: Trust, profile: str) -> None:
+        self.trust = trust
+        self._listening = _server_context(trust, profile)
+        self._listening.sslobject_class = _Watched
+        if hasattr(self._listening, "_msg_callback"):
+            self._listening._msg_callback = _remember  # noqa: SLF001  # the only view of a refused chain in CPython < 3.15
+        try:
+            authorities = _certificates(trust.authorities_pem)
+            pins = _certificates("".join(trust.pinned_pem))
+            self._revoked = RevocationLists(trust.revoked, authorities)
+        except ValueError as exc:
+            raise CertificateError("a trusted certificate or a revocation list is damaged") from exc
+        self._authorities = frozenset(authorities)
+        self._pins = frozenset(pins)
+
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        """A handshake as the server."""
+        return self._listening.wrap_bio(incoming, outgoing, server_side=True)
+
+    def proven(self, tls: ssl.SSLObject) -> PeerCertificate:
+        """What the peer proved by a handshake that succeeded.
+
+        (1) The chain is valid now: a resumed session was verified earlier. (2) It hangs on an authority, or the
+        certificate itself is pinned; a pinned certificate that signed another peer's vouches for nobody.
+        (3) Nobody revoked it.
+
+        Raises
+        ------
+        HandshakeRefused
+            It proved nothing that counts.
+        """
+        tls.context = _QUIET
+        chain = _verified_chain(tls)
+        leaf, now = chain[0], datetime.now(UTC)
+        if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:  # (1)
+            raise HandshakeRefused(f"certificate expired: {_subject(leaf)}")
+        vouched = any(one in self._authorities for one in chain[1:])  # (2)
+        if not vouched and leaf not in self._pins:
+            raise HandshakeRefused(f"its authority is not trusted here: {_subject(leaf)}")
+        objection = self._revoked.objection(chain, pinned=not vouched, now=now)  # (3)
+        if objection:
+            raise HandshakeRefused(f"{objection}: {_subject(leaf)}")
+        return read_certificate(leaf.public_bytes(Encoding.DER), pinned=not vouched)
+
+
+class ServerTls:
+    """The server's side of TLS: hands out the context for the trust of this moment; any thread may ask."""
+
+    def __init__(self, source: TrustSource, *, profile: str = "b12") -> None:
+        self._source = source
+        self._profile = profile
+        self._lock = threading.Lock()
+        self._standing: Standing | None = None
+        self._failed: tuple[str, CertificateError] | None = None
+
+    def standing(self) -> Standing:
+        """What counts for a handshake that begins now.
+
+        A new certificate of ours that cannot be used leaves the old one standing, as long as whom we trust is the
+        same: what was withdrawn is never trusted on because something else is wrong.
+
+        Raises
+        ------
+        CertificateError
+            There is no usable certificate, key or trust.
+        """
+        trust = self._source.trust()
+        standing = self._standing
+        if standing is not None and standing.trust.version == trust.version:
+            return standing
+        with self._lock:
+            standing = self._standing
+            if standing is not None and standing.trust.version == trust.version:
+                return standing
+            if self._failed is None or self._failed[0] != trust.version:
+                try:
+                    self._standing = standing = Standing(trust, self._profile)
+                except CertificateError as exc:
+                    note("tls_setup_failed", exc)
+                    self._failed = (trust.version, exc)
+                else:
+                    self._failed = None
+                    return standing
+            if standing is not None and _believes_the_same(standing.trust, trust):
+                return standing
+            raise self._failed[1]
+
+
+def refusal_of(exc: ssl.SSLError, tls: ssl.SSLObject) -> HandshakeRefused:
+    """A failed handshake in words, with the subject of the certificate that was shown."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        why = _TRUST_WORDS.get(exc.verify_code, exc.verify_message)
+    else:
+        reason = str(exc.reason or "")
+        if "ALERT" in reason:
+            alert = reason.partition("ALERT_")[2].replace("_", " ").lower()
+            why = f"the peer does not accept us (alert: {alert})"
+        else:
+            why = _WORDS.get(reason) or f"no TLS handshake ({reason.replace('_', ' ').lower() or 'unknown'})"
+    shown = getattr(tls, "shown", b"")
+    if shown:
+        try:
+            why += f": {_subject(x509.load_der_x509_certificate(shown))}"
+        except ValueError:
+            why += ": its certificate cannot be read"
+    return HandshakeRefused(why)
 
 
 def client_context(
@@ -62,6 +242,15 @@ def client_context(
         raise CertificateError("no authority and no pinned certificate says whom to trust")
     if identity is not None:
         _show(context, identity)
+    return context
+
+
+def _server_context(trust: Trust, profile: str) -> ssl.SSLContext:
+    context = _context(ssl.PROTOCOL_TLS_SERVER, profile)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.num_tickets = 0
+    _show(context, trust.identity)
+    _trust(context, trust.authorities_pem, trust.pinned_pem)
     return context
 
 
@@ -103,8 +292,49 @@ def _show(context: ssl.SSLContext, identity: Identity) -> None:
 
     try:
         context.load_cert_chain(identity.certificate, identity.key, no_pass_phrase)
-    except (OSError, ValueError) as exc:  # SSLError is an OSError
-        reason = getattr(exc, "reason", None) or exc.strerror if isinstance(exc, OSError) else "damaged"
+    except OSError as exc:  # SSLError is an OSError
+        reason = getattr(exc, "reason", None) or exc.strerror or "damaged"
         raise CertificateError(
             f"our certificate {identity.certificate} with the key {identity.key} cannot be used ({reason})"
         ) from exc
+
+
+def _believes_the_same(one: Trust, other: Trust) -> bool:
+    return (one.authorities_pem, one.pinned_pem, one.revoked) == (
+        other.authorities_pem,
+        other.pinned_pem,
+        other.revoked,
+    )
+
+
+def _certificates(pem: str) -> list[x509.Certificate]:
+    return [x509.load_pem_x509_certificate(part.encode("ascii")) for part in split_pem(pem)]
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    """The subject, short and printable: whoever made the certificate chose it."""
+    text = certificate.subject.rfc4514_string() or "no subject"
+    printable = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return printable if len(printable) <= _LONGEST_SUBJECT else printable[: _LONGEST_SUBJECT - 1] + "…"
+
+
+def _verified_chain(tls: ssl.SSLObject) -> list[x509.Certificate]:
+    """The chain that OpenSSL built, from the peer's certificate to what we trust (a method of its own from Python 3.13 on)."""
+    public = getattr(tls, "get_verified_chain", None)
+    found: Any = public() if public is not None else tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]  # noqa: SLF001
+    encoded = [one if isinstance(one, bytes) else one.public_bytes(ssl._ssl.ENCODING_DER) for one in found]  # type: ignore[attr-defined]  # noqa: SLF001
+    return [x509.load_der_x509_certificate(one) for one in encoded]
+
+
+def _remember(
+    tls: Any, direction: str, version: Any, content_type: Any, message_type: Any, data: bytes
+) -> None:
+    """Keep the peer's certificate as it comes in (RFC 8446 4.4.2, RFC 5246 7.4.2); raises nothing."""
+    if direction != "read" or content_type != _HANDSHAKE or message_type != _CERTIFICATE:
+        return
+    body = data[4:]
+    if version == ssl.TLSVersion.TLSv1_3:
+        body = body[1 + body[0] :] if body else b""  # certificate_request_context
+    size = int.from_bytes(body[3:6], "big")
+    if isinstance(tls, _Watched):
+        tls.shown = bytes(body[6 : 6 + size])

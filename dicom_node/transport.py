@@ -187,10 +187,16 @@ class Listener:
     """Accepts connections on one socket and gives each its own thread."""
 
     def __init__(
-        self, sock: socket.socket, *, gate: SharedGate, begin: Callable[[Wire, str, int], Association]
+        self,
+        sock: socket.socket,
+        *,
+        gate: SharedGate,
+        wire: Callable[[socket.socket], Wire],
+        begin: Callable[[Wire, str, int], Association],
     ) -> None:
         self._sock = sock
         self._gate = gate
+        self._wire = wire
         self._begin = begin
         self._thread = threading.Thread(target=self._accept, name="dicom-accept", daemon=True)
         sock.settimeout(_TICK_S)
@@ -221,7 +227,7 @@ class Listener:
 
     def _welcome(self, sock: socket.socket, address: str, port: int) -> None:
         try:
-            association = self._begin(Wire(sock), address.removeprefix("::ffff:"), port)
+            association = self._begin(self._wire(sock), address.removeprefix("::ffff:"), port)
             self._gate.connect(association)
             threading.Thread(
                 target=self._live, args=(association,), name=f"dicom-{association.id[:8]}", daemon=True

@@ -12,13 +12,26 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from dicom_node.errors import PeerLost, PeerTooSlow
+from dicom_node.receiver import PeerCertificate
 
 _SLICE_S = 0.5  # how long one system call may sleep: bounds overshoot of deadlines and the wait for a stop
 _SMALL_BYTES = 4096  # a connection that is not an association yet owns this and a thread
 _DIRECT_BYTES = 16384  # from here on bytes go from the socket straight to the consumer
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Carrier(Protocol):
+    """What a wire needs of a socket; kernel timeouts make `recv_into` and `send` raise `BlockingIOError`."""
+
+    def recv_into(self, buffer: memoryview, /) -> int: ...
+    def send(self, data: memoryview, flags: int = ..., /) -> int: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def setsockopt(self, level: int, optname: int, value: int | bytes, /) -> None: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
 
 
 def _nothing() -> None:
@@ -28,7 +41,7 @@ def _nothing() -> None:
 class Wire:
     """Buffered reading and whole writing over one socket; one thread reads, any thread may `sever`."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Carrier) -> None:
         self._sock = sock
         self._buffer = memoryview(bytearray(_SMALL_BYTES))
         self._start = 0
@@ -43,6 +56,10 @@ class Wire:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, slice_)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, slice_)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def open(self, *, patience_s: float) -> PeerCertificate | None:
+        """Let the peer prove itself before a byte is read; on a plain connection there is nothing to prove."""
+        return None
 
     def grow(self, size: int) -> None:
         """Make room for `size` buffered bytes; called once, when the peer has become an association."""
@@ -144,7 +161,7 @@ class Wire:
         if last_words and self._sending.acquire(timeout=0.1):
             try:
                 with contextlib.suppress(OSError):
-                    self._sock.send(last_words, socket.MSG_DONTWAIT)
+                    self._sock.send(memoryview(last_words), socket.MSG_DONTWAIT)
             finally:
                 self._sending.release()
         with contextlib.suppress(OSError):

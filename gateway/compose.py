@@ -110,6 +110,7 @@ def doorway(parts: Parts) -> Doorway:
     from gateway.doors.desk.app import desk_app
     from gateway.doors.http import DoorConfig
     from gateway.doors.http import House as Doorway
+    from gateway.doors.machine.app import machine_app
     from gateway.doors.patient.app import create_app as patient_app
     from gateway.doors.patient.journeys import PatientJourneys
     from gateway.doors.reviewer.app import reviewer_app
@@ -129,6 +130,7 @@ def doorway(parts: Parts) -> Doorway:
             ),
             "/desk": desk_app(house, DoorConfig(prefix="/desk", **common)),
             "/review": reviewer_app(house, DoorConfig(prefix="/review", **common)),
+            "/machine": machine_app(house, DoorConfig(prefix="/machine", **common)),
         },
         front="/p",
     )
@@ -136,11 +138,11 @@ def doorway(parts: Parts) -> Doorway:
 
 def dicom_node(parts: Parts) -> DicomNode:
     """Return the node, not yet listening."""
-    from dicom_node.node import DicomNode
+    from dicom_node.node import DicomNode, Listening
     from gateway.doors.dimse import DimseDoor
 
     host, port = host_and_port(parts.settings.dicom, what="--dicom")
-    return DicomNode(receiver=DimseDoor(parts.house), host=host, port=port)
+    return DicomNode(receiver=DimseDoor(parts.house), listeners=[Listening(host=host, port=port)])
 
 
 def job_handlers(parts: Parts) -> dict[str, JobHandler]:

@@ -85,8 +85,8 @@ def dicom(ctx: typer.Context, dicom: DicomOption = "") -> None:
     with house_of(ctx, dicom=dicom) as parts:
         stop = _stopped_by_signal()
         node = dicom_node(parts)
-        host, port = node.start()
-        announce_ready(_written(host, port))
+        bound = node.start()
+        announce_ready(" ".join(_written(host, port) for host, port in bound))
         stop.wait()
         node.stop(timeout_s=STOP_S)
 

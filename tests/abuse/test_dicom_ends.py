@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dicom_node.ae import Limits
-from dicom_node.node import DicomNode
+from dicom_node.node import DicomNode, Listening
 from dicom_node.receiver import StoreOutcome
 from tests.unit.dicom_node.peers import (
     KeepingReceiver,
@@ -75,8 +75,9 @@ def test_a_receiver_that_swallows_the_interruption_cannot_make_it_success():
 
 
 def started(receiver, **limits):
-    node = DicomNode(receiver=receiver, host="127.0.0.1", port=0, limits=Limits(**limits))
-    return node, node.start()[1]
+    listening = Listening(host="127.0.0.1", port=0)
+    node = DicomNode(receiver=receiver, listeners=[listening], limits=Limits(**limits))
+    return node, node.start()[0][1]
 
 
 def test_stopping_aborts_idle_peers_within_two_seconds():
@@ -133,7 +134,7 @@ def test_a_stopped_node_leaves_its_port_free():
     node, port = started(receiver)
     node.stop(timeout_s=1)
     node.stop(timeout_s=1)
-    again = DicomNode(receiver=receiver, host="127.0.0.1", port=port)
+    again = DicomNode(receiver=receiver, listeners=[Listening(host="127.0.0.1", port=port)])
     again.start()
     assert timed_echo(port) < 1
     again.stop(timeout_s=1)

@@ -10,7 +10,7 @@ import time
 
 from dicom_node.ae import Limits
 from dicom_node.errors import AssociationOver
-from dicom_node.node import DicomNode
+from dicom_node.node import DicomNode, Listening
 from dicom_node.receiver import Admitted, Refused, StoreOutcome
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -96,10 +96,11 @@ def only(calling=CALLING, called=CALLED):
 
 
 @contextlib.contextmanager
-def running(receiver, **limits):
+def running(receiver, *, tls=None, **limits):
     """A node on a free port; yields the port."""
-    node = DicomNode(receiver=receiver, host="127.0.0.1", port=0, limits=Limits(**limits))
-    _, port = node.start()
+    listening = Listening(host="127.0.0.1", port=0, tls=tls)
+    node = DicomNode(receiver=receiver, listeners=[listening], limits=Limits(**limits))
+    ((_, port),) = node.start()
     try:
         yield port
     finally:
