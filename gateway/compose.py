@@ -18,6 +18,7 @@ from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
+from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
 from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
@@ -76,6 +77,7 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
         sandbox=sandbox,
         witness=_file(settings.witness, home / "audit" / "checkpoints", FileWitness, "witness"),
         policy=settings.policy(),
+        calls=CallRules(plain_elsewhere=settings.plain_dicom_elsewhere),
     )
     set_up_house(records=records, store=store)
     return Parts(house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox)

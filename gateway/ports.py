@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gateway.domain.audit import AuditEvent
+from gateway.domain.calls import CallRules
 from gateway.domain.case import Case
 from gateway.domain.commitment import Commitment
 from gateway.domain.delivery import Delivery
@@ -316,3 +317,4 @@ class House:
     sandbox: Sandbox
     witness: Witness
     policy: Policy
+    calls: CallRules = field(default_factory=CallRules)

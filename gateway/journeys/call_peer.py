@@ -1,0 +1,101 @@
+"""Making ready to call a peer: its address, our AE title, and by TLS the certificate that must be its own; nobody is called yet."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+from dicom_node.certificates import read_certificate
+from dicom_node.dial import Call
+from dicom_node.errors import CertificateError
+from dicom_node.tls import Identity, client_context
+from gateway.domain.calls import CallRules
+from gateway.domain.errors import ConflictError, UnavailableError
+from gateway.domain.peer import Peer, where_it_listens
+from gateway.domain.policy import Policy
+
+
+def call_of(peer: Peer, *, policy: Policy, rules: CallRules) -> Call:
+    """Return how this peer is called, by us as the house's AE title.
+
+    Raises
+    ------
+    ConflictError
+        The peer has no address, is shut out, or could only be called in a way that the operator has not allowed.
+    UnavailableError
+        Our own certificate, or one that we trust, cannot be read.
+    """
+    if peer.disabled_at is not None:
+        raise ConflictError(f"the peer {peer.ae_title} is disabled", next_step="Let it in again first.")
+    if not peer.address:
+        raise ConflictError(
+            f"the peer {peer.ae_title} has no address to be called at",
+            next_step="Give it one: HOST:PORT where it listens.",
+        )
+    host, port = where_it_listens(peer.address)
+    call = Call(host=host, port=port, called_ae=peer.ae_title, calling_ae=policy.ae_title)
+    if not peer.calls_by_tls:
+        if not (rules.plain_elsewhere or _is_loopback(host)):
+            raise ConflictError(
+                f"the peer {peer.ae_title} would be called without TLS over the network",
+                next_step="Have it called by TLS, or set CONSILIUM_PLAIN_DICOM_ELSEWHERE=true if the network itself is protected.",
+            )
+        return call
+    return _by_tls(call, peer, rules)
+
+
+def _by_tls(call: Call, peer: Peer, rules: CallRules) -> Call:
+    if not peer.is_bound:  # else any holder of any certificate that we trust could take the call
+        raise ConflictError(
+            f"no certificate is bound to the peer {peer.ae_title}, so none would prove it",
+            next_step="Pin its certificate, or name what a certificate of a trusted authority must carry.",
+        )
+    try:
+        identity = (
+            Identity(certificate=rules.certificate, key=rules.key)
+            if rules.certificate is not None and rules.key is not None
+            else None
+        )
+        context = client_context(
+            authorities_pem=_text(rules.authorities),
+            pinned_pem=peer.certificates,
+            identity=identity,
+            profile=rules.profile,
+        )
+        pins = frozenset(read_certificate(pem).spki_sha256 for pem in peer.certificates)
+    except (OSError, CertificateError) as error:
+        raise UnavailableError(
+            f"no call by TLS can be made: {error}", next_step="Mend the certificate that it names."
+        ) from error
+
+    def objection(shown: bytes) -> str:
+        try:
+            found = read_certificate(shown, pinned=False)
+        except CertificateError:
+            return "the peer's certificate cannot be read"
+        proven = peer.is_proven_by(
+            spki_sha256=found.spki_sha256, names=found.names, is_pinned=False, pins=pins
+        )
+        return "" if proven else f"the certificate is not that of {peer.ae_title}"
+
+    return Call(
+        host=call.host,
+        port=call.port,
+        called_ae=call.called_ae,
+        calling_ae=call.calling_ae,
+        tls=context,
+        objection=objection,
+    )
+
+
+def _text(path: Path | None) -> str:
+    return path.read_text(encoding="ascii") if path is not None else ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
