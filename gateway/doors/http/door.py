@@ -39,7 +39,8 @@ class Door:
 
     ``package`` names the door's own package: its folders ``templates``, ``static`` and ``locale`` are laid over the
     shared ones. ``streams`` are path prefixes whose bodies the handler reads itself, part by part. ``public`` doors tell
-    an error of the domain in the plain words of its status: the domain's own sentences are written for staff.
+    an error of the domain in the plain words of its status: the domain's own sentences are written for staff. A door for
+    ``programs`` has no cookie that counts (see `Guard`).
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Door:
         config: DoorConfig,
         streams: tuple[str, ...] = (),
         public: bool = False,
+        programs: bool = False,
     ) -> None:
         self.name = name
         self.config = config
@@ -70,6 +72,7 @@ class Door:
         self.routes = APIRouter(prefix=config.prefix, redirect_slashes=False)
         self._streams = streams
         self._public = public
+        self._programs = programs
 
     def get(self, path: str, call: Callable[..., Any]) -> None:
         """Add a route that is looked at: GET, and HEAD beside it (once in the schema)."""
@@ -105,7 +108,13 @@ class Door:
         app.add_exception_handler(HTTPException, self._refused_by_framework)
         app.add_exception_handler(RequestValidationError, self._refused_by_schema)
         app.add_exception_handler(Exception, self._fault)
-        return Guard(_Quiet(app), config=self.config, respond=self.respond, streams=self._streams)
+        return Guard(
+            _Quiet(app),
+            config=self.config,
+            respond=self.respond,
+            streams=self._streams,
+            programs=self._programs,
+        )
 
     # what a handler uses
 

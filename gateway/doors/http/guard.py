@@ -26,15 +26,25 @@ class Guard:
     In this order: host, head caps, foreign origins, body cap; then the app. Whatever answers, the security headers are
     on it; whatever breaks, the visitor gets a problem document with an incident number and the log gets the same number
     with the kind and place of the fault, never its text (it may quote a patient's file name).
+
+    ``programs`` is for a door that believes no cookie but a token in each request's own header: then no page can send a
+    request in anybody's name, and multipart/related is taken.
     """
 
     def __init__(
-        self, app: ASGIApp, *, config: DoorConfig, respond: Respond, streams: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        *,
+        config: DoorConfig,
+        respond: Respond,
+        streams: tuple[str, ...] = (),
+        programs: bool = False,
     ) -> None:
         self.app = app
         self.config = config
         self.respond = respond
         self.streams = streams
+        self.programs = programs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -74,7 +84,10 @@ class Guard:
             headers,
             max_header_bytes=self.config.max_header_bytes,
             max_query_bytes=self.config.max_query_bytes,
-        ) or foreign_request(scope["method"], headers, origins=self.config.origins)
+            multipart=self.programs,
+        )
+        if problem is None and not self.programs:
+            problem = foreign_request(scope["method"], headers, origins=self.config.origins)
         if problem is not None:
             raise Refused(problem)
 

@@ -14,16 +14,20 @@ DRAIN_BYTES = 8 * 1024 * 1024
 
 
 def oversized(
-    scope: Scope, headers: Headers, *, max_header_bytes: int, max_query_bytes: int
+    scope: Scope, headers: Headers, *, max_header_bytes: int, max_query_bytes: int, multipart: bool = False
 ) -> Problem | None:
-    """Refuse by what stands in the head of the request alone, before one byte of the body is read (F13, F16)."""
+    """Refuse by what stands in the head of the request alone, before one byte of the body is read (F13, F16).
+
+    ``multipart`` lets multipart/related pass, for a door that reads it itself, part by part.
+    """
     if len(scope["query_string"]) + len(scope["path"]) > max_query_bytes:
         return plain(414)
     if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > max_header_bytes:
         return plain(431)
     if headers.get("content-encoding", "identity").lower() != "identity":
         return plain(415, detail=N_("Compressed requests are not taken."))
-    if headers.get("content-type", "").lower().startswith("multipart/"):
+    kind = headers.get("content-type", "").lower()
+    if kind.startswith("multipart/") and not (multipart and kind.startswith("multipart/related")):
         return plain(415, detail=N_("Multipart forms are not taken."))
     if "x-http-method-override" in headers:
         return plain(400, detail=N_("The method of a request cannot be overridden."))

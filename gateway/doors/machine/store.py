@@ -1,0 +1,234 @@
+"""STOW-RS as routes: who may store, which bodies are taken, and the answer's status; the objects go through a transaction.
+
+PS3.18 10.5. The order of every request: token and address, what is asked for in the head, a place, and only then a byte of
+the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dicom_node import stow
+from dicom_node.ae import is_uid
+from dicom_node.errors import AssociationOver, InstanceTooLarge, NodeStopping, PeerTooSlow
+from dicom_node.multipart import MediaTypeError, boundary_of
+from dicom_node.receiver import AssociationEnd
+from dicom_node.stow import Cause, Failure
+from gateway.domain.errors import ConsiliumError
+from gateway.domain.ids import new_id
+from gateway.doors.http import N_, Door, Problem, Refused, plain
+from gateway.doors.machine.pipe import BodyPipe, Patience
+from gateway.doors.machine.strangers import Strangers
+from gateway.doors.machine.transaction import STOW, StoreTransaction
+from gateway.journeys.admit_sender import NotAdmitted, Sender, admit_sender
+from gateway.journeys.know_peer import note_association
+from gateway.ports import House
+
+log = structlog.get_logger(__name__)
+
+_TRY_AGAIN = {"Retry-After": "30"}
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)
+_TAKEN = 'multipart/related; type="application/dicom"'
+_ONLY_OBJECTS = N_(
+    "Only whole DICOM objects are taken: neither metadata with bulk data, nor other documents."
+)
+_ONLY_ANSWERS = N_("The answer is written as application/dicom+json or application/dicom+xml.")
+
+
+class Store:
+    """The routes below ``/studies`` and ``/cases/{ref}/studies``."""
+
+    def __init__(self, door: Door, house: House, *, at_once: int, patience: Patience) -> None:
+        self.door, self.house, self.patience = door, house, patience
+        self.at_once = at_once
+        self.one_peer_at_once = max(1, at_once * 3 // 4)  # the rest is left for others
+        self.most_bytes = 4 * house.policy.instance_limit_bytes
+        self.strangers = Strangers()
+        self._open: Counter[str] = Counter()
+        self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="stow")
+        for base, call in (("/studies", self.store), ("/cases/{ref}/studies", self.store_for_case)):
+            for path in (base, base + "/{study}"):
+                door.routes.add_api_route(path, call, methods=["POST"])
+                door.routes.add_api_route(path, self.capabilities, methods=["OPTIONS"])
+
+    def capabilities(self) -> Response:
+        """Say what is taken here (PS3.18 8.9); the only call without a token, and it tells nothing of the house."""
+        told = {
+            "transactions": ["Store Instances"],
+            "consumes": [_TAKEN, stow.DICOM],
+            "produces": [stow.DICOM_JSON, stow.DICOM_XML],
+            "max_request_bytes": self.most_bytes,
+            "max_instance_bytes": self.house.policy.instance_limit_bytes,
+        }
+        return JSONResponse(told, headers={"Allow": "POST, OPTIONS"})
+
+    async def store(self, request: Request, study: str = "") -> Response:
+        """Store instances, of one study where the address names it."""
+        return await self._store(request, case_ref="", study_uid=study)
+
+    async def store_for_case(self, request: Request, ref: str, study: str = "") -> Response:
+        """Store instances into one case, as a called AE title C-XXXXXXXX does."""
+        return await self._store(request, case_ref=ref, study_uid=study)
+
+    async def _store(self, request: Request, *, case_ref: str, study_uid: str) -> Response:
+        address = self.door.address(request)
+        ask = partial(
+            admit_sender,
+            token=_token(request),
+            address=address,
+            case_ref=case_ref,
+            records=self.house.records,
+            policy=self.house.policy,
+        )
+        sender = await run_in_threadpool(ask)
+        if isinstance(sender, NotAdmitted):
+            await run_in_threadpool(self._note_stranger, sender, address)
+            raise Refused(_refusal(sender, had_token=bool(_token(request))))
+        boundary, media = self._judge_head(request, study_uid)
+        with self._place(sender):
+            return await self._take(request, sender, boundary, media, address, study_uid, ask)
+
+    def _judge_head(self, request: Request, study_uid: str) -> tuple[bytes | None, str]:
+        """Return the boundary (None for a single object) and the media type to answer with, or refuse by the head alone."""
+        if study_uid and not is_uid(study_uid):
+            raise Refused(plain(400, detail=N_("The address names a study by something that is no UID.")))
+        try:
+            kind = stow.payload_of(request.headers.get("content-type", ""))
+            boundary = boundary_of(kind) if kind is not None and kind.name == stow.RELATED else None
+        except MediaTypeError as error:
+            raise Refused(plain(400, detail=str(error))) from None
+        if kind is None:
+            raise Refused(plain(415, detail=_ONLY_OBJECTS, headers={"Accept-Post": _TAKEN}))
+        media = stow.answer_type(",".join(request.headers.getlist("accept")))
+        if media is None:
+            raise Refused(plain(406, detail=_ONLY_ANSWERS))
+        if int(request.headers.get("content-length", "0")) > self.most_bytes:
+            raise Refused(plain(413, limit_bytes=self.most_bytes))
+        return boundary, media
+
+    @contextmanager
+    def _place(self, sender: Sender) -> Iterator[None]:
+        """Hold one of the places for the time of a request; nobody waits for one with an open body."""
+        most = min(sender.may.max_associations or self.one_peer_at_once, self.one_peer_at_once)
+        if self._open[sender.ae_title] >= most or self._open.total() >= self.at_once:
+            raise Refused(
+                plain(503, code="busy", detail=N_("Too many requests at once."), headers=_TRY_AGAIN)
+            )
+        self._open[sender.ae_title] += 1
+        try:
+            yield
+        finally:
+            self._open[sender.ae_title] -= 1
+            self._open += Counter()  # forgets who has none open
+
+    async def _take(
+        self,
+        request: Request,
+        sender: Sender,
+        boundary: bytes | None,
+        media: str,
+        address: str,
+        study_uid: str,
+        ask: Callable[[], Sender | NotAdmitted],
+    ) -> Response:
+        pipe = BodyPipe()
+        transaction = StoreTransaction(
+            self.house,
+            sender,
+            pipe,
+            address=address,
+            request_id=new_id(),
+            boundary=boundary,
+            study_uid=study_uid,
+            still_admitted=lambda: isinstance(ask(), Sender),
+        )
+        filling = asyncio.ensure_future(
+            pipe.fill(request.receive, most_bytes=self.most_bytes, patience=self.patience)
+        )
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, transaction.run)
+        finally:
+            filling.cancel()
+            await asyncio.wait({filling})
+        return _answered(transaction, media)
+
+    def _note_stranger(self, refused: NotAdmitted, address: str) -> None:
+        times = self.strangers.seen(address)
+        if not times:
+            return
+        end = AssociationEnd(
+            association_id=new_id(),
+            calling_ae=refused.ae_title,
+            called_ae=STOW,
+            address=address,
+            how="refused",
+            instances_kept=0,
+            why=refused.why,
+            connections=times,
+        )
+        try:
+            note_association(end, records=self.house.records)
+        except ConsiliumError as error:
+            log.error("refusal_not_audited", association=end.association_id, error=type(error).__name__)
+
+
+def _token(request: Request) -> str:
+    """Return the bearer token, or an empty text: no header, two of them, or another scheme are all none."""
+    given = request.headers.getlist("authorization")
+    found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
+    return found[1] if found else ""
+
+
+def _refusal(refused: NotAdmitted, *, had_token: bool) -> Problem:
+    if refused.kind == "unknown":
+        challenge = 'Bearer realm="STOW-RS"' + (', error="invalid_token"' if had_token else "")
+        return Problem(
+            status=401,
+            code="token",
+            title=N_("A token is needed"),
+            step=N_(
+                "Send «Authorization: Bearer …» with the token of your peer, from the address that was agreed."
+            ),
+            headers={"WWW-Authenticate": challenge},
+        )
+    if refused.kind == "no_case":
+        return plain(404, detail=N_("The address names no case that takes studies."))
+    return plain(403, detail=N_("This peer may not store here."))
+
+
+def _answered(transaction: StoreTransaction, media: str) -> Response:
+    """Word what became of a request; where nothing at all was looked at, the reason itself is the answer."""
+    answer, over = transaction.answer, transaction.over
+    if over is not None and not (answer.kept or answer.failures):
+        raise Refused(_broken(over))
+    if over is not None:
+        cause: Cause = "too_large" if isinstance(over, InstanceTooLarge) else ""
+        answer.failures.append(
+            Failure(reason=stow.PROCESSING_FAILURE, comment="The rest of the body was not read", cause=cause)
+        )
+    if answer.status == 400:
+        raise Refused(plain(400, detail=N_("There is no part in the body.")))
+    headers = dict(_TRY_AGAIN) if answer.status == 503 else {}
+    body = stow.encoded(stow.response_module(answer), media)
+    return Response(body, status_code=answer.status, media_type=media, headers=headers)
+
+
+def _broken(over: AssociationOver) -> Problem:
+    if isinstance(over, InstanceTooLarge):
+        return plain(413)
+    if isinstance(over, PeerTooSlow):
+        return plain(408)
+    if isinstance(over, NodeStopping):
+        return plain(503, headers=_TRY_AGAIN)
+    return plain(400, detail=str(over))
