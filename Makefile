@@ -12,7 +12,7 @@ UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-ind
 TEST ?= tests
 TEST_FLAGS ?=
 
-.PHONY: help install dev demo up test check system-packages lock crash fuzz screenshots clean
+.PHONY: help install dev demo up test check system-packages lock crash fuzz bench-dicom conformance screenshots clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ crash: dev ## kill the exchange at 500 points of its intake (CONSILIUM_CRASH_POI
 
 fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at the DICOM node
 	@$(PY) -m tests.fuzz.dicom --inputs $${FUZZ_INPUTS:-1000000} --seed $${FUZZ_SEED:-1}
+
+bench-dicom: system-packages dev ## measure the DICOM node beside Orthanc and storescp (BENCH="--quick", "--only ct --write")
+	@$(PY) -m tests.benchmarks.dicom $(BENCH)
 
 screenshots: dev ## take a picture of every page into docs/screenshots
 	@$(PY) -m tests.functional.screenshots
