@@ -32,37 +32,42 @@ def read_certificate(encoded: bytes | str, *, pinned: bool = True) -> PeerCertif
     if len(data) > _MOST_BYTES:
         raise CertificateError("a certificate of more than 64 KiB is none")
     try:
-        with warnings.catch_warnings():
-            # A serial number of zero and the like: old modalities have such certificates, and the key counts.
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            found = (
-                x509.load_pem_x509_certificate(data)
-                if b"-----BEGIN" in data
-                else x509.load_der_x509_certificate(data)
-            )
-            key = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            return PeerCertificate(
-                subject=_printable(found.subject.rfc4514_string()),
-                issuer=_printable(found.issuer.rfc4514_string()),
-                serial=found.serial_number,
-                spki_sha256=hashlib.sha256(key).hexdigest(),
-                names=_names(found),
-                not_after=found.not_valid_after_utc,
-                pinned=pinned,
-            )
-    except (
-        Exception
-    ) as exc:  # whatever a parser of foreign bytes raises: ValueError, UnsupportedAlgorithm, TypeError …
+        return facts(_parsed(data), pinned=pinned)
+    except Exception as exc:  # whatever a parser of foreign bytes raises: ValueError, UnsupportedAlgorithm …
         raise CertificateError("this is no X.509 certificate (PEM or DER)") from exc
 
 
-def fingerprint(encoded: bytes | str) -> str:
-    """Return the SHA-256 (hex) of a whole PEM certificate: what people compare by telephone."""
-    data = encoded.encode("ascii", "replace") if isinstance(encoded, str) else encoded
-    try:
-        return hashlib.sha256(x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER)).hexdigest()
-    except ValueError as exc:
-        raise CertificateError("this is no X.509 certificate (PEM)") from exc
+def read_certificates(pem: str) -> tuple[x509.Certificate, ...]:
+    """Every certificate in a PEM text, in order; raises `ValueError` on a damaged one."""
+    return tuple(_parsed(part.encode("ascii", "replace")) for part in split_pem(pem))
+
+
+def facts(certificate: x509.Certificate, *, pinned: bool) -> PeerCertificate:
+    """What the receiver is told of a certificate that was proven."""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return PeerCertificate(
+        subject=_printable(certificate.subject.rfc4514_string()),
+        issuer=_printable(certificate.issuer.rfc4514_string()),
+        serial=certificate.serial_number,
+        spki_sha256=hashlib.sha256(key).hexdigest(),
+        names=_names(certificate),
+        not_after=certificate.not_valid_after_utc,
+        pinned=pinned,
+    )
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 (hex) of a whole certificate: what people compare by telephone."""
+    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+
+def _parsed(data: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        # A serial number of zero and the like: old modalities have such certificates, and the key counts.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        if b"-----BEGIN" in data:
+            return x509.load_pem_x509_certificate(data)
+        return x509.load_der_x509_certificate(data)
 
 
 def split_pem(text: str) -> list[str]:

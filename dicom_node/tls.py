@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from dicom_node.certificates import read_certificate, split_pem
+from dicom_node.certificates import facts, read_certificates
 from dicom_node.errors import CertificateError, HandshakeRefused
 from dicom_node.failures import note
 from dicom_node.receiver import PeerCertificate
@@ -121,8 +120,8 @@ class Standing:
         if hasattr(self._listening, "_msg_callback"):
             self._listening._msg_callback = _remember  # noqa: SLF001  # the only view of a refused chain in CPython < 3.15
         try:
-            authorities = _certificates(trust.authorities_pem)
-            pins = _certificates("".join(trust.pinned_pem))
+            authorities = read_certificates(trust.authorities_pem)
+            pins = read_certificates("".join(trust.pinned_pem))
             self._revoked = RevocationLists(trust.revoked, authorities)
         except ValueError as exc:
             raise CertificateError("a trusted certificate or a revocation list is damaged") from exc
@@ -156,7 +155,7 @@ class Standing:
         objection = self._revoked.objection(chain, pinned=not vouched, now=now)  # (3)
         if objection:
             raise HandshakeRefused(f"{objection}: {_subject(leaf)}")
-        return read_certificate(leaf.public_bytes(Encoding.DER), pinned=not vouched)
+        return facts(leaf, pinned=not vouched)
 
 
 class ServerTls:
@@ -305,10 +304,6 @@ def _believes_the_same(one: Trust, other: Trust) -> bool:
         other.pinned_pem,
         other.revoked,
     )
-
-
-def _certificates(pem: str) -> list[x509.Certificate]:
-    return [x509.load_pem_x509_certificate(part.encode("ascii")) for part in split_pem(pem)]
 
 
 def _subject(certificate: x509.Certificate) -> str:

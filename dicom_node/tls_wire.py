@@ -95,7 +95,13 @@ class TlsSocket:
             raise refusal_of(exc, tls) from None
         self._flush_what_goes()
         self._is_open = True
-        self.certificate = self._server.standing().proven(tls)
+        try:
+            self.certificate = self._server.standing().proven(tls)
+        except HandshakeRefused:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a parser of foreign bytes; who cannot be judged is refused
+            note("certificate_not_judged", exc)
+            raise HandshakeRefused("its certificate cannot be judged") from None
 
     def _give_up(self) -> None:
         """Send the alert that says why; what still comes is thrown away, lest a reset overtakes the alert."""

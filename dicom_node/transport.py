@@ -51,7 +51,7 @@ class EndReporter:
             return
         now = time.monotonic()
         with self._lock:
-            key: tuple[str, ...] = (end.address, end.how, end.calling_ae, end.called_ae)
+            key: tuple[str, ...] = (end.address, end.how, end.calling_ae, end.called_ae, end.why)
             if key not in self._held and len(self._held) >= _REPORT_KEYS:
                 key = ("", end.how)  # somebody varies the titles: the rest of the window is one line
                 end = dataclasses.replace(end, address="", calling_ae="", called_ae="", why="many peers")
