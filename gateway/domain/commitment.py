@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+# Failure Reason (0008,1197) of PS3.3 C.14.1.1.
+PROCESSING_FAILURE: Final = (
+    "0110"  # kept, and not what it was: damaged, unreadable, its key gone, or in conflict
+)
+NO_SUCH_INSTANCE: Final = "0112"
+CLASS_CONFLICT: Final = "0119"
+DUPLICATE_TRANSACTION: Final = "0131"
+
+# An instance may still be on its way when the question comes (PS3.4 J.3.2.1.3 note 2): how long to wait for it in all,
+# and since the sender last sent anything.
+MISSING_WAIT: Final = timedelta(minutes=10)
+MISSING_QUIET: Final = timedelta(minutes=2)
+_LOOK_AGAIN_S: Final = (1, 2, 5, 10, 20, 30)
+
+# The same association is tried first, if it is still open.
+SAME_ASSOCIATION: Final = timedelta(seconds=2)
+_REPORT_AGAIN_MIN: Final = (1, 2, 5, 10, 30)
+_HOURLY: Final = timedelta(hours=1)
+REPORT_FOR: Final = timedelta(days=7)
+# A peer that answers, and refuses, will hardly think better of it within days.
+MOST_REFUSALS: Final = 8
+CLAIMED_FOR: Final = timedelta(minutes=5)
+MOST_OPEN: Final = 10_000  # of one peer, not yet decided: a modality may ask for each of its images apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +37,8 @@ class Commitment:
 
     ``references`` and ``failures`` are sealed: pairs of SOP class and SOP instance UID, failures with the reason of
     PS3.3 C.14.1.1 (0119 class/instance conflict, 0112 no such object, ...) as third. One per peer and transaction UID.
+    ``committed`` and ``failed`` tell how many references have been looked at, in their order. While ``claimed_until``
+    lies ahead, one association or one job has the report in hand; ``next_at`` is when the next try is due.
     """
 
     id: str
@@ -25,9 +51,36 @@ class Commitment:
     decided_at: datetime | None = None
     reported_at: datetime | None = None
     report_attempts: int = 0
+    next_at: datetime | None = None
+    claimed_until: datetime | None = None
+    give_up_at: datetime | None = None
     error: str = ""
     committed: int = 0
     failed: int = 0
     references: list[list[str]] = field(default_factory=list)
     failures: list[list[str]] = field(default_factory=list)
     holder: str = "house"
+
+    @property
+    def safe(self) -> list[list[str]]:
+        """The references that are committed: all but the failures."""
+        failed = {(sop_class, uid) for sop_class, uid, _ in self.failures}
+        return [pair for pair in self.references if (pair[0], pair[1]) not in failed]
+
+
+def look_again_at(asked_at: datetime, last_sent_at: datetime | None, now: datetime) -> datetime | None:
+    """Return when to look again for an instance that is not here, or None when it was waited for long enough."""
+    sent_at = max(asked_at, last_sent_at) if last_sent_at else asked_at
+    until = min(asked_at + MISSING_WAIT, sent_at + MISSING_QUIET)
+    if now >= until:
+        return None
+    waited_s = (now - asked_at).total_seconds()
+    step = next((s for s in _LOOK_AGAIN_S if s > waited_s / 2), _LOOK_AGAIN_S[-1])
+    return min(now + timedelta(seconds=step), until)
+
+
+def report_again_after(attempts: int) -> timedelta:
+    """Return the wait after so many tries: 1, 2, 5, 10, 30 minutes, then every hour."""
+    if 0 < attempts <= len(_REPORT_AGAIN_MIN):
+        return timedelta(minutes=_REPORT_AGAIN_MIN[attempts - 1])
+    return _HOURLY

@@ -12,6 +12,8 @@ JobKind = Literal[
     "inspect_document",
     "deidentify_document",
     "reverify_case",
+    "decide_commitment",
+    "report_commitments",
 ]
 MAX_ATTEMPTS = 6
 

@@ -11,7 +11,10 @@ INSTANCE_STATES = ("received", "deidentified", "quarantined", "excluded")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One study from one sender. ``holder`` owns the key that seals it: its case's id, or its own until it is matched."""
+    """One study from one sender. ``holder`` owns the key that seals it: its case's id, or its own until it is matched.
+
+    ``told`` is how many instances its sender says that it has, 0 while it has said nothing.
+    """
 
     id: str
     case_id: str | None
@@ -22,6 +25,7 @@ class Study:
     received_at: datetime
     last_at: datetime
     instances: int = 0
+    told: int = 0
     match: dict[str, Any] = field(default_factory=dict)
     head: dict[str, str] = field(default_factory=dict)
 

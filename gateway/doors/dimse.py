@@ -10,16 +10,20 @@ from dicom_node.receiver import (
     Admitted,
     AssociationAttempt,
     AssociationEnd,
+    CommitmentRequest,
+    CommitmentResult,
     ReceivedInstance,
     Refused,
     StoreOutcome,
 )
 from gateway.domain.errors import ConsiliumError
-from gateway.domain.people import Actor
+from gateway.domain.people import HOUSE, Actor
 from gateway.doors.peer_book import PeerBook
+from gateway.journeys.commit_storage import ask_commitment
 from gateway.journeys.know_peer import note_association, note_refusal
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import refusal_of
+from gateway.journeys.report_commitment import claim_report, settle_report
 from gateway.ports import House
 from storage import StorageError
 
@@ -65,6 +69,38 @@ class DimseDoor:
         if not status.is_kept(outcome.status):
             self._note_refusal(instance, outcome)
         return outcome
+
+    def commit(self, request: CommitmentRequest) -> StoreOutcome:
+        """Take on a storage commitment; what is wrong on our side is told as such, and the sender asks again."""
+        source = Actor(kind="peer", id=request.calling_ae.strip(), address=request.address)
+        try:
+            return ask_commitment(
+                request, source=source, records=self._house.records, clock=self._house.clock
+            )
+        except (ConsiliumError, StorageError) as error:
+            log.warning("commitment_refused", association=request.association_id, error=type(error).__name__)
+            return StoreOutcome(status=status.RESOURCE_LIMITATION, comment="Not taken on, ask again later")
+
+    def report_due(self, attempt: AssociationAttempt) -> CommitmentResult | None:
+        """Claim the report that this association may make."""
+        return claim_report(
+            attempt.calling_ae.strip(),
+            attempt.association_id,
+            address=attempt.address,
+            records=self._house.records,
+            clock=self._house.clock,
+        )
+
+    def reported(self, result_id: str, *, status: int | None, why: str = "") -> None:
+        """Keep what the peer answered to a report."""
+        settle_report(
+            result_id,
+            status=status,
+            why=why,
+            by=HOUSE,
+            records=self._house.records,
+            clock=self._house.clock,
+        )
 
     def ended(self, end: AssociationEnd) -> None:
         """Tell the audit of refusals and broken associations."""

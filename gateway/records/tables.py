@@ -146,7 +146,7 @@ KINDS: dict[str, Kind] = {
         Instance,
         "instance",
         sealed=("head",),
-        index=(("case_id", "state"),),
+        index=(("case_id", "state"), ("sop_key",)),
         unique=(("study_id", "sop_key", "digest"),),
     ),
     "commitments": _kind(
@@ -155,7 +155,7 @@ KINDS: dict[str, Kind] = {
         sealed=("references", "failures"),
         purpose="records",
         unique=(("peer", "transaction_uid"),),
-        index=(("state",), ("association_id",)),
+        index=(("state", "peer"), ("association_id",)),
     ),
     "deliveries": _kind(Delivery, "delivery", index=(("release_id",), ("case_id",), ("peer", "state"))),
     "documents": _kind(

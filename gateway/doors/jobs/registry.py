@@ -7,9 +7,11 @@ from typing import Any, Final, get_args
 
 from gateway.domain.job import Job, JobKind
 from gateway.doors.jobs.runner import JobHandler
+from gateway.journeys.commit_storage import decide_commitment
 from gateway.journeys.deidentify_document import deidentify_document
 from gateway.journeys.deidentify_study import deidentify_study, reverify_case
 from gateway.journeys.inspect_document import inspect_document
+from gateway.journeys.report_commitment import caller_by, report_commitments
 from gateway.journeys.settle_study import settle_study
 from gateway.ports import House
 
@@ -28,6 +30,10 @@ def registry(house: House, *, workers: int = 2) -> dict[str, JobHandler]:
             inspect_document, **craft, scanner=house.scanner, policy=house.policy
         ),
         "reverify_case": _on_subject(reverify_case, **craft),
+        "decide_commitment": _on_subject(decide_commitment, **base, store=house.store),
+        "report_commitments": _on_subject(
+            report_commitments, **base, caller=caller_by(house.policy, house.calls)
+        ),
     }
 
 
