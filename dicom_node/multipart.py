@@ -200,14 +200,14 @@ class MultipartBody:
 
     def _skip_preamble(self) -> None:
         self._scan()
-        passed = 0
-        while not self._found:
-            passed += self._clear - self._at
-            if passed > self._limits.max_preamble_bytes:
-                raise ProtocolViolation("the first delimiter does not come")
+        passed = self._clear
+        while not self._found and passed <= self._limits.max_preamble_bytes:
             self._at = self._clear
             self._more()
             self._scan()
+            passed += self._clear
+        if passed > self._limits.max_preamble_bytes + len(_CRLF):
+            raise ProtocolViolation("the first delimiter does not come")
 
     def _some(self, target: memoryview) -> int:
         """Copy some bytes of the open part; 0 when its delimiter is reached."""

@@ -11,6 +11,7 @@ from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig, Guard
 from gateway.doors.http import House as Doorway
 from gateway.doors.http.headers import ALWAYS
+from gateway.doors.machine.app import machine_app
 from gateway.doors.patient.app import create_app
 from gateway.doors.patient.journeys import PatientJourneys
 from gateway.doors.reviewer.app import reviewer_app
@@ -28,6 +29,7 @@ def doors(tmp_path):
         ),
         "/desk": desk_app(house.as_house(), DoorConfig(prefix="/desk", public_url=URL)),
         "/review": reviewer_app(house.as_house(), DoorConfig(prefix="/review", public_url=URL)),
+        "/machine": machine_app(house.as_house(), DoorConfig(prefix="/machine", public_url=URL)),
     }
     yield made
     house.close()
