@@ -14,6 +14,8 @@ from gateway.records.statements import Statements
 from gateway.records.tables import audit_event
 from gateway.records.transaction import Connection
 
+Head = tuple[int, str]
+NO_HEAD: Head = (0, GENESIS)
 _PAGE = 1000
 _HEAD = "SELECT seq, hash FROM audit_head WHERE id = 1"
 
@@ -28,7 +30,7 @@ class Trail:
         self._lock = "" if dialect.name == "sqlite" else " FOR UPDATE"
         self._twice: type[Exception] = dialect.loaded_dbapi.IntegrityError
 
-    def take_turn(self, connection: Connection) -> tuple[int, str]:
+    def take_turn(self, connection: Connection) -> Head:
         """Wait for the head's row lock and return the head: a change reads nothing that another is about to change (P6, P8, R8; D9).
 
         SQLite has given the turn already (``BEGIN IMMEDIATE``). In PostgreSQL two changes that both read «not used yet» would
@@ -43,9 +45,9 @@ class Trail:
         return row[0], row[1]
 
     def append(
-        self, connection: Connection, drafts: list[dict[str, Any]], *, head: tuple[int, str], at: datetime
-    ) -> None:
-        """Chain the drafts behind the head that ``take_turn`` gave, and write them."""
+        self, connection: Connection, drafts: list[dict[str, Any]], *, head: Head, at: datetime
+    ) -> Head:
+        """Chain the drafts behind the head, write them and return the new head, which ``move`` will store."""
         seq, previous = head
         rows = []
         for draft in drafts:
@@ -62,7 +64,11 @@ class Trail:
                 "the audit trail does not go on where its head says, so nothing is written",
                 next_step="Run `consilium audit verify`; restore the records from a backup that verifies.",
             ) from error
-        connection.execute(self._move, (seq, previous))
+        return seq, previous
+
+    def move(self, connection: Connection, head: Head) -> None:
+        """Store the head of all that was appended in this transaction."""
+        connection.execute(self._move, head)
 
     def events(
         self, connection: Connection, *, case_id: str | None, after: int, limit: int | None
@@ -82,7 +88,7 @@ class Trail:
                 return
             limit = None if limit is None else limit - size
 
-    def head(self, connection: Connection) -> tuple[int, str]:
+    def head(self, connection: Connection) -> Head:
         """Return the newest event's number and hash."""
         row = connection.execute(_HEAD).fetchone()
-        return (int(row[0]), str(row[1])) if row is not None else (0, GENESIS)
+        return (int(row[0]), str(row[1])) if row is not None else NO_HEAD

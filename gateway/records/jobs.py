@@ -12,7 +12,7 @@ from gateway.domain.job import Job
 from gateway.domain.people import HOUSE
 from gateway.ports import Records
 from gateway.records.tables import KINDS, duty
-from gateway.records.transaction import turn_of
+from gateway.records.turn import alone
 
 _job = KINDS["jobs"].table
 _NAMES = tuple(field.name for field in fields(Job))
@@ -53,7 +53,7 @@ class JobRows:
             )
             .returning(*_job.c)
         )
-        with turn_of(self._write), self._write.begin() as connection:
+        with alone(self._write), self._write.begin() as connection:
             if (
                 connection.dialect.name == "postgresql"
             ):  # else two claims would not see each other's job as busy
@@ -112,12 +112,12 @@ class JobRows:
         statement = statement.on_conflict_do_update(
             index_elements=["name"], set_={"next_at": following}, where=duty.c.next_at <= now
         ).returning(duty.c.name)
-        with turn_of(self._write), self._write.begin() as connection:
+        with alone(self._write), self._write.begin() as connection:
             return connection.execute(statement).first() is not None
 
     def _mine(self, job_id: str, owner: str, **values: object) -> bool:
         statement = update(_job).where(_job.c.id == job_id, _job.c.owner == owner, _job.c.state == "running")
-        with turn_of(self._write), self._write.begin() as connection:
+        with alone(self._write), self._write.begin() as connection:
             return bool(connection.execute(statement.values(**values)).rowcount)
 
 

@@ -14,13 +14,14 @@ from gateway.domain.errors import ConflictError
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.ports import Change, Clock, Doorbell, View
-from gateway.records.audit import Trail
+from gateway.records.audit import Head, Trail
+from gateway.records.group import Writer
 from gateway.records.received import PeerHistory
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.shelf import Mapping, SqlShelf
 from gateway.records.statements import Statements
 from gateway.records.tables import KINDS, case_key
-from gateway.records.transaction import Connection, reading, turn_of, writing
+from gateway.records.transaction import Connection, reading
 from storage import SealedStore, WrappedKey
 
 RING_AHEAD_S = 0.3
@@ -96,13 +97,16 @@ class _Unit:
 class _Change(_Unit):
     """The writing half: notes, debts and keys."""
 
-    def __init__(self, connection: Connection, craft: _Craft, by: Actor, now: datetime) -> None:
+    def __init__(self, connection: Connection, craft: _Craft, head: Head, by: Actor, now: datetime) -> None:
         super().__init__(connection, craft)
-        self._by, self.now = by, now
+        self._head, self.now = head, now
         self._actor, self._address = _storable(str(by)), _storable(by.address)
         self.drafts: list[dict[str, Any]] = []
         self.owed: dict[str, datetime] = {}
         self.forgotten: list[str] = []
+
+    def head(self) -> Head:
+        return self._head
 
     def note(
         self, kind: str, *, case_id: str = "", subject: str = "", outcome: str = "ok", **details: str | int
@@ -171,6 +175,7 @@ class SqlRecords:
         self._write, self._read = write, read
         self._craft = _Craft(write.dialect, store)
         self._ring = self._craft.ring
+        self._writer = Writer(write, self._craft.trail)
         self._clock, self._doorbell = clock, doorbell
 
     @contextmanager
@@ -179,14 +184,12 @@ class SqlRecords:
 
         The promise «nothing unaudited» is the three lines after ``yield``.
         """
-        trail = self._craft.trail
-        with turn_of(self._write), writing(self._write) as connection:
-            head = trail.take_turn(connection)
-            unit = _Change(connection, self._craft, by, self._clock.now())
+        with self._writer.change() as group:
+            unit = _Change(group.connection, self._craft, group.head, by, self._clock.now())
             yield unit  # type: ignore[misc]  # the shelves are made by name
             if not unit.drafts:
                 raise UnauditedChangeError
-            trail.append(connection, unit.drafts, head=head, at=unit.now)
+            group.head = self._craft.trail.append(group.connection, unit.drafts, head=group.head, at=unit.now)
         for holder in unit.forgotten:
             self._ring.forget(holder)
         if unit.owed:
@@ -206,8 +209,8 @@ class SqlRecords:
         sessions = self._craft.shelves["sessions"]
         setting, values = sessions.statements.setting({"seen_at": now})
         sql = f"UPDATE {sessions.statements.table} {setting}{sessions.is_key}"  # the schema's names only
-        with turn_of(self._write), writing(self._write) as connection:
-            connection.execute(sql, (*values, session_id))
+        with self._writer.change() as group:
+            group.connection.execute(sql, (*values, session_id))
 
     def close(self) -> None:
         """Give back all connections."""

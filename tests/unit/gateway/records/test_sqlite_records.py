@@ -20,8 +20,8 @@ from gateway.domain.upload import Upload
 from gateway.journeys import open_case as way
 from gateway.journeys.prove_identity import make_link
 from gateway.journeys.sign_in import add_person
+from gateway.records import SqlRecords, open_engines
 from gateway.records import engine as engines
-from gateway.records import open_engines
 from gateway.records.engine import sqlite_is_safe
 from gateway.records.schema import make_schema
 from tests import factories
@@ -185,16 +185,14 @@ def test_a_busy_database_is_told_as_unavailable(house, tmp_path, monkeypatch):
     write, read = open_engines(f"sqlite:///{tmp_path / 'records.db'}")
     other = pysqlite3.connect(str(tmp_path / "records.db"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    house.records._write, kept = write, house.records._write
+    records = SqlRecords(write=write, read=read, store=house.store, clock=house.clock, doorbell=house.bell)
     began = time.monotonic()
     try:
-        with pytest.raises(UnavailableError), house.records.change(by=HOUSE) as change:
+        with pytest.raises(UnavailableError), records.change(by=HOUSE) as change:
             change.note("case_read")
         with pytest.raises(UnavailableError):
-            house.records.touch_session("s", now=house.clock.now())
+            records.touch_session("s", now=house.clock.now())
     finally:
         other.close()
-        house.records._write = kept
-        write.dispose()
-        read.dispose()
+        records.close()
     assert time.monotonic() - began < 5
