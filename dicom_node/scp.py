@@ -281,8 +281,10 @@ class Association:
 
     def _over(self, over: AssociationOver) -> AssociationEnd:
         last_words = OVER.get(type(over), _no_words)(over)
-        if isinstance(over, PeerTooSlow) and not self._is_established:
+        if not self._is_established and isinstance(over, PeerTooSlow):
             last_words = b""  # ARTIM expired in Sta2: AA-2, close without a word
+        elif not self._is_established and isinstance(over, ProtocolViolation):
+            last_words = pdu.abort(*pdu.SERVICE_USER)  # AA-1, whatever was wrong
         if last_words:
             with contextlib.suppress(AssociationOver):
                 self._say(last_words)

@@ -186,13 +186,12 @@ def _answered(message_id: int, **changes: object) -> bytes:
     return command(**(values | changes))
 
 
-def _associate_ac(accepted: int) -> bytes:
+def associate_ac(*transfers: str) -> bytes:
+    """Accept as many contexts, each in its transfer syntax."""
     body = struct.pack(">HH", 1, 0) + b"CONSILIUM".ljust(16) + b"MODALITY".ljust(16) + bytes(32)
     body += item(0x10, b"1.2.840.10008.3.1.1.1")
-    for n in range(accepted):
-        body += item(
-            0x21, bytes([2 * n + 1, 0, 0, 0]) + item(0x40, (IMPLICIT if not n else EXPLICIT).encode())
-        )
+    for n, transfer in enumerate(transfers):
+        body += item(0x21, bytes([2 * n + 1, 0, 0, 0]) + item(0x40, transfer.encode()))
     inner = item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4") + item(0x55, b"FUZZ_1")
     return pdu(2, body + item(0x50, inner))
 
@@ -203,20 +202,25 @@ def to_requestor() -> tuple[Conversation, ...]:
     stored = {"0002": CT, "0100": 0x8001, "1000": "1.2.3.4.5"}
     refused = {**stored, "0900": 0xA700, "0902": "store is full"}
     return (
-        (_associate_ac(1), p_data(1, 3, _answered(1)), RELEASED),
+        (associate_ac(IMPLICIT), p_data(1, 3, _answered(1)), RELEASED),
         (
-            _associate_ac(1),
+            associate_ac(IMPLICIT),
             p_data(1, 3, _answered(1, **stored)),
             p_data(1, 3, _answered(2, **refused)),
             RELEASED,
         ),
-        (_associate_ac(2), p_data(1, 1, _answered(1)[:30]), p_data(1, 3, _answered(1)[30:]), RELEASED),
-        (pdu(3, b"\0\1\1\3"),),
-        (_associate_ac(1), RELEASE),
-        (_associate_ac(1), ABORT),
-        (_associate_ac(0), RELEASED),
         (
-            _associate_ac(1),
+            associate_ac(IMPLICIT, EXPLICIT),
+            p_data(1, 1, _answered(1)[:30]),
+            p_data(1, 3, _answered(1)[30:]),
+            RELEASED,
+        ),
+        (pdu(3, b"\0\1\1\3"),),
+        (associate_ac(IMPLICIT), RELEASE),
+        (associate_ac(IMPLICIT), ABORT),
+        (associate_ac(), RELEASED),
+        (
+            associate_ac(IMPLICIT),
             p_data(1, 3, _answered(1, **{"0800": 1})),
             p_data(1, 2, element(0x0900, 1)),
             RELEASED,
