@@ -40,7 +40,7 @@ class Door:
     ``package`` names the door's own package: its folders ``templates``, ``static`` and ``locale`` are laid over the
     shared ones. ``streams`` are path prefixes whose bodies the handler reads itself, part by part. ``public`` doors tell
     an error of the domain in the plain words of its status: the domain's own sentences are written for staff. A door for
-    ``programs`` has no cookie that counts (see `Guard`).
+    ``programs`` has no cookie that counts (see `Guard`), and no page.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Door:
         """Say a problem in the visitor's language: a page to a browser that asked for one, else problem+json (RFC 9457)."""
         tongue = self._tongue(scope)
         headers = dict(problem.headers)
-        if _wants_page(scope):
+        if _wants_page(scope) and not self._programs:
             response: Response = self._page(scope, "error.html", status=problem.status, problem=problem)
         else:
             body: dict[str, Any] = {

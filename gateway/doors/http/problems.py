@@ -83,6 +83,7 @@ PLAIN_WORDS: dict[int, tuple[str, str, str]] = {
     403: ("forbidden", N_("You may not do this"), N_("Go back to the first page. If you should have access, ask your coordinator.")),
     404: ("not_found", N_("There is nothing here"), N_("Check the address, or go back to the first page.")),
     405: ("method", N_("That cannot be done here"), N_("Go back to the first page.")),
+    406: ("answer_type", N_("No such kind of answer is given here"), N_("Ask for the kind of answer that this address gives.")),
     408: ("slow", N_("The connection was too slow"), N_("Check your connection and try again.")),
     409: ("conflict", N_("That cannot be done right now"), N_("Reload the page to see how things stand.")),
     410: ("expired", N_("This is not valid any more"), N_("Ask your coordinator for a new link.")),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -31,6 +32,7 @@ from gateway.doors.http import N_, Door, Problem, Refused, plain
 from gateway.doors.machine.pipe import BodyPipe, Patience
 from gateway.doors.machine.strangers import Strangers
 from gateway.doors.machine.transaction import STOW, StoreTransaction
+from gateway.doors.peer_book import PeerBook
 from gateway.journeys.admit_sender import NotAdmitted, Sender, admit_sender
 from gateway.journeys.know_peer import note_association
 from gateway.ports import House
@@ -43,6 +45,7 @@ _TAKEN = 'multipart/related; type="application/dicom"'
 _ONLY_OBJECTS = N_(
     "Only whole DICOM objects are taken: neither metadata with bulk data, nor other documents."
 )
+_TOO_LARGE = N_("The request is larger than one request may be.")
 _ONLY_ANSWERS = N_("The answer is written as application/dicom+json or application/dicom+xml.")
 
 
@@ -55,6 +58,7 @@ class Store:
         self.one_peer_at_once = max(1, at_once * 3 // 4)  # the rest is left for others
         self.most_bytes = 4 * house.policy.instance_limit_bytes
         self.strangers = Strangers()
+        self.book = PeerBook(house)
         self._open: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="stow")
         for base, call in (("/studies", self.store), ("/cases/{ref}/studies", self.store_for_case)):
@@ -102,19 +106,19 @@ class Store:
     def _judge_head(self, request: Request, study_uid: str) -> tuple[bytes | None, str]:
         """Return the boundary (None for a single object) and the media type to answer with, or refuse by the head alone."""
         if study_uid and not is_uid(study_uid):
-            raise Refused(plain(400, detail=N_("The address names a study by something that is no UID.")))
+            raise Refused(_said(400, N_("The address names a study by something that is no UID.")))
         try:
             kind = stow.payload_of(request.headers.get("content-type", ""))
             boundary = boundary_of(kind) if kind is not None and kind.name == stow.RELATED else None
         except MediaTypeError as error:
-            raise Refused(plain(400, detail=str(error))) from None
+            raise Refused(_said(400, str(error))) from None
         if kind is None:
-            raise Refused(plain(415, detail=_ONLY_OBJECTS, headers={"Accept-Post": _TAKEN}))
+            raise Refused(_said(415, _ONLY_OBJECTS, headers={"Accept-Post": _TAKEN}))
         media = stow.answer_type(",".join(request.headers.getlist("accept")))
         if media is None:
-            raise Refused(plain(406, detail=_ONLY_ANSWERS))
+            raise Refused(_said(406, _ONLY_ANSWERS))
         if int(request.headers.get("content-length", "0")) > self.most_bytes:
-            raise Refused(plain(413, limit_bytes=self.most_bytes))
+            raise Refused(_said(413, _TOO_LARGE, limit_bytes=self.most_bytes))
         return boundary, media
 
     @contextmanager
@@ -122,9 +126,7 @@ class Store:
         """Hold one of the places for the time of a request; nobody waits for one with an open body."""
         most = min(sender.may.max_associations or self.one_peer_at_once, self.one_peer_at_once)
         if self._open[sender.ae_title] >= most or self._open.total() >= self.at_once:
-            raise Refused(
-                plain(503, code="busy", detail=N_("Too many requests at once."), headers=_TRY_AGAIN)
-            )
+            raise Refused(_said(503, N_("Too many requests at once."), headers=_TRY_AGAIN))
         self._open[sender.ae_title] += 1
         try:
             yield
@@ -147,6 +149,7 @@ class Store:
             self.house,
             sender,
             pipe,
+            book=self.book,
             address=address,
             request_id=new_id(),
             boundary=boundary,
@@ -203,8 +206,8 @@ def _refusal(refused: NotAdmitted, *, had_token: bool) -> Problem:
             headers={"WWW-Authenticate": challenge},
         )
     if refused.kind == "no_case":
-        return plain(404, detail=N_("The address names no case that takes studies."))
-    return plain(403, detail=N_("This peer may not store here."))
+        return _said(404, N_("The address names no case that takes studies."))
+    return _said(403, N_("This peer may not store here."))
 
 
 def _answered(transaction: StoreTransaction, media: str) -> Response:
@@ -218,7 +221,7 @@ def _answered(transaction: StoreTransaction, media: str) -> Response:
             Failure(reason=stow.PROCESSING_FAILURE, comment="The rest of the body was not read", cause=cause)
         )
     if answer.status == 400:
-        raise Refused(plain(400, detail=N_("There is no part in the body.")))
+        raise Refused(_said(400, N_("There is no part in the body.")))
     headers = dict(_TRY_AGAIN) if answer.status == 503 else {}
     body = stow.encoded(stow.response_module(answer), media)
     return Response(body, status_code=answer.status, media_type=media, headers=headers)
@@ -226,9 +229,29 @@ def _answered(transaction: StoreTransaction, media: str) -> Response:
 
 def _broken(over: AssociationOver) -> Problem:
     if isinstance(over, InstanceTooLarge):
-        return plain(413)
+        return _said(413, _TOO_LARGE)
     if isinstance(over, PeerTooSlow):
-        return plain(408)
+        return _said(408, N_("The body came too slowly."))
     if isinstance(over, NodeStopping):
-        return plain(503, headers=_TRY_AGAIN)
-    return plain(400, detail=str(over))
+        return _said(503, N_("The service is being stopped."), headers=_TRY_AGAIN)
+    return _said(400, str(over))
+
+
+# What the engineer at the other end can do about it; the title is the usual one of the status.
+_STEPS = {
+    400: N_("Mend the request as the detail says, and send it again; nothing of it was kept."),
+    403: N_("Ask the operator for the right: consilium peer change AET."),
+    404: N_("Check the case's reference, or send without it: /machine/studies."),
+    406: N_("Send «Accept: application/dicom+json»."),
+    408: N_("Send it again over a faster line, or fewer objects in a request; nothing of it was kept."),
+    413: N_("Send fewer objects in a request."),
+    415: N_("Send multipart/related with a part of type application/dicom for each object."),
+    503: N_("Wait as Retry-After says and send it again; nothing of it was kept."),
+}
+
+
+def _said(
+    status: int, detail: str, *, headers: Mapping[str, str] | None = None, limit_bytes: int | None = None
+) -> Problem:
+    more = {} if limit_bytes is None else {"limit_bytes": limit_bytes}
+    return replace(plain(status, detail=detail, step=_STEPS[status], headers=headers), more=more)

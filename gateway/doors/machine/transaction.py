@@ -14,9 +14,10 @@ from dicom_node.errors import AssociationOver, InstanceTooLarge, PeerLost
 from dicom_node.multipart import MultipartBody, Part, PartStream
 from dicom_node.receiver import AssociationEnd, HowItEnded, ReceivedInstance, StoreOutcome
 from dicom_node.stow import Cause, Failure, Kept, OpenedInstance, StoreAnswer
-from gateway.domain.errors import ConsiliumError, UnavailableError
+from gateway.domain.errors import ConsiliumError, TooManyError, UnavailableError
 from gateway.domain.people import Actor
 from gateway.doors.machine.pipe import BodyPipe
+from gateway.doors.peer_book import PeerBook
 from gateway.journeys.admit_sender import Sender
 from gateway.journeys.know_peer import note_association, note_refusal
 from gateway.journeys.receive_instance import receive_instance
@@ -35,6 +36,7 @@ _CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
     (InstanceTooLarge, "too_large"),
     (StoreFullError, "full"),
     (VolumeFailedError, "full"),
+    (TooManyError, "full"),  # the peer's own quota
     (StorageError, "down"),
     (UnavailableError, "down"),
     (Exception, ""),
@@ -48,6 +50,8 @@ class StoreTransaction:
     ----------
     boundary
         Of a multipart body; None where the body is a single object.
+    book
+        Meters what the peer may send in a day.
     study_uid
         The study that the address names; empty where it names none.
     still_admitted
@@ -60,6 +64,7 @@ class StoreTransaction:
         sender: Sender,
         pipe: BodyPipe,
         *,
+        book: PeerBook,
         address: str,
         request_id: str,
         boundary: bytes | None,
@@ -68,7 +73,7 @@ class StoreTransaction:
     ) -> None:
         self.answer = StoreAnswer()
         self.over: AssociationOver | None = None
-        self._house, self._sender, self._pipe = house, sender, pipe
+        self._house, self._sender, self._pipe, self._book = house, sender, pipe, book
         self._source = Actor(kind="peer", id=sender.ae_title, address=address)
         self._request_id, self._boundary, self._study_uid = request_id, boundary, study_uid
         self._still_admitted = still_admitted
@@ -122,20 +127,12 @@ class StoreTransaction:
     def _keep(self, content: PartStream) -> Kept | Failure:
         """Let one object go the way of all instances, and word what became of it."""
         opened: OpenedInstance | None = None
-        house = self._house
         try:
             found = stow.open_instance(content, peer=self._sender.may, study_uid=self._study_uid)
             if isinstance(found, Failure):
                 return found
             opened = found
-            outcome = receive_instance(
-                self._arrival(opened),
-                source=self._source,
-                records=house.records,
-                store=house.store,
-                clock=house.clock,
-                policy=house.policy,
-            )
+            outcome = self._book.metered(self._arrival(opened), self._receive)
             cause: Cause = ""
         except (ConsiliumError, StorageError, InstanceTooLarge) as error:
             outcome, cause = _refusal(error)
@@ -157,6 +154,17 @@ class StoreTransaction:
             cause=cause,
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,
+        )
+
+    def _receive(self, arrival: ReceivedInstance) -> StoreOutcome:
+        house = self._house
+        return receive_instance(
+            arrival,
+            source=self._source,
+            records=house.records,
+            store=house.store,
+            clock=house.clock,
+            policy=house.policy,
         )
 
     def _arrival(self, opened: OpenedInstance) -> ReceivedInstance:
