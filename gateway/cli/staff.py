@@ -1,4 +1,4 @@
-"""``consilium peer`` and ``consilium person``: who may send, and who may sign in."""
+"""``consilium person``: who may sign in, as coordinator, reviewer or privacy officer."""
 
 from __future__ import annotations
 
@@ -13,66 +13,9 @@ from rich.console import Console
 from gateway.cli.console import emit, table
 from gateway.cli.frame import house_of, operator
 from gateway.domain.people import Role
-from gateway.journeys.know_peer import add_peer, remove_peer
 from gateway.journeys.sign_in import Enrolment, add_person, disable_person, reset_person
 
-peer_app = typer.Typer(help="Peers: the PACS that may send.", no_args_is_help=True)
 person_app = typer.Typer(help="Staff: coordinators, reviewers, privacy officers.", no_args_is_help=True)
-
-
-@peer_app.command("add")
-def peer_add(
-    ctx: typer.Context,
-    ae_title: Annotated[str, typer.Argument(metavar="AET", help="The calling AE title.")],
-    host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CIDR", help="Where it may call from; may be repeated. Default: this computer."),
-    ] = None,
-    description: Annotated[str, typer.Option(help="Whose it is.")] = "",
-) -> None:
-    """Let a PACS send; it counts from its next association on."""
-    with house_of(ctx) as parts:
-        peer = add_peer(
-            ae_title=ae_title,
-            hosts=host or [],
-            description=description,
-            by=operator(),
-            records=parts.house.records,
-            clock=parts.house.clock,
-        )
-        where = ", ".join(peer.hosts) or "this computer only"
-        emit(
-            ctx,
-            data={"ae_title": peer.ae_title, "hosts": peer.hosts},
-            human=f"{peer.ae_title} may send from {where}",
-        )
-
-
-@peer_app.command("list")
-def peer_list(ctx: typer.Context) -> None:
-    """List the peers."""
-    with house_of(ctx) as parts, parts.house.records.view() as view:
-        peers = view.peers.find()
-        rows = [(p.ae_title, ", ".join(p.hosts) or "loopback", p.may_store, p.description) for p in peers]
-        data = [
-            {
-                "ae_title": p.ae_title,
-                "hosts": p.hosts,
-                "may_store": p.may_store,
-                "may_echo": p.may_echo,
-                "description": p.description,
-            }
-            for p in peers
-        ]
-        emit(ctx, data=data, human=table("AE title", "from", "may store", "whose", rows=rows))
-
-
-@peer_app.command("remove")
-def peer_remove(ctx: typer.Context, ae_title: Annotated[str, typer.Argument(metavar="AET")]) -> None:
-    """Forget a peer; what it sent stays."""
-    with house_of(ctx) as parts:
-        remove_peer(ae_title=ae_title, by=operator(), records=parts.house.records)
-        emit(ctx, data={"removed": ae_title}, human=f"{ae_title} may not send any more")
 
 
 @person_app.command("add")

@@ -1,0 +1,164 @@
+"""How ``consilium peer`` says what it knows: rows, sentences and JSON; nothing is decided or looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from dicom_node.scu import EchoResult
+from gateway.domain.audit import AuditEvent
+from gateway.domain.peer import Peer
+from gateway.journeys.show_peer import PeerFile, Pin
+
+_RIGHTS = (("may_echo", "echo"), ("may_store", "store"), ("may_commit", "commit"), ("may_receive", "receive"))
+_KINDS = {"association_ended": "association", "association_refused": "refusal"}
+_STYLES = {
+    "far": "",
+    "soon": "yellow",
+    "very_soon": "bold yellow",
+    "tomorrow": "bold red",
+    "expired": "bold red",
+}
+_STEPS = {
+    "name": "name resolved",
+    "connection": "connected (TCP)",
+    "tls": "TLS",
+    "association": "association",
+    "verification": "C-ECHO",
+}
+_UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def size(size_bytes: int | None) -> str:
+    """«4.2 GiB»; none is the house's limit."""
+    if size_bytes is None:
+        return "the house's limit"
+    unit, name = next(((u, n) for u, n in _UNITS if size_bytes >= u), (1, "bytes"))
+    return f"{size_bytes / unit:.4g} {name}"
+
+
+def as_json(peer: Peer) -> dict[str, Any]:
+    """A peer without what nobody needs twice: the token's digest becomes a yes or no, certificates their number."""
+    values = asdict(peer)
+    values["has_token"] = bool(values.pop("token_hash"))
+    return values
+
+
+def file_rows(file: PeerFile, ends: Sequence[AuditEvent] | None) -> dict[str, Any]:
+    """One peer as JSON, with what it did of late."""
+    found = as_json(file.peer)
+    found["certificates"] = [asdict(pin) for pin in file.pins]
+    found |= {
+        "state": "disabled" if file.peer.disabled_at else "admitted",
+        "last_association": _end(file.last) if file.last else None,
+        "instances_24h": file.instances,
+        "bytes_24h": file.size_bytes,
+    }
+    if ends is not None:
+        found["associations"] = [_end(event) for event in ends]
+    return found
+
+
+def list_rows(files: Iterable[PeerFile]) -> list[tuple[str, ...]]:
+    """The columns of ``peer list``."""
+    return [
+        (
+            file.peer.ae_title,
+            ", ".join(file.peer.hosts) or "loopback",
+            _proof(file),
+            "disabled" if file.peer.disabled_at else _may(file.peer),
+            f"{file.last.at:%Y-%m-%d %H:%M} {file.last.outcome}" if file.last else "never",
+            f"{file.instances} objects, {size(file.size_bytes)}" if file.instances else "–",
+            file.peer.description,
+        )
+        for file in files
+    ]
+
+
+def say_peer(file: PeerFile, ends: Sequence[AuditEvent], console: Console) -> None:
+    """The page of ``peer show``."""
+    peer = file.peer
+    state = f" [bold red]disabled since {peer.disabled_at:%Y-%m-%d %H:%M}[/]" if peer.disabled_at else ""
+    console.print(f"[bold]{escape(peer.ae_title)}[/]{state}  {escape(peer.description)}")
+    facts = (
+        ("may", _may(peer)),
+        ("calls from", ", ".join(peer.hosts) or "this computer only"),
+        ("may call", ", ".join(peer.called) or "our AE title and those of cases"),
+        ("comes by", "TLS with its certificate" if peer.is_bound else "plain DICOM: nothing proves it but its address"),
+        ("names", ", ".join(peer.names)),
+        ("SOP classes", ", ".join(peer.sop_classes) or "all of storage"),
+        ("transfer syntaxes", ", ".join(peer.transfer_syntaxes) or "all"),
+        ("at once", str(peer.max_associations or "the house's limit")),
+        ("per object", size(peer.max_instance_bytes)),
+        ("per 24 hours", size(peer.day_bytes) if peer.day_bytes else "no limit"),
+        ("listens at", f"{peer.address}{' by TLS' if peer.calls_by_tls else ''}" if peer.address else "not known"),
+        ("STOW-RS", "has a token" if peer.token_hash else "no token"),
+        ("last 24 hours", f"{file.instances} objects, {size(file.size_bytes)}"),
+        ("since", f"{peer.created_at:%Y-%m-%d %H:%M}"),
+    )  # fmt: skip
+    for name, value in facts:
+        if value:
+            console.print(f"  {name:<18} {escape(value)}")
+    for pin in file.pins:
+        console.print(f"  {'certificate':<18} {say_pin(pin)}")
+    for event in ends[:10]:
+        end = _end(event)
+        console.print(
+            f"  {end['at']:%Y-%m-%d %H:%M:%S}  {escape(end['how']):<10} {end['kept']} kept  "
+            f"{escape(end['address'])}  {escape(end['why'])}"
+        )
+
+
+def say_pin(pin: Pin) -> str:
+    """A certificate in one line, with its end."""
+    style = _STYLES[pin.expiry]
+    told = (
+        f"expired {-pin.days_left} days ago"
+        if pin.expiry == "expired"
+        else f"expires in {pin.days_left} days"
+        if pin.days_left != 1
+        else "expires in 1 day"
+    )
+    told = f"[{style}]{told}[/]" if style else told
+    return f"{escape(pin.subject)}  SPKI {pin.spki_sha256[:16]}  {told} ({pin.not_after:%Y-%m-%d})"
+
+
+def say_echo(ae_title: str, found: EchoResult, console: Console) -> None:
+    """How far a C-ECHO came, step by step."""
+    for step in found.steps:
+        mark = "[green]✓[/]" if step.passed else "[bold red]✗[/]"
+        told = escape(step.told)
+        console.print(f"  {mark} {_STEPS[step.name]:<16} {step.took_s * 1000:7.1f} ms  {told}")
+    if found.reached:
+        who = " ".join(filter(None, (found.implementation_version, found.implementation_uid)))
+        trip = (found.round_trip_s or 0.0) * 1000
+        console.print(f"[bold green]{escape(ae_title)} answers[/] in {trip:.1f} ms ({escape(who)})")
+    else:
+        console.print(f"[bold red]{escape(ae_title)} does not answer[/]: {escape(found.why)}")
+
+
+def _end(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "at": event.at,
+        "what": _KINDS[event.kind],
+        "how": event.outcome,
+        "address": event.address,
+        "called": event.details.get("called", ""),
+        "kept": event.details.get("kept", 0),
+        "why": event.details.get("why", ""),
+    }
+
+
+def _may(peer: Peer) -> str:
+    return ", ".join(word for name, word in _RIGHTS if getattr(peer, name)) or "nothing"
+
+
+def _proof(file: PeerFile) -> str:
+    end = file.next_end
+    if end is not None:
+        return f"certificate, {end.days_left} days left"
+    return "name of an authority's certificate" if file.peer.names else "none (plain)"
