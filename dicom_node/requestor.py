@@ -109,10 +109,10 @@ class OutboundAssociation:
         self._plane = DataPlane(self._wire, self._limits)
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._wire.on_wait = _nothing
         with contextlib.suppress(AssociationOver):
-            if kind is None and self.usable:
+            if self.usable and kind in (None, GeneratorExit):  # whoever sends has had enough: no failure
                 self._release()
             elif last_words := _last_words(self._over):
                 self._wire.send(last_words, patience_s=1.0)

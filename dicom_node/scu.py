@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dicom_node import command as dimse
 from dicom_node import contexts, status
@@ -100,11 +100,13 @@ class _FileDataSet:
 class SendOutcome:
     """What became of one instance; ``status`` is None when no answer came.
 
-    ``lasting`` tells that the same would happen again: the peer refused this very object, or takes none of its kind.
+    ``how`` tells why there is no status: no presentation context was accepted, our side could not read it, or the
+    association ended (or never was). ``lasting`` tells that the same would happen again.
     """
 
     sop_instance_uid: str
     status: int | None
+    how: Literal["answered", "not_accepted", "unreadable", "unanswered"] = "answered"
     comment: str = ""
     why: str = ""
     lasting: bool = False
@@ -176,7 +178,7 @@ def send(
     *,
     patience: Patience | None = None,
     beat: Callable[[], None] = _nothing,
-) -> Iterator[SendOutcome]:
+) -> Generator[SendOutcome, None, None]:
     """C-STORE every instance in order and yield one outcome for each, as soon as it is known.
 
     As many associations as the 128 presentation contexts demand, and a new one for the rest when one breaks. What was
@@ -201,7 +203,7 @@ class _Sending:
         self._setbacks = 0
         self._tries = 0  # of the first that is left
 
-    def outcomes(self) -> Iterator[SendOutcome]:
+    def outcomes(self) -> Generator[SendOutcome, None, None]:
         """Associations until nothing is left, or patience is at its end."""
         lasting = False
         while self._rest:
@@ -215,9 +217,12 @@ class _Sending:
             self._setbacks += 1
             if lasting or self._setbacks > self._patience.setbacks:
                 for item in self._rest:
-                    why = f"not sent: {setback}"
                     yield SendOutcome(
-                        sop_instance_uid=item.sop_instance_uid, status=None, why=why, lasting=lasting
+                        sop_instance_uid=item.sop_instance_uid,
+                        status=None,
+                        how="unanswered",
+                        why=f"not sent: {setback}",
+                        lasting=lasting,
                     )
                 return
             self._pause(self._patience.wait_after(self._setbacks))
@@ -294,7 +299,9 @@ def _send_one(association: OutboundAssociation, item: OutboundInstance) -> tuple
     uid, pair = item.sop_instance_uid, _pair(item)
     if pair not in association.answer.contexts:
         why = f"the peer does not accept this SOP class in transfer syntax {item.transfer_syntax_uid}"
-        return SendOutcome(sop_instance_uid=uid, status=None, why=why, lasting=True), False
+        return SendOutcome(
+            sop_instance_uid=uid, status=None, how="not_accepted", why=why, lasting=True
+        ), False
     elements: dict[int, int | str] = {
         dimse.COMMAND_FIELD: dimse.C_STORE_RQ,
         dimse.PRIORITY: 0,
@@ -305,9 +312,10 @@ def _send_one(association: OutboundAssociation, item: OutboundInstance) -> tuple
             response = association.perform(pair, elements, _Guarded(data_set))
             code = response.number(dimse.STATUS)
     except AssociationOver as exc:
-        return SendOutcome(sop_instance_uid=uid, status=None, why=str(exc)), True
+        return SendOutcome(sop_instance_uid=uid, status=None, how="unanswered", why=str(exc)), True
     except _SourceFailedError as exc:  # what cannot be read must not stop what can
-        return SendOutcome(sop_instance_uid=uid, status=None, why=f"could not be read ({exc})"), False
+        why = f"could not be read ({exc})"
+        return SendOutcome(sop_instance_uid=uid, status=None, how="unreadable", why=why), False
     comment = response.text(dimse.ERROR_COMMENT)
     lasting = not status.is_kept(code) and not status.is_busy(code)
     return SendOutcome(sop_instance_uid=uid, status=code, comment=comment, lasting=lasting), False

@@ -12,6 +12,7 @@ JobKind = Literal[
     "inspect_document",
     "deidentify_document",
     "reverify_case",
+    "deliver_release",
     "decide_commitment",
     "report_commitments",
 ]

@@ -37,6 +37,7 @@ def forget_case(*, ref: str, confirm: str, by: Actor, records: Records, store: S
             change.findings,
             change.grants,
             change.answers,
+            change.deliveries,
             change.releases,
             change.copies,
             change.documents,

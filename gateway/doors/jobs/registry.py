@@ -10,6 +10,7 @@ from gateway.doors.jobs.runner import JobHandler
 from gateway.journeys.commit_storage import decide_commitment
 from gateway.journeys.deidentify_document import deidentify_document
 from gateway.journeys.deidentify_study import deidentify_study, reverify_case
+from gateway.journeys.deliver_release import deliver_release
 from gateway.journeys.inspect_document import inspect_document
 from gateway.journeys.report_commitment import caller_by, report_commitments
 from gateway.journeys.settle_study import settle_study
@@ -28,6 +29,9 @@ def registry(house: House, *, workers: int = 2) -> dict[str, JobHandler]:
         "deidentify_document": _on_subject(deidentify_document, **craft),
         "inspect_document": _on_subject(
             inspect_document, **craft, scanner=house.scanner, policy=house.policy
+        ),
+        "deliver_release": _on_subject(
+            deliver_release, **base, store=house.store, policy=house.policy, calls=house.calls
         ),
         "reverify_case": _on_subject(reverify_case, **craft),
         "decide_commitment": _on_subject(decide_commitment, **base, store=house.store),
