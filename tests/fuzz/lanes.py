@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from dicom_node.ae import Limits
-from dicom_node.node import DicomNode
+from dicom_node.node import DicomNode, Listening
 from tests.fuzz.arena import Finding, Keeper
 from tests.unit.dicom_node.peers import RawPeer, timed_echo
 
 ARTIM_S, IDLE_S = 1.0, 1.0
-# Idle before a PDU, ARTIM inside it, the same to linger, and half a second of grain at each.
-LONGEST_S = IDLE_S + 2 * ARTIM_S + 3.0
+MAX_PDU_BYTES, MIN_BYTES_PER_S = 16384, 8192
+# Idle before a PDU, ARTIM and the slowest pace inside it, ARTIM to linger, half a second of grain at each, and patience.
+LONGEST_S = IDLE_S + 2 * ARTIM_S + MAX_PDU_BYTES / MIN_BYTES_PER_S + 4.0
 MOST_OPEN = 60
 
 
@@ -27,16 +28,21 @@ class Lanes:
     def __init__(self) -> None:
         self._node = DicomNode(
             receiver=Keeper(),
-            host="127.0.0.1",
-            port=0,
-            limits=Limits(artim_s=ARTIM_S, idle_s=IDLE_S, max_pending_per_address=MOST_OPEN * 2),
+            listeners=[Listening(host="127.0.0.1", port=0)],
+            limits=Limits(
+                artim_s=ARTIM_S,
+                idle_s=IDLE_S,
+                max_pdu_bytes=MAX_PDU_BYTES,
+                min_bytes_per_s=MIN_BYTES_PER_S,
+                max_pending_per_address=MOST_OPEN * 2,
+            ),
         )
         self._open: deque[tuple[float, int, socket.socket]] = deque()
         self.slowest_echo_s = 0.0
         self.finished = 0
 
     def __enter__(self) -> Self:
-        _, self.port = self._node.start()
+        _, self.port = self._node.start()[0]
         return self
 
     def __exit__(
