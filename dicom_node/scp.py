@@ -230,6 +230,11 @@ class Association:
         if context is None:
             raise ProtocolViolation(f"context {message.context_id} was not accepted", source=0, reason=0)
         field = message.command.number(dimse.COMMAND_FIELD)
+        if field == dimse.N_EVENT_REPORT_RSP:
+            standing.reporter.answered(message.command)
+            if message.data_set is not None:  # Event Reply, of which PS3.4 J.3.3 knows none
+                message.data_set.drain(_LINGER_BYTES)
+            return None
         if field != dimse.C_CANCEL_RQ:
             message.command.number(dimse.MESSAGE_ID)  # what could never be answered is not begun
         if field == dimse.C_STORE_RQ:
@@ -250,11 +255,6 @@ class Association:
             if outcome.status == status.SUCCESS:
                 standing.reporter.asked()
             return outcome
-        if field == dimse.N_EVENT_REPORT_RSP:
-            standing.reporter.answered(message.command)
-            if message.data_set is not None:  # Event Reply, of which PS3.4 J.3.3 knows none
-                message.data_set.drain(_LINGER_BYTES)
-            return None
         if field == dimse.C_CANCEL_RQ:
             return None  # nothing of ours can be cancelled (PS3.7 9.3.2.3)
         if field in dimse.OTHER_REQUESTS:

@@ -142,8 +142,10 @@ class Reporter:
             return  # it came too late, and is being reported another way
         if not self._outstanding or message_id != self._message_id:
             raise ProtocolViolation("N-EVENT-REPORT-RSP to nothing that was asked", source=0, reason=0)
+        code = command.number(dimse.STATUS)
         self._open = max(0, self._open - 1)
-        self._settle(command.number(dimse.STATUS), command.text(dimse.ERROR_COMMENT))
+        self._hopes = self._hopes and code == status.SUCCESS  # one refusal is enough here, the receiver has other ways
+        self._settle(code, command.text(dimse.ERROR_COMMENT))
 
     def close(self) -> None:
         """The association is over."""
