@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -17,6 +18,7 @@ from dicom_node.receiver import PeerCertificate
 
 _MOST_BYTES = 65_536
 _MOST_NAMES = 100
+_SUFFIXES = frozenset({".pem", ".crt", ".cer"})
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
@@ -40,6 +42,11 @@ def read_certificate(encoded: bytes | str, *, pinned: bool = True) -> PeerCertif
 def read_certificates(pem: str) -> tuple[x509.Certificate, ...]:
     """Every certificate in a PEM text, in order; raises `ValueError` on a damaged one."""
     return tuple(_parsed(part.encode("ascii", "replace")) for part in split_pem(pem))
+
+
+def authority_files(place: Path) -> list[Path]:
+    """The PEM files that a bundle or a folder of them consists of; raises `OSError`."""
+    return sorted(p for p in place.iterdir() if p.suffix in _SUFFIXES) if place.is_dir() else [place]
 
 
 def facts(certificate: x509.Certificate, *, pinned: bool) -> PeerCertificate:

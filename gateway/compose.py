@@ -30,6 +30,7 @@ from storage import SealedStore, StorageError, create_key_file, open_disk_store
 
 if TYPE_CHECKING:
     from dicom_node.node import DicomNode
+    from dicom_node.tls import ServerTls
     from gateway.doors.http import House as Doorway
     from gateway.doors.jobs.runner import JobHandler
     from gateway.doors.jobs.schedule import Duty
@@ -77,7 +78,7 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
         sandbox=sandbox,
         witness=_file(settings.witness, home / "audit" / "checkpoints", FileWitness, "witness"),
         policy=settings.policy(),
-        calls=CallRules(plain_elsewhere=settings.plain_dicom_elsewhere),
+        calls=_call_rules(settings),
     )
     set_up_house(records=records, store=store)
     return Parts(house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox)
@@ -85,11 +86,15 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
 
 def refuse_unsafe(settings: Settings) -> None:
     """Refuse by name what must not leave this computer unprotected; in production also what is meant for trials."""
-    host, _ = host_and_port(settings.dicom, what="--dicom")
+    if not settings.dicom and not settings.dicom_tls:
+        raise InvalidError(
+            "the DICOM node would listen nowhere", next_step="Set CONSILIUM_DICOM or CONSILIUM_DICOM_TLS."
+        )
+    host = host_and_port(settings.dicom, what="--dicom")[0] if settings.dicom else "localhost"
     if not _is_loopback(host) and not settings.plain_dicom_elsewhere:
         raise InvalidError(
             f"DICOM without TLS is for this computer alone, and {host} is not",
-            next_step="Listen on 127.0.0.1, or set CONSILIUM_PLAIN_DICOM_ELSEWHERE=true if the network itself is protected.",
+            next_step="Listen by TLS (--dicom-tls HOST:2762), or set CONSILIUM_PLAIN_DICOM_ELSEWHERE=true if the network itself is protected.",
         )
     if settings.mode != "production":
         return
@@ -139,12 +144,38 @@ def doorway(parts: Parts) -> Doorway:
 
 
 def dicom_node(parts: Parts) -> DicomNode:
-    """Return the node, not yet listening."""
+    """Return the node, not yet listening: plain first, then TLS, where they are set."""
     from dicom_node.node import DicomNode, Listening
     from gateway.doors.dimse import DimseDoor
 
-    host, port = host_and_port(parts.settings.dicom, what="--dicom")
-    return DicomNode(receiver=DimseDoor(parts.house), listeners=[Listening(host=host, port=port)])
+    settings = parts.settings
+    listeners = []
+    if settings.dicom:
+        host, port = host_and_port(settings.dicom, what="--dicom")
+        listeners.append(Listening(host=host, port=port))
+    if settings.dicom_tls:
+        host, port = host_and_port(settings.dicom_tls, what="--dicom-tls")
+        listeners.append(Listening(host=host, port=port, tls=_server_tls(parts)))
+    return DicomNode(receiver=DimseDoor(parts.house), listeners=listeners)
+
+
+def _server_tls(parts: Parts) -> ServerTls:
+    """Return the TLS of our port; what cannot be used is said before anybody calls."""
+    from dicom_node.errors import CertificateError
+    from dicom_node.tls import ServerTls
+    from gateway.adapters.peer_trust import PeerTrust
+
+    settings = parts.settings
+    trust = PeerTrust(parts.house.records, settings.tls_files)
+    tls = ServerTls(trust, profile=settings.dicom_tls_profile)
+    try:
+        tls.standing()
+    except CertificateError as error:
+        raise InvalidError(
+            str(error),
+            next_step="Run `consilium certificate new --name HOST`, or mend what it names; then start again.",
+        ) from error
+    return tls
 
 
 def job_handlers(parts: Parts) -> dict[str, JobHandler]:
@@ -228,6 +259,18 @@ def _file(url: str, usual: Path, adapter: Any, name: str) -> Any:
             f"CONSILIUM_{name.upper()}={url} has no adapter", next_step="Write file: or file:/absolute/path."
         )
     return adapter(Path(url.removeprefix("file:") or usual))
+
+
+def _call_rules(settings: Settings) -> CallRules:
+    files = settings.tls_files
+    has_own = settings.dicom_tls or files.certificate.exists()
+    return CallRules(
+        certificate=files.certificate if has_own else None,
+        key=files.key if has_own else None,
+        authorities=files.authorities,
+        profile=settings.dicom_tls_profile,
+        plain_elsewhere=settings.plain_dicom_elsewhere,
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.domain.errors import InvalidError
 from gateway.domain.policy import Policy
+from gateway.domain.tls_files import TlsFiles
 
 DEFAULT_HOME = Path("~/.consilium")
 
@@ -26,6 +27,12 @@ class Settings(BaseSettings):
     http: str = "127.0.0.1:8080"
     dicom: str = "127.0.0.1:11112"
     plain_dicom_elsewhere: bool = False
+    dicom_tls: str = ""
+    dicom_tls_profile: Literal["b12", "b13"] = "b12"
+    dicom_certificate: str = ""
+    dicom_key: str = ""
+    dicom_authorities: str = ""
+    dicom_revoked: str = ""
     ae_title: str = Field(default="CONSILIUM", min_length=1, max_length=16)
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
@@ -52,6 +59,18 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The address that people use: the public one, else the one listened on."""
         return (self.public_url or f"http://{self.http}").rstrip("/")
+
+    @property
+    def tls_files(self) -> TlsFiles:
+        """Where the DICOM node's certificate and those that it trusts lie."""
+        usual = self.home / "tls"
+        return TlsFiles(
+            certificate=_path(self.dicom_certificate, usual / "node.crt"),
+            key=_path(self.dicom_key, usual / "node.key"),
+            authorities=_path(self.dicom_authorities, usual / "authorities.pem"),
+            revoked=_path(self.dicom_revoked, usual / "revoked.pem"),
+            lists_expected=bool(self.dicom_revoked),
+        )
 
     def policy(self) -> Policy:
         """Return the settings as the domain's rules."""
@@ -81,6 +100,10 @@ def load_settings(home: Path | None = None, **given: str) -> Settings:
         raise InvalidError(
             f"{name}: {first['msg']}", next_step=f"Mend {name} in the environment or in consilium.env."
         ) from error
+
+
+def _path(given: str, usual: Path) -> Path:
+    return Path(given).expanduser().absolute() if given else usual
 
 
 def host_and_port(text: str, *, what: str) -> tuple[str, int]:

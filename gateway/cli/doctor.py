@@ -8,13 +8,16 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pysqlite3
 import typer
 
+from gateway.cli.certificate import certificate_health
 from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of
+from gateway.cli.run_parts import node_addresses
 from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
 from gateway.domain.errors import ConsiliumError
@@ -34,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def doctor(ctx: typer.Context) -> None:
     """Check the home, the keys, the store, the records, the sandbox and what runs."""
     with house_of(ctx) as parts:
-        checks = [*_home(parts), *_craft(parts), *_running(parts)]
+        checks = [*_home(parts), *_craft(parts), *_certificate(parts), *_running(parts)]
         rows = [(state, what, told) for what, state, told in checks]
         data = {
             "ok": all(state != "wrong" for _, state, _ in checks),
@@ -110,6 +113,19 @@ def _craft(parts: Parts) -> list[Check]:
     ]
 
 
+def _certificate(parts: Parts) -> list[Check]:
+    """The node's certificate, where it speaks TLS or has one: as wrong when it has ended, as warning 30 days before."""
+    settings = parts.settings
+    files = settings.tls_files
+    if not (settings.dicom_tls or files.certificate.exists()):
+        return []
+    try:
+        state, told = certificate_health(files, parts.house.clock.now())
+    except ConsiliumError as error:
+        state, told = "wrong", f"{error} — {error.next_step}"
+    return [("certificate", state, told)]
+
+
 def _keys(parts: Parts) -> str:
     """Unwrap a key that is in use: a key file that is valid, but another house's, shows here."""
     house = parts.house
@@ -148,8 +164,10 @@ def _running(parts: Parts) -> list[Check]:
     )
     if web := addresses.get("web"):
         checks.append(_tried("web", lambda: _web(web)))
-    if dicom := addresses.get("dicom"):
-        checks.append(_tried("dicom", lambda: _dicom(dicom)))
+    checks += [
+        _tried("dicom by TLS" if name == "dicom_tls" else "dicom", partial(_dicom, at))
+        for name, at in node_addresses(str(addresses.get("dicom", ""))).items()
+    ]
     return checks
 
 

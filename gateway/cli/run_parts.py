@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -23,9 +23,14 @@ from gateway.domain.errors import ConsiliumError, UnavailableError
 from gateway.settings import Settings, host_and_port
 
 STOP_S = 20.0
+TLS_MARK = "tls:"  # before the address that the node announces for TLS
 HttpOption = Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Where the web doors listen.")]
 DicomOption = Annotated[
     str, typer.Option("--dicom", metavar="HOST:PORT", help="Where the DICOM node listens.")
+]
+TlsOption = Annotated[
+    str,
+    typer.Option("--dicom-tls", metavar="HOST:PORT", help="Where it listens by TLS; the usual port is 2762."),
 ]
 
 
@@ -40,25 +45,31 @@ def register(app: typer.Typer) -> None:
     app.command("scheduler", help="Run the scheduler alone.")(scheduler)
 
 
-def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "") -> None:
+def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "", dicom_tls: TlsOption = "") -> None:
     """Supervise the four parts of one home."""
     log_for_a_part()
-    with spoken_errors(ctx):
-        settings = settings_of(ctx, http=http, dicom=dicom)
+    with spoken_errors(ctx), ExitStack() as held:
+        settings = settings_of(ctx, http=http, dicom=dicom, dicom_tls=dicom_tls)
         refuse_busy(settings.home)
-        with _reserved(settings.http, "--http") as web_at, _reserved(settings.dicom, "--dicom") as node_at:
-            compose(settings).close()  # sets a new home up before four processes find it
-            me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]
-            commands = {
-                "web": [*me, "web", "--http", web_at],
-                "dicom": [*me, "dicom", "--dicom", node_at],
-                "worker": [*me, "worker"],
-                "scheduler": [*me, "scheduler"],
-            }
-            note(f"home {settings.home} · mode {settings.mode} · AE title {settings.ae_title}")
-            code = run_tree(
-                commands, home=settings.home, on_ready=lambda found: print_ready(_told(found, settings))
-            )
+        web_at = held.enter_context(_reserved(settings.http, "--http"))
+        node_at: list[str] = []
+        for text, option in ((settings.dicom, "--dicom"), (settings.dicom_tls, "--dicom-tls")):
+            if text:
+                node_at += [option, held.enter_context(_reserved(text, option))]
+        with closing(compose(settings)) as parts:  # sets a new home up before four processes find it
+            if settings.dicom_tls:
+                dicom_node(parts)  # says now what is wrong with the certificate
+        me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]
+        commands = {
+            "web": [*me, "web", "--http", web_at],
+            "dicom": [*me, "dicom", *node_at],
+            "worker": [*me, "worker"],
+            "scheduler": [*me, "scheduler"],
+        }
+        note(f"home {settings.home} · mode {settings.mode} · AE title {settings.ae_title}")
+        code = run_tree(
+            commands, home=settings.home, on_ready=lambda found: print_ready(_told(found, settings))
+        )
     raise typer.Exit(code)
 
 
@@ -79,14 +90,15 @@ def web(ctx: typer.Context, http: HttpOption = "") -> None:
         uvicorn.run(sockets=[listener])
 
 
-def dicom(ctx: typer.Context, dicom: DicomOption = "") -> None:
+def dicom(ctx: typer.Context, dicom: DicomOption = "", dicom_tls: TlsOption = "") -> None:
     """Receive associations until SIGTERM."""
     log_for_a_part()
-    with house_of(ctx, dicom=dicom) as parts:
+    with house_of(ctx, dicom=dicom, dicom_tls=dicom_tls) as parts:
         stop = _stopped_by_signal()
         node = dicom_node(parts)
         bound = node.start()
-        announce_ready(" ".join(_written(host, port) for host, port in bound))
+        schemes = ([""] if parts.settings.dicom else []) + [TLS_MARK]
+        announce_ready(",".join(mark + _written(*where) for mark, where in zip(schemes, bound, strict=False)))
         stop.wait()
         node.stop(timeout_s=STOP_S)
 
@@ -223,14 +235,24 @@ def _when_started(uvicorn: object, address: str) -> None:
     announce_ready(address)
 
 
+def node_addresses(detail: str) -> dict[str, str]:
+    """Take apart what the node announced: ``dicom`` and ``dicom_tls``, whichever it has."""
+    return {
+        "dicom_tls" if at.startswith(TLS_MARK) else "dicom": at.removeprefix(TLS_MARK)
+        for at in detail.split(",")
+        if at
+    }
+
+
 def _told(found: object, settings: Settings) -> dict[str, str]:
     """Return the addresses for the «ready» line: where people go and where PACS send."""
     addresses = dict(found) if isinstance(found, dict) else {}
     web_at = addresses.get("web") or f"http://{settings.http}"
     base = settings.public_url.rstrip("/") or web_at
+    node = node_addresses(str(addresses.get("dicom", "")))
     return {
         "http": web_at,
-        "dicom": f"{settings.ae_title}@{addresses.get('dicom') or settings.dicom}",
+        **{name: f"{settings.ae_title}@{at}" for name, at in node.items()},
         "desk": f"{base}/desk/",
         "review": f"{base}/review/",
         "home": str(settings.home),

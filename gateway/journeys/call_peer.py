@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from pathlib import Path
 
-from dicom_node.certificates import read_certificate
+from dicom_node.certificates import authority_files, read_certificate
 from dicom_node.dial import Call
 from dicom_node.errors import CertificateError
 from dicom_node.tls import Identity, client_context
@@ -89,7 +89,9 @@ def _by_tls(call: Call, peer: Peer, rules: CallRules) -> Call:
 
 
 def _text(path: Path | None) -> str:
-    return path.read_text(encoding="ascii") if path is not None else ""
+    if path is None or not path.exists():
+        return ""
+    return "\n".join(file.read_text(encoding="utf-8") for file in authority_files(path))
 
 
 def _is_loopback(host: str) -> bool:
