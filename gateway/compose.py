@@ -86,10 +86,6 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
 
 def refuse_unsafe(settings: Settings) -> None:
     """Refuse by name what must not leave this computer unprotected; in production also what is meant for trials."""
-    if not settings.dicom and not settings.dicom_tls:
-        raise InvalidError(
-            "the DICOM node would listen nowhere", next_step="Set CONSILIUM_DICOM or CONSILIUM_DICOM_TLS."
-        )
     host = host_and_port(settings.dicom, what="--dicom")[0] if settings.dicom else "localhost"
     if not _is_loopback(host) and not settings.plain_dicom_elsewhere:
         raise InvalidError(
@@ -149,6 +145,10 @@ def dicom_node(parts: Parts) -> DicomNode:
     from gateway.doors.dimse import DimseDoor
 
     settings = parts.settings
+    if not settings.dicom and not settings.dicom_tls:
+        raise InvalidError(
+            "the DICOM node would listen nowhere", next_step="Set CONSILIUM_DICOM or CONSILIUM_DICOM_TLS."
+        )
     listeners = []
     if settings.dicom:
         host, port = host_and_port(settings.dicom, what="--dicom")

@@ -57,8 +57,8 @@ def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "", dicom
             if text:
                 node_at += [option, held.enter_context(_reserved(text, option))]
         with closing(compose(settings)) as parts:  # sets a new home up before four processes find it
-            if settings.dicom_tls:
-                dicom_node(parts)  # says now what is wrong with the certificate
+            if settings.dicom_tls or not settings.dicom:
+                dicom_node(parts)  # says now what is wrong with the certificate, or that there is no address
         me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]
         commands = {
             "web": [*me, "web", "--http", web_at],
