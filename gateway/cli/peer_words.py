@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dicom_node.scu import EchoResult
+from gateway.domain.amount import said_bytes
 from gateway.domain.audit import AuditEvent
 from gateway.domain.peer import Peer
 from gateway.journeys.show_peer import PeerFile, Pin
@@ -30,15 +31,11 @@ _STEPS = {
     "association": "association",
     "verification": "C-ECHO",
 }
-_UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def size(size_bytes: int | None) -> str:
     """«4.2 GiB»; none is the house's limit."""
-    if size_bytes is None:
-        return "the house's limit"
-    unit, name = next(((u, n) for u, n in _UNITS if size_bytes >= u), (1, "bytes"))
-    return f"{size_bytes / unit:.4g} {name}"
+    return "the house's limit" if size_bytes is None else said_bytes(size_bytes)
 
 
 def as_json(peer: Peer) -> dict[str, Any]:

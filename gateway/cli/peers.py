@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of, operator, read_text
 from gateway.cli.peer_words import as_json, file_rows, list_rows, say_echo, say_peer, say_pin
 from gateway.compose import Parts
+from gateway.domain.amount import bytes_of, number_of
 from gateway.domain.errors import InvalidError
 from gateway.domain.peer import Peer
 from gateway.journeys.echo_peer import echo_peer
@@ -249,28 +249,6 @@ def token(
         )
 
 
-_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
-          "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}  # fmt: skip
-
-
-def size_of(text: str) -> int | None:
-    """Return the bytes that «8GiB», «500 MB» or «none» says."""
-    if text.strip().lower() == "none":
-        return None
-    found = re.fullmatch(r"\s*(\d{1,18})(?:[.,](\d{1,3}))?\s*([A-Za-z]{0,3})\s*", text)
-    if not found or found[3].upper() not in _UNITS:
-        raise InvalidError(f"«{text[:40]}» is no size", next_step="Write 8GiB, 500MB or none.")
-    return round(float(f"{found[1]}.{found[2] or 0}") * _UNITS[found[3].upper()])
-
-
-def _number(text: str) -> int | None:
-    if text.strip().lower() == "none":
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 7):
-        raise InvalidError(f"«{text[:40]}» is no number", next_step="Write a number, or none.")
-    return int(text)
-
-
 # The fields of a peer in the order of the options above.
 _FIELDS = (
     "hosts", "called", "certificates", "names", "may_echo", "may_store", "may_commit", "may_receive",
@@ -281,9 +259,9 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "certificates": lambda files: [
         read_text(path, what="the certificate") for path in files if str(path) != "."
     ],
-    "max_associations": _number,
-    "max_instance_bytes": size_of,
-    "day_bytes": size_of,
+    "max_associations": number_of,
+    "max_instance_bytes": bytes_of,
+    "day_bytes": bytes_of,
     "address": str.strip,
 }
 
