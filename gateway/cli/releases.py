@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import deliveries
 from gateway.cli.console import emit, progress, table
 from gateway.cli.frame import house_of, operator
 from gateway.domain.errors import InvalidError, NotFoundError, UnavailableError
@@ -19,7 +20,7 @@ from gateway.journeys.open_release import Package, export_release
 from gateway.journeys.release_case import approve_release, build_release, grant_release, withdraw_release
 from gateway.ports import Records
 
-app = typer.Typer(help="Releases: build, approve, export, withdraw.", no_args_is_help=True)
+app = typer.Typer(help="Releases: build, approve, export, send, withdraw.", no_args_is_help=True)
 finding_app = typer.Typer(help="Findings: what a human must judge before a release.", no_args_is_help=True)
 Ref = Annotated[str, typer.Argument(metavar="REF", help="The case's reference.")]
 Number = Annotated[int | None, typer.Option(help="Which version; the newest by default.")]
@@ -154,6 +155,9 @@ def export(
             },
             human=f"{to}: {len(package.manifest.entries)} files, {package.total_bytes} bytes",
         )
+
+
+deliveries.register(app)
 
 
 @finding_app.command("list")

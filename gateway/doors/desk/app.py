@@ -7,6 +7,7 @@ from functools import partial
 from gateway.doors.desk.audit import AuditPages
 from gateway.doors.desk.board import BoardPages
 from gateway.doors.desk.cases import CasePages
+from gateway.doors.desk.deliveries import DeliveryPages
 from gateway.doors.desk.findings import FindingPages
 from gateway.doors.desk.inbox import InboxPages
 from gateway.doors.desk.moves import CaseMoves
@@ -27,5 +28,6 @@ def desk_app(house: House, config: DoorConfig) -> Guard:
     CaseMoves(desk)
     FindingPages(desk)
     ReleasePages(desk)
+    DeliveryPages(desk)
     AuditPages(desk)
     return desk.door.asgi()

@@ -9,6 +9,7 @@ from gateway.domain.errors import NotFoundError
 from gateway.domain.ids import normal_case_ref
 from gateway.domain.people import Person
 from gateway.domain.release import Release
+from gateway.doors.desk.deliveries import sending_panel
 from gateway.doors.desk.staff import Desk
 from gateway.journeys.release_case import (
     approve_release,
@@ -61,6 +62,7 @@ class ReleasePages:
             earlier = {g.person_id for g in view.grants.find(case_id=case.id, revoked_at=None)}
             people = view.people.find(id=[g.person_id for g in grants] or [""])
             newest = view.releases.first(case_id=case.id, order="-number")
+            sending = sending_panel(view, release)
         return self.desk.page(
             request,
             "release.html",
@@ -75,6 +77,7 @@ class ReleasePages:
             granted={g.person_id for g in grants if g.revoked_at is None},
             newest=newest,
             grant_days=house.policy.grant_days,
+            **sending,
         )
 
     def approve(self, request: Request, ref: str, number: int) -> Response:

@@ -103,6 +103,7 @@ JOBS: dict[str, str] = {
     "inspect_document": N_("looking at what a file is"),
     "deidentify_document": N_("de-identifying a document"),
     "reverify_case": N_("reading the copies again"),
+    "deliver_release": N_("sending a release to a PACS"),
 }
 JOB_ERRORS: dict[str, str] = {
     "UnavailableError": N_("A part of the service did not answer."),
@@ -189,6 +190,10 @@ OUTCOMES: dict[str, tuple[str, bool]] = {
     "not_yet": (N_("not yet"), False),
     "superseded": (N_("done by another worker"), False),
     "aborted": (N_("broken off"), False),
+    "begun": (N_("begun"), False),
+    "cut_off": (N_("goes on later"), False),
+    "incomplete": (N_("not all arrived"), True),
+    "stopped": (N_("stopped"), False),
 }
 EVENTS: dict[str, str] = {
     "house_opened": N_("The exchange was set up in this home"),
