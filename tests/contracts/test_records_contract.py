@@ -19,36 +19,7 @@ from gateway.journeys.prove_identity import make_link, open_link, send_code, ver
 from gateway.records import UnauditedChangeError
 from gateway.records.tables import KINDS, audit_event, case_key
 from storage import SealBrokenError
-from tests.fakes import postgres_server
-from tests.fakes.journey_house import DESK, open_house
-
-
-@pytest.fixture(scope="module")
-def server():
-    programs = postgres_server.binaries()
-    if programs is None:
-        pytest.skip(f"PostgreSQL's server is not installed: apt-get install {postgres_server.PACKAGE}")
-    pytest.importorskip(
-        "psycopg", reason="the extra «postgres» is not installed: pip install consilium[postgres]"
-    )
-    with postgres_server.running(programs) as port:
-        yield port
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(request, tmp_path):
-    url = ""
-    if request.param == "postgresql":
-        import psycopg
-
-        port = request.getfixturevalue("server")
-        name = f"t{abs(hash(request.node.name)) % 10**12}"
-        with psycopg.connect(f"postgresql://consilium@127.0.0.1:{port}/postgres", autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name}")
-        url = f"postgresql://consilium@127.0.0.1:{port}/{name}"
-    made = open_house(tmp_path, url)
-    yield made
-    made.close()
+from tests.fakes.journey_house import DESK
 
 
 def _together(count, what):
