@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     dicom_key: str = ""
     dicom_authorities: str = ""
     dicom_revoked: str = ""
+    dicom_host: str = Field(default="", max_length=253)
+    contact: str = Field(default="", max_length=200)
     ae_title: str = Field(default="CONSILIUM", min_length=1, max_length=16)
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
@@ -78,6 +80,10 @@ class Settings(BaseSettings):
             tenant=self.tenant,
             ae_title=self.ae_title,
             public_url=self.url,
+            dicom_at=self.dicom,
+            dicom_tls_at=self.dicom_tls,
+            dicom_host=self.dicom_host,
+            contact=self.contact,
             quiet_s=self.quiet_s,
             link_valid=timedelta(days=self.link_days),
             grant_days=self.grant_days,

@@ -12,11 +12,19 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Defaults of the embedded house; ``compose`` fills it from the settings."""
+    """Defaults of the embedded house; ``compose`` fills it from the settings.
+
+    ``dicom_at`` and ``dicom_tls_at`` are the addresses that the node listens on (empty: it does not), ``dicom_host`` is the
+    name under which peers reach it; ``contact`` is whom their engineers ask. They stand on what is printed for peers.
+    """
 
     tenant: str = "consilium"
     ae_title: str = "CONSILIUM"
     public_url: str = "http://127.0.0.1:8080"
+    dicom_at: str = ""
+    dicom_tls_at: str = ""
+    dicom_host: str = ""
+    contact: str = ""
     quiet_s: float = 10.0
     code: CodePolicy = field(default_factory=CodePolicy)
     link_valid: timedelta = timedelta(days=30)
