@@ -37,7 +37,7 @@ def fingerprint(pem: str) -> str:
 
 def _read(pem: str) -> tuple[PeerCertificate, str]:
     try:
-        (found,) = certificates.read_certificates(pem)
+        found = certificates.read_certificates(pem)[0]  # a chain begins with the certificate itself
         return certificates.facts(found, pinned=True), certificates.fingerprint(found)
     except Exception as error:  # whatever a parser of foreign bytes raises
         raise InvalidError("this is no X.509 certificate in PEM", next_step=HOW_TO_GIVE) from error
