@@ -10,7 +10,7 @@ import codecs
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydicom import charset
 
@@ -131,6 +131,12 @@ class _Source:
         self.at += size
         return piece
 
+    def unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
+        """What lies ahead in this layout, without taking it."""
+        if self.at + layout.size > len(self._clear) and not self.has(layout.size):
+            raise HeadError("the data set ends inside an element")
+        return layout.unpack_from(self._clear, self.at)
+
     def peek(self, size: int) -> bytes:
         if not self.has(size):
             return bytes(self._clear[self.at :])
@@ -147,25 +153,28 @@ class _Elements:
 
     def __init__(self, source: _Source, *, explicit: bool, little: bool) -> None:
         order = "<" if little else ">"
-        self._tag = struct.Struct(order + "HH")
-        self._u16 = struct.Struct(order + "H")
+        self._plain = struct.Struct(order + "HHI")
+        self._typed = struct.Struct(order + "HH2sH")
         self._u32 = struct.Struct(order + "I")
         self.source = source
         self.explicit = explicit
 
     def header(self) -> tuple[int, bytes, int]:
-        """Tag, VR (empty when implicit) and length."""
-        group, element = self._tag.unpack(self.source.take(4))
-        tag = group << 16 | element
-        if not self.explicit or group == 0xFFFE:
-            return tag, b"", self._u32.unpack(self.source.take(4))[0]
-        vr = self.source.take(2)
-        if vr in _SHORT_VR:
-            return tag, vr, self._u16.unpack(self.source.take(2))[0]
-        if not (vr.isalpha() and vr.isupper()):
-            raise HeadError(f"element {tag:08X} has no valid VR")
-        self.source.skip(2)
-        return tag, vr, self._u32.unpack(self.source.take(4))[0]
+        """Tag, VR (empty when implicit) and length; every header has eight bytes at least (PS3.5 7.1)."""
+        source = self.source
+        if self.explicit:
+            group, element, vr, length = source.unpack(self._typed)
+            if group != 0xFFFE:
+                tag = group << 16 | element
+                source.at += 8
+                if vr in _SHORT_VR:
+                    return tag, vr, length
+                if not (vr.isalpha() and vr.isupper()):
+                    raise HeadError(f"element {tag:08X} has no valid VR")
+                return tag, vr, self._u32.unpack(source.take(4))[0]
+        group, element, length = source.unpack(self._plain)
+        source.at += 8
+        return group << 16 | element, b"", length
 
     def skip_undefined(self, *, vr: bytes) -> None:
         """Pass over a sequence or a row of fragments of undefined length, however deep, without recursion."""

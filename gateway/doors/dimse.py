@@ -21,6 +21,7 @@ from gateway.domain.people import HOUSE, Actor
 from gateway.doors.peer_book import PeerBook
 from gateway.journeys.commit_storage import ask_commitment
 from gateway.journeys.know_peer import note_association, note_refusal
+from gateway.journeys.place_study import PlaceMemo
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import refusal_of
 from gateway.journeys.report_commitment import claim_report, settle_report
@@ -36,6 +37,7 @@ class DimseDoor:
     def __init__(self, house: House) -> None:
         self._house = house
         self._book = PeerBook(house)
+        self._memo = PlaceMemo()
 
     def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
         """Decide by the peers' rows as they are now; a change ends established associations within a second."""
@@ -54,6 +56,7 @@ class DimseDoor:
                 store=house.store,
                 clock=house.clock,
                 policy=house.policy,
+                memo=self._memo,
             )
 
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from dicom_node.receiver import ReceivedInstance
@@ -17,6 +19,8 @@ from gateway.journeys.open_case import mark_item
 from gateway.ports import Clock, Records, View
 from storage import SealedStore, WrappedKey
 
+MEMO_S = 1.0
+MEMO_ENTRIES = 4096
 _STUDY_HEAD = (
     *IDENTITY,
     "study_instance_uid",
@@ -37,13 +41,64 @@ class Place:
     sop_key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spot:
+    """A study that takes instances, and what is needed to place one in it."""
+
+    study_id: str
+    key: WrappedKey
+    sender: str
+    secret: bytes
+
+    def place(self, arrival: ReceivedInstance) -> Place:
+        uid = arrival.head.sop_instance_uid or arrival.sop_instance_uid
+        return Place(
+            study_id=self.study_id, key=self.key, sop_key=uid_key_under(self.secret, self.sender, uid)
+        )
+
+
+class PlaceMemo:
+    """Remembers for a second where the study of an association goes, so that its next slice need not ask; for one process.
+
+    What is remembered is looked up anew inside the transaction that records the instance: a study that was forgotten, or
+    whose case closed meanwhile, is refused there.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._spots: dict[tuple[str, ...], tuple[float, _Spot]] = {}
+
+    def get(self, arrival: ReceivedInstance) -> Place | None:
+        """Return the place if this association's study was looked up within the last second."""
+        until, spot = self._spots.get(_memo_key(arrival), (0.0, None))
+        return spot.place(arrival) if spot is not None and self._clock() < until else None
+
+    def put(self, arrival: ReceivedInstance, spot: _Spot) -> None:
+        """Remember; single dictionary operations only, as many associations do so at once."""
+        if len(self._spots) >= MEMO_ENTRIES:
+            self._spots.clear()
+        self._spots[_memo_key(arrival)] = (self._clock() + MEMO_S, spot)
+
+
+def _memo_key(arrival: ReceivedInstance) -> tuple[str, ...]:
+    return arrival.association_id, arrival.called_ae, arrival.head.study_instance_uid
+
+
 def find_place(
-    arrival: ReceivedInstance, *, source: Actor, case: Case | None, records: Records, store: SealedStore
+    arrival: ReceivedInstance,
+    *,
+    source: Actor,
+    case: Case | None,
+    records: Records,
+    store: SealedStore,
+    memo: PlaceMemo | None = None,
 ) -> Place | None:
     """Return the place in a study that still takes instances, or None where one has to be begun.
 
     The path of every instance but the first of a study: no sealed column is opened here.
     """
+    if memo is not None and (place := memo.get(arrival)):
+        return place
     with records.view() as view:
         case_id = _bound_case_id(view, arrival) if case is None else case.id
         secret = house_secret(view, store, b"uid-index")
@@ -51,7 +106,10 @@ def find_place(
         if found is None:
             return None
         study_id, holder = found
-        return _place(view, secret, arrival, sender=sender, study_id=study_id, holder=holder)
+        spot = _Spot(study_id=study_id, key=view.key(holder, "originals"), sender=sender, secret=secret)
+    if memo is not None:
+        memo.put(arrival, spot)
+    return spot.place(arrival)
 
 
 def begin_study(
@@ -104,18 +162,8 @@ def begin_study(
             return place
         raise
     with records.view() as view:
-        return _place(view, secret, arrival, sender=sender, study_id=study.id, holder=study.holder)
-
-
-def _place(
-    view: View, secret: bytes, arrival: ReceivedInstance, *, sender: str, study_id: str, holder: str
-) -> Place:
-    sop_instance_uid = arrival.head.sop_instance_uid or arrival.sop_instance_uid
-    return Place(
-        study_id=study_id,
-        key=view.key(holder, "originals"),
-        sop_key=uid_key_under(secret, sender, sop_instance_uid),
-    )
+        sealing_key = view.key(study.holder, "originals")
+    return _Spot(study_id=study.id, key=sealing_key, sender=sender, secret=secret).place(arrival)
 
 
 def _base(source: Actor, case_id: str | None) -> str:

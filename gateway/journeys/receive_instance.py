@@ -10,14 +10,14 @@ from dicom_node.ae import is_uid
 from dicom_node.part10 import file_meta_bytes
 from dicom_node.receiver import ReceivedInstance, StoreOutcome
 from dicom_node.streams import Replayed
-from gateway.domain.case import Case
-from gateway.domain.errors import ConsiliumError, NotFoundError
+from gateway.domain.case import RECEIVING_STATES, Case
+from gateway.domain.errors import ConflictError, ConsiliumError, NotFoundError
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.study import Instance
 from gateway.journeys.hold_conflict import conflict_finding
-from gateway.journeys.place_study import Place, begin_study, find_place
+from gateway.journeys.place_study import Place, PlaceMemo, begin_study, find_place
 from gateway.ports import Change, Clock, Records
 from storage import SealedRef, SealedStore, StorageError, WrappedKey
 
@@ -39,6 +39,7 @@ def receive_instance(
     clock: Clock,
     policy: Policy,
     case: Case | None = None,
+    memo: PlaceMemo | None = None,
 ) -> StoreOutcome:
     """Keep one SOP instance; return Success only when it cannot be lost.
 
@@ -52,6 +53,8 @@ def receive_instance(
         The calling AE, or the patient whose link it came through.
     case
         Given when the door knows the case (a patient's upload); else the called AE title or the header tells.
+    memo
+        Where a door with long associations remembers the place of their studies for a second.
     """
     head = arrival.head
     if not head.study_instance_uid:
@@ -61,7 +64,7 @@ def receive_instance(
     if name := _malformed_uid(arrival):
         return StoreOutcome(status=status.CANNOT_UNDERSTAND, comment=f"{name} is not a valid UID")
     # (1) where does it belong? refused before a byte is kept
-    place = find_place(arrival, source=source, case=case, records=records, store=store)
+    place = find_place(arrival, source=source, case=case, records=records, store=store, memo=memo)
     if place is None:
         place = begin_study(
             arrival, source=source, case=case, records=records, store=store, clock=clock, policy=policy
@@ -144,6 +147,10 @@ def _record(
         if not standing:
             raise NotFoundError(f"study {place.study_id} was forgotten while an instance of it came")
         case_id, state, count = standing[0]
+        if case_id is not None and not change.cases.count(id=case_id, state=RECEIVING_STATES):
+            raise ConflictError(
+                f"case {case_id} closed while an instance for it came", next_step="Send it again."
+            )
         earlier = change.instances.pick(
             ("id", "digest"), study_id=place.study_id, sop_key=place.sop_key, order="received_at"
         )

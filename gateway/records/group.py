@@ -5,8 +5,9 @@
    behind a savepoint of its own, so that its failure takes back nobody else's rows.
 3. The last in the queue commits for all. Each returns from here only then: committed, or all of them failed.
 
-A joiner reads what those before it wrote; as they commit together or not at all, it can rely on that. The body of a change
-waits for nothing but the database: who waits in it for another thread's change may wait for itself.
+A joiner reads what those before it wrote; as they commit together or not at all, it can rely on that. A change that fails
+leaves from here no sooner than the others: what it says («there is such a row already») can be seen by then. The body of a
+change waits for nothing but the database: who waits in it for another thread's change may wait for itself.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Writer:
     @contextmanager
     def change(self) -> Iterator[Group]:
         """Give the transaction; return when what was done in it is durable, raise when it is not."""
-        seat = Seat(joins=self)
+        seat, group = Seat(joins=self), None
         with worded(self._engine):
             try:
                 self._turn.take(seat)
@@ -67,8 +68,8 @@ class Writer:
             finally:
                 if seat.is_called:
                     self._pass_on()
-            if group.is_shared:
-                group.done.wait()
+                if group is not None and group.is_shared:
+                    group.done.wait()
         if group.error is not None:
             raise failure(self._engine, group.error) from group.error
 

@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 DRAFTS = "tmp"
-HASTEN_BYTES = 65536
+HASTEN_BYTES, PAGE_BYTES = 65536, 4096
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -54,12 +54,12 @@ class DiskObjects:
         4. A name is never taken over from another object.
         5. After any error nothing is left, and a refused write or flush is never tried a second time (D2).
         """
-        final, size_bytes = self._path(object_id), 0
+        final, size_bytes, begun = self._path(object_id), 0, 0
         with self._draft() as (draft, fd), self._opened(final.parent) as directory:  # 1
             for piece in pieces:  # the sender's own errors rise here and pass through
                 self._device(write_all, fd, piece)  # 2
-                hasten(fd, size_bytes, len(piece))
                 size_bytes += len(piece)
+                begun = hasten(fd, begun, size_bytes)
             self._device(os.fsync, fd)  # 3
             leave_cache(fd)
             self._link(draft, final)  # 4
@@ -225,11 +225,17 @@ def write_all(fd: int, piece: memoryview | bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def hasten(fd: int, offset: int, size_bytes: int) -> None:
-    """Have the kernel begin to write these bytes out, if they are worth a call; an error shows at the flush."""
-    if size_bytes >= HASTEN_BYTES:
-        with suppress(OSError):  # advice
-            os.posix_fadvise(fd, offset, size_bytes, os.POSIX_FADV_DONTNEED)
+def hasten(fd: int, begun: int, size_bytes: int) -> int:
+    """Have the kernel begin to write out what lies behind `begun`, in whole pages; return where it ends now.
+
+    A page that is being written out makes the next write to it wait, so the last, unfilled one is left alone.
+    """
+    end = size_bytes & -PAGE_BYTES
+    if end - begun < HASTEN_BYTES:
+        return begun
+    with suppress(OSError):  # advice; an error of the device shows at the flush
+        os.posix_fadvise(fd, begun, end - begun, os.POSIX_FADV_DONTNEED)
+    return end
 
 
 def leave_cache(fd: int) -> None:
