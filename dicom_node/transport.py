@@ -6,6 +6,7 @@ Connections that are not an association yet are counted apart from associations,
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import dataclasses
 import socket
@@ -229,9 +230,9 @@ class Listener:
         try:
             association = self._begin(self._wire(sock), address.removeprefix("::ffff:"), port)
             self._gate.connect(association)
-            threading.Thread(
-                target=self._live, args=(association,), name=f"dicom-{association.id[:8]}", daemon=True
-            ).start()
+            # Not `threading.Thread`: its `start` waits until the new thread has run, and while a thousand strangers come
+            # and go that wait is what a legitimate peer would stand behind.
+            _thread.start_new_thread(self._live, (association,))
         except (OSError, RuntimeError) as exc:  # gone before it came, or no thread to be had
             note("connection_failed", exc)
             sock.close()
