@@ -17,7 +17,7 @@ import httpx
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, Association, build_role, evt
+from pynetdicom import AE, Association, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from gateway.cli.demo.exchange import Exchange
