@@ -11,6 +11,7 @@ from gateway.doors.desk.deliveries import DeliveryPages
 from gateway.doors.desk.findings import FindingPages
 from gateway.doors.desk.inbox import InboxPages
 from gateway.doors.desk.moves import CaseMoves
+from gateway.doors.desk.peers import PeerPages
 from gateway.doors.desk.releases import ReleasePages
 from gateway.doors.desk.staff import ADMITTED, Desk
 from gateway.doors.http import Door, DoorConfig, Guard
@@ -29,5 +30,6 @@ def desk_app(house: House, config: DoorConfig) -> Guard:
     FindingPages(desk)
     ReleasePages(desk)
     DeliveryPages(desk)
+    PeerPages(desk)
     AuditPages(desk)
     return desk.door.asgi()
