@@ -31,6 +31,12 @@ class Patience:
     grace_s: float = 30.0
 
 
+class NoLongerAdmitted(AssociationOver):
+    """The peer may not store any more: ask the operator of the exchange."""
+
+    how = "aborted"
+
+
 class BodyPipe:
     """One request's body. The edge calls `fill` once; the thread calls `take` until it gives nothing, or raises."""
 
@@ -119,8 +125,17 @@ class BodyPipe:
             if piece:
                 await self._put(piece)
 
+    def cut(self, why: AssociationOver) -> None:
+        """End the body now, in the midst of an object too."""
+        with self._changed:
+            if not self._is_over:
+                self._pieces.clear()
+        self._end(why)
+
     async def _put(self, piece: bytes) -> None:
         with self._changed:
+            if self._is_over:
+                return
             self._pieces.append(piece)
             self._held += len(piece)
             is_full = self._held >= self._capacity
@@ -132,5 +147,7 @@ class BodyPipe:
 
     def _end(self, why: AssociationOver | None) -> None:
         with self._changed:
-            self._is_over, self._broken = True, why
+            if not self._is_over:
+                self._is_over, self._broken = True, why
             self._changed.notify()
+            self._room.set()

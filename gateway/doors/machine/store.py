@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dicom_node import stow
+from dicom_node import status, stow
 from dicom_node.ae import is_uid
 from dicom_node.errors import AssociationOver, InstanceTooLarge, NodeStopping, PeerTooSlow
 from dicom_node.multipart import MediaTypeError, boundary_of
@@ -29,7 +29,7 @@ from dicom_node.stow import Cause, Failure
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.ids import new_id
 from gateway.doors.http import N_, Door, Problem, Refused, plain
-from gateway.doors.machine.pipe import BodyPipe, Patience
+from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted, Patience
 from gateway.doors.machine.strangers import Strangers
 from gateway.doors.machine.transaction import STOW, StoreTransaction
 from gateway.doors.peer_book import PeerBook
@@ -39,6 +39,7 @@ from gateway.ports import House
 
 log = structlog.get_logger(__name__)
 
+ASK_AGAIN_S = 0.4
 _TRY_AGAIN = {"Retry-After": "30"}
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)
 _TAKEN = 'multipart/related; type="application/dicom"'
@@ -154,16 +155,17 @@ class Store:
             request_id=new_id(),
             boundary=boundary,
             study_uid=study_uid,
-            still_admitted=lambda: isinstance(ask(), Sender),
         )
         filling = asyncio.ensure_future(
             pipe.fill(request.receive, most_bytes=self.most_bytes, patience=self.patience)
         )
+        watching = asyncio.ensure_future(_watch(pipe, lambda: ask() == sender))
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, transaction.run)
         finally:
             filling.cancel()
-            await asyncio.wait({filling})
+            watching.cancel()
+            await asyncio.wait({filling, watching})
         return _answered(transaction, media)
 
     def _note_stranger(self, refused: NotAdmitted, address: str) -> None:
@@ -184,6 +186,16 @@ class Store:
             note_association(end, records=self.house.records)
         except ConsiliumError as error:
             log.error("refusal_not_audited", association=end.association_id, error=type(error).__name__)
+
+
+async def _watch(pipe: BodyPipe, is_still_admitted: Callable[[], bool]) -> None:
+    """Cut a request short when its peer loses its rights; records that do not answer change nothing."""
+    while True:
+        await asyncio.sleep(ASK_AGAIN_S)
+        with suppress(ConsiliumError):
+            if not await run_in_threadpool(is_still_admitted):
+                pipe.cut(NoLongerAdmitted())
+                return
 
 
 def _token(request: Request) -> str:
@@ -217,8 +229,9 @@ def _answered(transaction: StoreTransaction, media: str) -> Response:
         raise Refused(_broken(over))
     if over is not None:
         cause: Cause = "too_large" if isinstance(over, InstanceTooLarge) else ""
+        reason = status.NOT_AUTHORISED if isinstance(over, NoLongerAdmitted) else stow.PROCESSING_FAILURE
         answer.failures.append(
-            Failure(reason=stow.PROCESSING_FAILURE, comment="The rest of the body was not read", cause=cause)
+            Failure(reason=reason, comment="The rest of the body was not read", cause=cause)
         )
     if answer.status == 400:
         raise Refused(_said(400, N_("There is no part in the body.")))
@@ -232,6 +245,8 @@ def _broken(over: AssociationOver) -> Problem:
         return _said(413, _TOO_LARGE)
     if isinstance(over, PeerTooSlow):
         return _said(408, N_("The body came too slowly."))
+    if isinstance(over, NoLongerAdmitted):
+        return _said(403, N_("This peer may not store here any more."))
     if isinstance(over, NodeStopping):
         return _said(503, N_("The service is being stopped."), headers=_TRY_AGAIN)
     return _said(400, str(over))
@@ -251,7 +266,7 @@ _STEPS = {
 
 
 def _said(
-    status: int, detail: str, *, headers: Mapping[str, str] | None = None, limit_bytes: int | None = None
+    code: int, detail: str, *, headers: Mapping[str, str] | None = None, limit_bytes: int | None = None
 ) -> Problem:
     more = {} if limit_bytes is None else {"limit_bytes": limit_bytes}
-    return replace(plain(status, detail=detail, step=_STEPS[status], headers=headers), more=more)
+    return replace(plain(code, detail=detail, step=_STEPS[code], headers=headers), more=more)

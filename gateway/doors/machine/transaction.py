@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
 
@@ -16,7 +15,7 @@ from dicom_node.receiver import AssociationEnd, HowItEnded, ReceivedInstance, St
 from dicom_node.stow import Cause, Failure, Kept, OpenedInstance, StoreAnswer
 from gateway.domain.errors import ConsiliumError, TooManyError, UnavailableError
 from gateway.domain.people import Actor
-from gateway.doors.machine.pipe import BodyPipe
+from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted
 from gateway.doors.peer_book import PeerBook
 from gateway.journeys.admit_sender import Sender
 from gateway.journeys.know_peer import note_association, note_refusal
@@ -29,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 STOW = "STOW-RS"
 DRAIN_BYTES = 64 << 20
-ASK_AGAIN_S = 0.5
 MOST_UNNAMED_NOTED = 100
 _CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
     (TooLargeError, "too_large"),
@@ -54,8 +52,6 @@ class StoreTransaction:
         Meters what the peer may send in a day.
     study_uid
         The study that the address names; empty where it names none.
-    still_admitted
-        Asked between two parts, at most twice a second: a peer that is shut out is stopped within one part.
     """
 
     def __init__(
@@ -69,16 +65,12 @@ class StoreTransaction:
         request_id: str,
         boundary: bytes | None,
         study_uid: str,
-        still_admitted: Callable[[], bool],
     ) -> None:
         self.answer = StoreAnswer()
         self.over: AssociationOver | None = None
         self._house, self._sender, self._pipe, self._book = house, sender, pipe, book
         self._source = Actor(kind="peer", id=sender.ae_title, address=address)
         self._request_id, self._boundary, self._study_uid = request_id, boundary, study_uid
-        self._still_admitted = still_admitted
-        self._asked_at = time.monotonic()
-        self._is_shut_out = False
         self._unnamed = 0
 
     def run(self) -> None:
@@ -88,7 +80,7 @@ class StoreTransaction:
                 self._take(part)
         except AssociationOver as over:
             self.over = over
-            if not isinstance(over, PeerLost):
+            if not isinstance(over, PeerLost | NoLongerAdmitted):
                 with suppress(AssociationOver):  # so that the sender gets to read the answer
                     self._pipe.drain(DRAIN_BYTES)
         finally:
@@ -106,7 +98,7 @@ class StoreTransaction:
     def _take(self, part: Part) -> None:
         content = part.content
         content.cap_bytes = self._sender.may.max_instance_bytes
-        result = self._shut_out() or stow.refused_part(part.headers) or self._keep(content)
+        result = stow.refused_part(part.headers) or self._keep(content)
         if content.broken is not None and not isinstance(content.broken, InstanceTooLarge):
             raise content.broken  # whatever was made of it, the object is not whole
         if isinstance(result, Kept):
@@ -115,14 +107,6 @@ class StoreTransaction:
         self.answer.failures.append(result)
         self._note_refusal(result)
         content.drain()
-
-    def _shut_out(self) -> Failure | None:
-        if not self._is_shut_out and time.monotonic() - self._asked_at >= ASK_AGAIN_S:
-            self._is_shut_out = not self._still_admitted()
-            self._asked_at = time.monotonic()
-        if not self._is_shut_out:
-            return None
-        return Failure(reason=status.NOT_AUTHORISED, comment="this peer may not store any more")
 
     def _keep(self, content: PartStream) -> Kept | Failure:
         """Let one object go the way of all instances, and word what became of it."""
