@@ -11,7 +11,18 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import cases, certificate, doctor, offline, peers, releases, run_parts, staff, trail
+from gateway.cli import (
+    cases,
+    certificate,
+    commitments,
+    doctor,
+    offline,
+    peers,
+    releases,
+    run_parts,
+    staff,
+    trail,
+)
 from gateway.cli.console import call
 from gateway.cli.demo import command as demo
 from gateway.cli.frame import HomeOption, JsonOption, remember
@@ -26,6 +37,7 @@ app = typer.Typer(
 )
 run_parts.register(app)
 doctor.register(app)
+conformance.register(app)
 offline.register(app)
 demo.register(app)
 app.add_typer(cases.app, name="case")
@@ -35,6 +47,7 @@ app.add_typer(releases.finding_app, name="finding")
 app.add_typer(peers.app, name="peer")
 app.add_typer(certificate.certificate_app, name="certificate")
 app.add_typer(staff.person_app, name="person")
+app.add_typer(commitments.app, name="commitment")
 app.add_typer(trail.app, name="audit")
 app.add_typer(trail.job_app, name="job")
 
