@@ -21,6 +21,7 @@ from gateway.cli.run_parts import node_addresses
 from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
 from gateway.domain.errors import ConsiliumError
+from gateway.journeys.show_peer import expiring_pins
 from gateway.settings import host_and_port
 from storage import SealedRef, StorageError
 
@@ -110,6 +111,7 @@ def _craft(parts: Parts) -> list[Check]:
         _tried("records", records),
         _tried("sandbox", sandbox, else_state="warning"),
         _tried("jobs", failed_jobs, else_state="warning"),
+        _tried("peers' certificates", lambda: _peers(parts), else_state="warning"),
     ]
 
 
@@ -133,6 +135,22 @@ def _keys(parts: Parts) -> str:
         house.store.derive(key=view.key("house", "records"), label=b"doctor")
         case = view.cases.first(order="-opened_at")
     return "the house's key opens" + (", the newest case's too" if case else "")
+
+
+def _peers(parts: Parts) -> str:
+    """Tell of peers whose last certificate ends within 30 days: with its end they cannot come any more (N2)."""
+    house = parts.house
+    ending = expiring_pins(records=house.records, clock=house.clock)
+    if not ending:
+        return "none ends within 30 days"
+    told = ", ".join(
+        f"{peer.ae_title} {'has expired' if pin.expiry == 'expired' else f'in {pin.days_left} days'}"
+        for peer, pin in ending
+    )
+    raise ConsiliumError(
+        f"certificates end: {told}",
+        next_step="Ask for the next one and bind it: consilium peer pin AET FILE.",
+    )
 
 
 def _newest_object(parts: Parts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +13,9 @@ from rich.markup import escape
 from dicom_node.scu import EchoResult
 from gateway.domain.amount import said_bytes
 from gateway.domain.audit import AuditEvent
+from gateway.domain.errors import InvalidError
 from gateway.domain.peer import Peer
+from gateway.journeys.peer_sheet import PeerSheet
 from gateway.journeys.show_peer import PeerFile, Pin
 
 _RIGHTS = (("may_echo", "echo"), ("may_store", "store"), ("may_commit", "commit"), ("may_receive", "receive"))
@@ -136,6 +139,45 @@ def say_echo(ae_title: str, found: EchoResult, console: Console) -> None:
         console.print(f"[bold green]{escape(ae_title)} answers[/] in {trip:.1f} ms ({escape(who)})")
     else:
         console.print(f"[bold red]{escape(ae_title)} does not answer[/]: {escape(found.why)}")
+
+
+def sheet_json(found: PeerSheet) -> dict[str, Any]:
+    """The sheet as JSON; the peer without its token's digest."""
+    return {
+        name: as_json(found.peer) if name == "peer" else getattr(found, name)
+        for name in PeerSheet.__dataclass_fields__
+    }
+
+
+def say_sheet(found: PeerSheet, written: Path | None, console: Console) -> None:
+    """The sheet in a few lines; the page has the rest."""
+    if written is not None:
+        console.print(f"written to {escape(str(written))}")
+        return
+    ports = [f"{p} ({n})" for p, n in ((found.tls_port, "TLS"), (found.plain_port, "plain")) if p]
+    console.print(
+        f"[bold]{escape(found.ae_title)}[/] at {escape(found.host)}, port {', '.join(ports) or 'none yet'}"
+    )
+    if found.own is not None:
+        console.print(f"  our certificate    SHA-256 {found.own.fingerprint}")
+    console.print(f"  {escape(found.peer.ae_title)} may {_may(found.peer)}")
+    for line in found.tests:
+        console.print(f"  {escape(line)}")
+    for title, table_ in (("rejections", found.rejections), ("statuses", found.statuses)):
+        console.print(f"[bold]{title}[/]")
+        for code, meaning in table_.items():
+            console.print(f"  {code:<9} {escape(meaning.why)} {escape(meaning.helps)}")
+    console.print("For paper: consilium peer sheet AET --html FILE", style="dim")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that was named on the command line."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidError(
+            f"{path} cannot be written ({error.strerror})", next_step="Choose another file."
+        ) from error
 
 
 def _end(event: AuditEvent) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,24 @@ import typer
 
 from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of, operator, read_text
-from gateway.cli.peer_words import as_json, file_rows, list_rows, say_echo, say_peer, say_pin
+from gateway.cli.peer_words import (
+    as_json,
+    file_rows,
+    list_rows,
+    say_echo,
+    say_peer,
+    say_pin,
+    say_sheet,
+    sheet_json,
+    write_text,
+)
+from gateway.cli.run_parts import node_addresses
+from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
 from gateway.domain.amount import bytes_of, number_of
 from gateway.domain.errors import InvalidError
 from gateway.domain.peer import Peer
+from gateway.domain.policy import Policy
 from gateway.journeys.echo_peer import echo_peer
 from gateway.journeys.know_peer import (
     add_peer,
@@ -27,6 +41,7 @@ from gateway.journeys.know_peer import (
     take_token,
     unpin_certificate,
 )
+from gateway.journeys.peer_sheet import peer_sheet
 from gateway.journeys.show_peer import pins_of, show_peer, show_peers
 
 app = typer.Typer(help="Peers: the PACS that may send, and that are sent to.", no_args_is_help=True)
@@ -247,6 +262,49 @@ def token(
             data={"ae_title": ae_title, "token": made},
             human=f"{made}\nIt is shown this once. Authorization: Bearer …",
         )
+
+
+@app.command("sheet")
+def sheet(
+    ctx: typer.Context,
+    ae_title: Title,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one page for paper (A4).")
+    ] = None,
+    language: Annotated[str, typer.Option("--language", help="sv or en; default: the exchange's.")] = "",
+) -> None:
+    """Show what a peer's engineer needs to connect, from the running configuration; --html makes it printable."""
+    with house_of(ctx) as parts:
+        house, settings = parts.house, parts.settings
+        if language not in {"", "sv", "en"}:
+            raise InvalidError(f"there is no language {language[:10]}", next_step="Choose sv or en.")
+        found = peer_sheet(
+            ae_title=ae_title,
+            policy=_as_it_runs(parts),
+            rules=house.calls,
+            **_ports(parts),
+        )
+        if html is not None:
+            from gateway.doors.desk.sheet_file import sheet_html  # the doors are loaded by who needs them
+
+            page = sheet_html(
+                found,
+                language=language or settings.language,
+                timezone=settings.timezone,
+                public_url=settings.url,
+            )
+            write_text(html, page)
+        emit(ctx, data=sheet_json(found), human=lambda console: say_sheet(found, html, console))
+
+
+def _as_it_runs(parts: Parts) -> Policy:
+    """Return the policy with the addresses that the running node has told, where one runs: options and port 0 win."""
+    told = running_parts(parts.settings.home).get("parts")
+    node = told.get("dicom") if isinstance(told, dict) else None
+    if not isinstance(node, dict) or not node.get("address"):
+        return parts.house.policy
+    at = node_addresses(str(node["address"]))
+    return replace(parts.house.policy, dicom_at=at.get("dicom", ""), dicom_tls_at=at.get("dicom_tls", ""))
 
 
 # The fields of a peer in the order of the options above.

@@ -13,6 +13,8 @@ from gateway.journeys.know_peer import peer_by_title
 from gateway.journeys.show_peer import Pin, pins_of
 from gateway.ports import Clock, Records
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # listened on, but nothing that a peer could call
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerSheet:
@@ -75,9 +77,9 @@ def _tests(peer: Peer, *, policy: Policy, host: str, plain: str, tls: str) -> li
         return []
     found = []
     if peer.may_echo:
-        found.append(f"echoscu -v {proof}{titles} {host} {port}")
+        found.append(f"echoscu -v {proof}{titles} {host or 'HOST'} {port}")
     if peer.may_store:
-        found.append(f"storescu -v +sd +r {proof}{titles} {host} {port} FOLDER")
+        found.append(f"storescu -v +sd +r {proof}{titles} {host or 'HOST'} {port} FOLDER")
     return found
 
 
@@ -95,4 +97,5 @@ def _own(rules: CallRules, now: datetime) -> Pin | None:
 
 def _split(address: str) -> tuple[str, str]:
     host, _, port = address.rpartition(":")
-    return host.strip("[]"), port
+    host = host.strip("[]")
+    return "" if host in _EVERYWHERE else host, port
