@@ -13,8 +13,20 @@ import pytest
 
 from dicom_node.errors import PeerLost
 from dicom_node.head import read_head
-from dicom_node.receiver import Admitted, AssociationAttempt, AssociationEnd, ReceivedInstance, Refused
+from dicom_node.part10 import open_part10
+from dicom_node.receiver import (
+    Admitted,
+    AssociationAttempt,
+    AssociationEnd,
+    CommitmentRequest,
+    ReceivedInstance,
+    Refused,
+)
 from dicom_node.streams import Replayed
+from gateway.domain.peer import Peer
+from gateway.doors.dimse import DimseDoor
+from storage import SealedRef
+from tests.fakes.journey_house import DESK, open_house
 from tests.unit.dicom_node.peers import CT, EXPLICIT, KeepingReceiver, data_set, only
 
 
@@ -107,6 +119,25 @@ class ReceiverContract:
         assert outcomes == [0] * 8
         assert sorted(self.kept(receiver)) == sorted(sets)
 
+    def test_a_commitment_is_taken_on_once_and_for_all(self, receiver):
+        request = CommitmentRequest(
+            transaction_uid="1.2.3",
+            references=[(CT, "1.2.3.4.5")],
+            calling_ae="MODALITY",
+            called_ae="CONSILIUM",
+            address="127.0.0.1",
+            association_id="0" * 32,
+        )
+        assert receiver.commit(request).status == 0x0000
+        assert receiver.commit(request).status == 0x0000  # the answer was lost, and the question is the same
+
+    def test_what_is_not_decided_yet_is_not_reported(self, receiver):
+        assert receiver.report_due(attempt()) is None
+
+    def test_an_answer_to_a_report_of_nothing_is_taken_without_complaint(self, receiver):
+        receiver.reported("0" * 32, status=0x0000)
+        receiver.reported("0" * 32, status=None, why="a test")
+
     @pytest.mark.parametrize("how", ["released", "aborted", "lost", "refused", "timeout", "malformed"])
     def test_every_way_to_end_is_taken_without_complaint(self, receiver, how):
         receiver.ended(
@@ -130,3 +161,32 @@ class TestKeepingReceiver(ReceiverContract):
 
     def kept(self, receiver):
         return [data for _, data in receiver.kept]
+
+
+class TestDimseDoor(ReceiverContract):
+    """The gateway's own, on real records and sealed objects."""
+
+    @pytest.fixture
+    def receiver(self, tmp_path):
+        house = open_house(tmp_path)
+        with house.records.change(by=DESK) as change:
+            change.peers.add(Peer(ae_title="MODALITY", created_at=house.clock.now()))
+            change.note("peer_added", subject="MODALITY")
+        door = DimseDoor(house.as_house())
+        door.opened = house
+        yield door
+        house.close()
+
+    def kept(self, receiver):
+        house = receiver.opened
+        for row in house.rows("instances"):
+            ref = SealedRef(
+                object_id=row.object_id,
+                size_bytes=row.size_bytes,
+                digest=row.digest,
+                generation=row.generation,
+            )
+            with house.records.view() as view:
+                key = view.key(row.holder, "originals")
+            with house.store.open(ref, key=key, kind="original") as reader:
+                yield open_part10(reader)[1].read()

@@ -33,6 +33,8 @@ class KeepingReceiver:
         self.kept = []  # (ReceivedInstance, bytes)
         self.attempts = []
         self.ends = []
+        self.refusals = []  # (AssociationAttempt, StoreOutcome) that the node decided by itself
+        self.asked = []  # CommitmentRequest
         self.thrown_away = 0
         self.changed = threading.Condition()
 
@@ -70,6 +72,19 @@ class KeepingReceiver:
             self.kept.append((instance, bytes(held)))
             self.changed.notify_all()
         return self.answer or StoreOutcome(status=0)
+
+    def refused(self, attempt, outcome):
+        self.refusals.append((attempt, outcome))
+
+    def commit(self, request):
+        self.asked.append(request)
+        return StoreOutcome(status=0)
+
+    def report_due(self, attempt):
+        return None
+
+    def reported(self, result_id, *, status, why=""):
+        pass
 
     def ended(self, end):
         with self.changed:
