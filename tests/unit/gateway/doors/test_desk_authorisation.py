@@ -8,6 +8,7 @@ import pytest
 
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig, csrf_token
+from gateway.journeys.know_peer import add_peer
 from gateway.journeys.prove_identity import end_session
 from gateway.journeys.sign_in import disable_person
 from tests.fakes.door_client import ORIGIN, Browser
@@ -55,6 +56,16 @@ ROUTES: dict[tuple[str, str], str] = {
             ("POST", "/cases/{ref}/releases/{number}/grant"),
             ("POST", "/cases/{ref}/releases/{number}/withdraw"),
             ("POST", "/cases/{ref}/releases/{number}/grants/{grant_id}/revoke"),
+            ("GET", "/peers"),
+            ("POST", "/peers"),
+            ("GET", "/peers/new"),
+            ("GET", "/peers/of/{slug}"),
+            ("POST", "/peers/of/{slug}"),
+            ("GET", "/peers/of/{slug}/sheet"),
+            ("POST", "/peers/of/{slug}/call"),
+            ("POST", "/peers/of/{slug}/pins"),
+            ("POST", "/peers/of/{slug}/disable"),
+            ("POST", "/peers/of/{slug}/enable"),
         ],
         COORDINATOR,
     ),
@@ -93,6 +104,7 @@ def place(tmp_path_factory):
         "nobody": "",
     }
     house = staffed.house
+    add_peer(ae_title="MR 2/x", hosts=[], by=OPERATOR, records=house.records, clock=house.clock)
     disable_person(
         email="gone@example.org", by=OPERATOR, records=house.records, store=house.store, clock=house.clock
     )
@@ -104,6 +116,7 @@ def place(tmp_path_factory):
         "number": "1",
         "grant_id": "0" * 32,
         "job_id": "0" * 32,
+        "slug": "MR~202~2Fx",
     }
     app = desk_app(house, CONFIG)
     with Browser(app) as browser:
