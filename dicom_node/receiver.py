@@ -194,6 +194,10 @@ class Receiver(Protocol):
         """The peer's answer to what `report_due` gave; None when there was no answer, and then `why`."""
         ...
 
+    def refused(self, attempt: AssociationAttempt, outcome: StoreOutcome) -> None:
+        """The node refused a request by itself, with this status: `receive` was not asked, or could not read to the end."""
+        ...
+
     def ended(self, end: AssociationEnd) -> None:
         """Once for every association, refusal, and connection (or sum of them) that never became one."""
         ...

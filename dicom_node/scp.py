@@ -36,6 +36,7 @@ from dicom_node.errors import (
 from dicom_node.failures import note
 from dicom_node.handlers.commitment import Reporter, commit
 from dicom_node.handlers.echo import echo
+from dicom_node.handlers.refused import tell_refusal
 from dicom_node.handlers.store import store
 from dicom_node.negotiation import Accepted, accept, encode_accept, refusal, well_formed
 from dicom_node.receiver import (
@@ -55,6 +56,9 @@ from dicom_node.wire import Wire
 _PDU_HEADER = struct.Struct(">BxI")
 _LINGER_S = 3.0
 _LINGER_BYTES = 1 << 20
+_NOT_PERFORMED = StoreOutcome(
+    status=status.UNRECOGNISED_OPERATION, comment="Only C-ECHO, C-STORE and N-ACTION are performed"
+)
 
 
 class Gate(Protocol):
@@ -249,7 +253,7 @@ class Association:
             self._kept += status.is_kept(outcome.status)
             return outcome
         if field == dimse.C_ECHO_RQ:
-            return echo(message, context)
+            return tell_refusal(self._receiver, standing.attempt, echo(message, context))
         if field == dimse.N_ACTION_RQ:
             outcome = commit(message, context, receiver=self._receiver, attempt=standing.attempt)
             if outcome.status == status.SUCCESS:
@@ -260,10 +264,7 @@ class Association:
         if field in dimse.OTHER_REQUESTS:
             if message.data_set is not None:
                 message.data_set.drain(_LINGER_BYTES)
-            return StoreOutcome(
-                status=status.UNRECOGNISED_OPERATION,
-                comment="Only C-ECHO, C-STORE and N-ACTION are performed",
-            )
+            return tell_refusal(self._receiver, standing.attempt, _NOT_PERFORMED)
         raise ProtocolViolation(f"command {field:04X}H is no request", source=0, reason=0)
 
     def _respond(self, message: Message, outcome: StoreOutcome, peer_max_pdu_bytes: int) -> None:

@@ -14,6 +14,7 @@ from dicom_node.command import AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID
 from dicom_node.data_plane import DataSetStream, Message
 from dicom_node.errors import AssociationOver, HeadError, InstanceTooLarge, ProtocolViolation
 from dicom_node.failures import log, note
+from dicom_node.handlers.refused import tell_refusal
 from dicom_node.head import Head, read_head
 from dicom_node.negotiation import ContextAnswer
 from dicom_node.receiver import Admitted, AssociationAttempt, ReceivedInstance, Receiver, StoreOutcome
@@ -36,8 +37,14 @@ def store(
     if peer.max_instance_bytes is not None:
         data_set.cap_bytes = min(data_set.cap_bytes, peer.max_instance_bytes)
     cap_bytes = data_set.cap_bytes
+    answers: list[StoreOutcome] = []  # of the receiver itself, which tells its own audit
+
+    def ask(instance: ReceivedInstance) -> StoreOutcome:
+        answers.append(receiver.receive(instance))
+        return answers[0]
+
     try:
-        outcome = _decide(message, context, data_set, receiver=receiver, attempt=attempt)
+        outcome = _decide(message, context, data_set, ask=ask, attempt=attempt)
     except InstanceTooLarge:
         outcome = _too_large(cap_bytes)
     if data_set.broken is not None and not isinstance(data_set.broken, InstanceTooLarge):
@@ -48,7 +55,9 @@ def store(
         log.error("receiver_did_not_read_to_the_end", association=attempt.association_id)
         outcome = StoreOutcome(status=status.CANNOT_UNDERSTAND, comment="Processing failure at the receiver")
     data_set.drain(drain_bytes)
-    return outcome
+    if not answers or outcome is not answers[0]:
+        tell_refusal(receiver, attempt, outcome)
+    return StoreOutcome(status=outcome.status, comment=status.comment(outcome.comment))
 
 
 def _too_large(cap_bytes: int) -> StoreOutcome:
@@ -67,7 +76,7 @@ def _decide(
     context: ContextAnswer,
     data_set: DataSetStream,
     *,
-    receiver: Receiver,
+    ask: Callable[[ReceivedInstance], StoreOutcome],
     attempt: AssociationAttempt,
 ) -> StoreOutcome:
     """Numbered as a reviewer ticks them off."""
@@ -106,7 +115,7 @@ def _decide(
         head=head,
         stream=Replayed(taken, data_set),
     )
-    return _guarded(lambda: receiver.receive(instance), attempt)
+    return _guarded(lambda: ask(instance), attempt)
 
 
 def _mismatch(head: Head, sop_class_uid: str, sop_instance_uid: str) -> StoreOutcome | None:
@@ -136,7 +145,7 @@ def _mismatch(head: Head, sop_class_uid: str, sop_instance_uid: str) -> StoreOut
 def _guarded(receive: Callable[[], StoreOutcome], attempt: AssociationAttempt) -> StoreOutcome:
     """What a receiver raises becomes a status; its text may hold anything and goes nowhere."""
     try:
-        outcome = receive()
+        return receive()
     except AssociationOver:
         raise
     except (OSError, MemoryError) as exc:
@@ -147,4 +156,3 @@ def _guarded(receive: Callable[[], StoreOutcome], attempt: AssociationAttempt) -
     except Exception as exc:  # noqa: BLE001 - the peer must get an answer, and others their association
         note("receiver_failed", exc, association=attempt.association_id)
         return StoreOutcome(status=status.CANNOT_UNDERSTAND + 1, comment="Processing failure at the receiver")
-    return StoreOutcome(status=outcome.status, comment=status.comment(outcome.comment))

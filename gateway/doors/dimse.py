@@ -105,6 +105,10 @@ class DimseDoor:
             clock=self._house.clock,
         )
 
+    def refused(self, attempt: AssociationAttempt, outcome: StoreOutcome) -> None:
+        """Tell the audit what the node refused before it asked here."""
+        self._note_refusal(attempt, outcome)
+
     def ended(self, end: AssociationEnd) -> None:
         """Tell the audit of refusals and broken associations."""
         try:
@@ -114,15 +118,16 @@ class DimseDoor:
                 "association_end_not_audited", association=end.association_id, error=type(error).__name__
             )
 
-    def _note_refusal(self, instance: ReceivedInstance, outcome: StoreOutcome) -> None:
+    def _note_refusal(self, of: ReceivedInstance | AssociationAttempt, outcome: StoreOutcome) -> None:
         try:
             note_refusal(
-                association_id=instance.association_id,
-                calling_ae=instance.calling_ae,
-                address=instance.address,
+                association_id=of.association_id,
+                calling_ae=of.calling_ae,
+                called_ae=of.called_ae,
+                address=of.address,
                 status=outcome.status,
                 why=outcome.comment,
                 records=self._house.records,
             )
         except ConsiliumError as error:
-            log.error("refusal_not_audited", association=instance.association_id, error=type(error).__name__)
+            log.error("refusal_not_audited", association=of.association_id, error=type(error).__name__)

@@ -157,7 +157,14 @@ def note_association(end: AssociationEnd, *, records: Records) -> None:
 
 
 def note_refusal(
-    *, association_id: str, calling_ae: str, address: str, status: int, why: str, records: Records
+    *,
+    association_id: str,
+    calling_ae: str,
+    address: str,
+    status: int,
+    why: str,
+    records: Records,
+    called_ae: str = "",
 ) -> None:
     """Tell the audit that one instance was refused, with its status."""
     with records.change(by=Actor(kind="peer", id=calling_ae.strip(), address=address)) as change:
@@ -165,6 +172,7 @@ def note_refusal(
             "instance_refused",
             subject=association_id,
             outcome="refused",
+            called=called_ae.strip()[:16],
             status=f"{status:04X}",
             why=why[:80],
         )

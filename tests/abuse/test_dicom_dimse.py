@@ -50,13 +50,15 @@ def test_a_message_that_makes_no_sense_is_aborted_and_told(name):
         assert receiver.kept == []
 
 
-def test_a_service_that_we_do_not_perform_is_answered():
-    with running(KeepingReceiver()) as port, RawPeer(port) as peer:
+def test_a_service_that_we_do_not_perform_is_answered_and_told():
+    receiver = KeepingReceiver()
+    with running(receiver) as port, RawPeer(port) as peer:
         peer.associate()
         peer.send(p_data(1, 3, command(**{"0100": 0x20})) + p_data(1, 2, b"identifier"))
         assert peer.status()[0] == 0x0211
         peer.send(p_data(1, 3, command(**{"0100": 0x0FFF, "0110": None, "0120": 7, "0800": 0x0101})))
         assert peer.echo() == 0
+    assert [told.status for _, told in receiver.refusals] == [0x0211]
 
 
 def test_a_rejected_context_cannot_be_used():

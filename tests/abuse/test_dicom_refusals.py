@@ -124,6 +124,15 @@ def test_an_object_that_does_not_fit_gets_its_exact_status(name):
         if comment:
             assert found[1] == comment
         assert receiver.kept == []
+        ((attempt, told),) = (
+            receiver.refusals
+        )  # so that the audit knows: who, from where, which status and why
+        assert (attempt.calling_ae, attempt.called_ae, attempt.address) == (
+            "MODALITY",
+            "CONSILIUM",
+            "127.0.0.1",
+        )
+        assert (told.status, told.comment) == found
         assert peer.store() == (0, "")  # the association lives
     assert receiver.wait_for_end().instances_kept == 1
 

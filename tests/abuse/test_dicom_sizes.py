@@ -81,6 +81,7 @@ def test_a_peers_own_cap_is_answered_with_a700_and_the_association_lives():
         )
         assert peer.store()[0] == 0
     assert receiver.thrown_away == 1
+    assert [told.status for _, told in receiver.refusals] == [0xA700]
 
 
 def test_a_gigabyte_passes_in_constant_memory():

@@ -138,6 +138,9 @@ class Keeper:
         self.kept.append((instance.sop_instance_uid, bytes(held)))
         return StoreOutcome(status=0)
 
+    def refused(self, attempt: AssociationAttempt, outcome: StoreOutcome) -> None:
+        _no_person_in(outcome.comment)
+
     def ended(self, end: AssociationEnd) -> None:
         pass
 
