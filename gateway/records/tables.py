@@ -6,9 +6,10 @@ the row's holder (E12). The audit trail, the keys and the duties are not values 
 
 from __future__ import annotations
 
+import json
 import types
 import typing
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Index,
@@ -26,8 +28,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     TypeDecorator,
+    false,
     text,
+    true,
 )
 
 from gateway.domain.case import Case
@@ -105,6 +110,17 @@ def _column_type(hint: object) -> tuple[Any, bool]:
     return _PLAIN[hint], False
 
 
+def _server_default(field: Field[Any]) -> TextClause | ColumnElement[Any] | None:
+    """Return the field's default as the database writes it."""
+    value = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[operator]  # it has either
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return true() if value else false()
+    literal = json.dumps(value) if not isinstance(value, str) else value
+    return text(literal if isinstance(value, int) else f"'{literal}'")
+
+
 def _kind(  # the schema reads as one line per kind
     value: type,
     name: str,
@@ -114,12 +130,26 @@ def _kind(  # the schema reads as one line per kind
     purpose: str = "originals",
     index: tuple[tuple[str, ...], ...] = (),
     unique: tuple[tuple[str, ...], ...] = (),
+    added: tuple[str, ...] = (),
 ) -> Kind:
+    """Lay a dataclass out as a table. ``added`` columns came after version 1: they have their field's default in the database too.
+
+    So code of the version before, which does not write them, can go on beside this one while an upgrade is under way.
+    """
     hints = typing.get_type_hints(value)
     columns: list[Column[Any]] = []
     for field in fields(value):
         kind, nullable = (LargeBinary, False) if field.name in sealed else _column_type(hints[field.name])
-        columns.append(Column(field.name, kind, primary_key=field.name == key, nullable=nullable))
+        default = _server_default(field) if field.name in added else None
+        columns.append(
+            Column(
+                field.name,
+                kind,
+                primary_key=field.name == key,
+                nullable=nullable,
+                server_default=default,
+            )
+        )
     table = Table(name, metadata, *columns)
     for group, is_unique in [(g, False) for g in index] + [(g, True) for g in unique]:
         Index(
@@ -138,9 +168,33 @@ KINDS: dict[str, Kind] = {
         unique=(("ref",),),
         index=(("state",),),
     ),
-    "peers": _kind(Peer, "peer", key="ae_title"),
+    "peers": _kind(
+        Peer,
+        "peer",
+        key="ae_title",
+        added=(
+            "called",
+            "certificates",
+            "names",
+            "may_commit",
+            "may_receive",
+            "sop_classes",
+            "transfer_syntaxes",
+            "max_associations",
+            "max_instance_bytes",
+            "day_bytes",
+            "address",
+            "calls_by_tls",
+            "token_hash",
+        ),
+    ),
     "studies": _kind(
-        Study, "study", sealed=("head",), index=(("case_id",),), unique=(("sender", "study_key"),)
+        Study,
+        "study",
+        sealed=("head",),
+        index=(("case_id",),),
+        unique=(("sender", "study_key"),),
+        added=("told",),
     ),
     "instances": _kind(
         Instance,
