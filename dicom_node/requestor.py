@@ -112,7 +112,11 @@ class OutboundAssociation:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._wire.on_wait = _nothing
         with contextlib.suppress(AssociationOver):
-            if self.usable and kind in (None, GeneratorExit):  # whoever sends has had enough: no failure
+            if self.usable and kind in (
+                None,
+                GeneratorExit,
+                PeerUnreachable,
+            ):  # found wanting, or enough: no failure
                 self._release()
             elif last_words := _last_words(self._over):
                 self._wire.send(last_words, patience_s=1.0)
