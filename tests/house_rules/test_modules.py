@@ -30,7 +30,14 @@ SECOND_SENTENCE = {
     "gateway/doors/desk/next_step.py",
     "gateway/doors/reviewer/visitor.py",
 }
-CRYPTOGRAPHY = ("storage/", "anonymizer/pseudonyms", "gateway/domain/audit.py")
+# TLS is the DICOM node's craft: what a certificate says, whether it is revoked, our own (PS3.15 B.12).
+CERTIFICATES = ("certificates", "own_certificate", "revocation", "tls")
+CRYPTOGRAPHY = (
+    "storage/",
+    "anonymizer/pseudonyms",
+    "gateway/domain/audit.py",
+    *(f"dicom_node/{name}.py" for name in CERTIFICATES),
+)
 PURE_JOURNEYS = {
     "compose_package": "pure: names and order of a package",
     "identity_of": "pure",
