@@ -23,13 +23,13 @@ from storage.errors import (
     VolumeUnfitError,
 )
 from storage.objects.ids import ID_PATTERN, checked_id, new_object_id
+from storage.objects.writeback import hasten, leave_cache
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 DRAFTS = "tmp"
-HASTEN_BYTES, PAGE_BYTES = 65536, 4096
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -223,25 +223,6 @@ def write_all(fd: int, piece: memoryview | bytes) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def hasten(fd: int, begun: int, size_bytes: int) -> int:
-    """Have the kernel begin to write out what lies behind `begun`, in whole pages; return where it ends now.
-
-    A page that is being written out makes the next write to it wait, so the last, unfilled one is left alone.
-    """
-    end = size_bytes & -PAGE_BYTES
-    if end - begun < HASTEN_BYTES:
-        return begun
-    with suppress(OSError):  # advice; an error of the device shows at the flush
-        os.posix_fadvise(fd, begun, end - begun, os.POSIX_FADV_DONTNEED)
-    return end
-
-
-def leave_cache(fd: int) -> None:
-    """Give back the memory of what is on the device: ciphertext is read once, and a full cache makes writes slow."""
-    with suppress(OSError):  # advice
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def sync_directory(path: Path) -> None:
