@@ -55,6 +55,9 @@ fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at t
 bench-dicom: system-packages dev ## measure the DICOM node beside Orthanc and storescp (BENCH="--quick", "--only ct --write")
 	@$(PY) -m tests.benchmarks.dicom $(BENCH)
 
+conformance: dev ## write docs/conformance.md anew, the conformance statement of the defaults
+	@$(VENV)/bin/consilium conformance --defaults --out docs/conformance.md
+
 screenshots: dev ## take a picture of every page into docs/screenshots
 	@$(PY) -m tests.functional.screenshots
 

@@ -15,6 +15,7 @@ from gateway.cli import (
     cases,
     certificate,
     commitments,
+    conformance,
     doctor,
     offline,
     peers,
