@@ -30,6 +30,8 @@ from dicom_node.receiver import (
     Admitted,
     AssociationAttempt,
     AssociationEnd,
+    CommitmentRequest,
+    CommitmentResult,
     ReceivedInstance,
     Refused,
     StoreOutcome,
@@ -115,11 +117,12 @@ class Keeper:
 
     how: str = "read"
     kept: list[tuple[str, bytes]] = field(default_factory=list)
+    asked: CommitmentResult | None = None
 
     def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
         if attempt.calling_ae == "STRANGER":
             return Refused(result=1, source=1, reason=3, why="unknown peer")
-        return Admitted(may_store=True, may_echo=True)
+        return Admitted(may_store=True, may_echo=True, may_commit=True)
 
     def receive(self, instance: ReceivedInstance) -> StoreOutcome:
         if self.how == "refuse":
@@ -137,6 +140,24 @@ class Keeper:
                 held += piece
         self.kept.append((instance.sop_instance_uid, bytes(held)))
         return StoreOutcome(status=0)
+
+    def commit(self, request: CommitmentRequest) -> StoreOutcome:
+        if len(set(request.references)) != len(request.references):
+            raise Finding("a reference stands twice")
+        self.asked = CommitmentResult(
+            id="1",
+            transaction_uid=request.transaction_uid,
+            committed=tuple(request.references),
+            failed=(),
+        )
+        return StoreOutcome(status=0)
+
+    def report_due(self, attempt: AssociationAttempt) -> CommitmentResult | None:
+        due, self.asked = self.asked, None
+        return due
+
+    def reported(self, result_id: str, *, status: int | None, why: str = "") -> None:
+        _no_person_in(why)
 
     def refused(self, attempt: AssociationAttempt, outcome: StoreOutcome) -> None:
         _no_person_in(outcome.comment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 
 from tests.unit.dicom_node.peers import (
@@ -125,6 +126,49 @@ def _store(number: int, content: bytes, *, step: int = 400, **changes: object) -
 ECHO = p_data(3, 3, echo_command())
 
 
+COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+
+
+def _commitment(encode: Callable[..., bytes], *references: tuple[str, str]) -> bytes:
+    """Action Information of a storage commitment (PS3.4 J.3.2)."""
+    items = b""
+    for sop_class, sop_instance in references:
+        inner = encode(0x00081150, "UI", sop_class) + encode(0x00081155, "UI", sop_instance)
+        items += b"\xfe\xff\x00\xe0" + struct.pack("<I", len(inner)) + inner
+    return encode(0x00081195, "UI", "1.2.3.77") + encode(0x00081199, "SQ", items)
+
+
+def _implicitly(tag: int, _: str, value: str | bytes) -> bytes:
+    raw = value.encode() if isinstance(value, str) else value
+    return implicit(tag, raw + b"\0" * (len(raw) % 2))
+
+
+def _action(**changes: object) -> bytes:
+    values: dict[str, object] = {
+        "0002": None, "0003": COMMITMENT, "0100": 0x0130, "0700": None, "1000": None, "1001": COMMITMENT_INSTANCE,
+        "1008": 1,
+    }  # fmt: skip
+    return command(**(values | changes))
+
+
+_REPORTED: dict[str, object] = {
+    "0002": COMMITMENT, "0100": 0x8100, "0110": None, "0120": 1, "0700": None, "0800": 0x0101, "0900": 0,
+    "1000": COMMITMENT_INSTANCE, "1002": 1,
+}  # fmt: skip
+
+
+def _commitments() -> tuple[Conversation, ...]:
+    found = []
+    for syntax, encode in ((EXPLICIT, explicit), (IMPLICIT, _implicitly)):
+        opened = associate_rq(context(1, COMMITMENT, syntax), context(3, VERIFICATION, IMPLICIT))
+        asked = _commitment(
+            encode, (CT, "1.2.3.4.5"), (CT, "1.2.3.4.6"), ("1.2.840.10008.5.1.4.1.1.4", "1.2.9")
+        )
+        begun = (opened, p_data(1, 3, _action()), p_data(1, 0, asked[:90]), p_data(1, 2, asked[90:]))
+        found += [(*begun, ECHO, RELEASE), (*begun, p_data(1, 3, command(**_REPORTED)), ECHO, RELEASE)]
+    return tuple(found)
+
+
 @lru_cache
 def to_acceptor() -> tuple[Conversation, ...]:
     """What a requestor says to our acceptor."""
@@ -175,6 +219,7 @@ def to_acceptor() -> tuple[Conversation, ...]:
         ),
         (associate_rq(calling="STRANGER"), ECHO),
         *syntaxes,
+        *_commitments(),
     )
 
 

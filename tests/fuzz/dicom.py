@@ -116,7 +116,7 @@ def campaign(
             lanes.echo()
         except Finding as exc:
             findings.append((first + inputs, str(exc)))
-    for _ in range(40):  # a thread that has ended is still buried by the kernel
+    for _ in range(200):  # ten seconds: this machine may be busy, and a leak stays
         if _threads() <= threads:
             break
         time.sleep(0.05)
