@@ -61,7 +61,7 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
     _make_home(home)
     clock = SystemClock()
     doorbell = _doorbell(settings)
-    write, read = open_engines(settings.records or f"sqlite:///{home / 'records' / 'records.db'}")
+    write, read = open_engines(records_url(settings))
     make_schema(write)
     store = _store(settings, has_sealed=has_sealed(read))
     records = SqlRecords(write=write, read=read, store=store, clock=clock, doorbell=doorbell)
@@ -82,6 +82,11 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
     )
     set_up_house(records=records, store=store)
     return Parts(house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox)
+
+
+def records_url(settings: Settings) -> str:
+    """Return where the records are: the home's own file, or the server that was named."""
+    return settings.records or f"sqlite:///{settings.home / 'records' / 'records.db'}"
 
 
 def refuse_unsafe(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from gateway.cli import (
     doctor,
     offline,
     peers,
+    records,
     releases,
     run_parts,
     staff,
@@ -49,6 +50,7 @@ app.add_typer(peers.app, name="peer")
 app.add_typer(certificate.certificate_app, name="certificate")
 app.add_typer(staff.person_app, name="person")
 app.add_typer(commitments.app, name="commitment")
+app.add_typer(records.app, name="records")
 app.add_typer(trail.app, name="audit")
 app.add_typer(trail.job_app, name="job")
 

@@ -54,7 +54,7 @@ class Writer:
         self._open: Group | None = None
 
     @contextmanager
-    def change(self) -> Iterator[Group]:
+    def share(self) -> Iterator[Group]:
         """Give the transaction; return when what was done in it is durable, raise when it is not."""
         seat, group = Seat(joins=self), None
         with worded(self._engine):

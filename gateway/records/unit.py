@@ -184,7 +184,7 @@ class SqlRecords:
 
         The promise «nothing unaudited» is the three lines after ``yield``.
         """
-        with self._writer.change() as group:
+        with self._writer.share() as group:
             unit = _Change(group.connection, self._craft, group.head, by, self._clock.now())
             yield unit  # type: ignore[misc]  # the shelves are made by name
             if not unit.drafts:
@@ -209,7 +209,7 @@ class SqlRecords:
         sessions = self._craft.shelves["sessions"]
         setting, values = sessions.statements.setting({"seen_at": now})
         sql = f"UPDATE {sessions.statements.table} {setting}{sessions.is_key}"  # the schema's names only
-        with self._writer.change() as group:
+        with self._writer.share() as group:
             group.connection.execute(sql, (*values, session_id))
 
     def close(self) -> None:
