@@ -29,6 +29,7 @@ from gateway.ports import Change, Clock, Records, View
 
 MOST_AT_ONCE = 50
 _WITHOUT_ADDRESS = "the peer has no address; told when it next negotiates storage commitment"
+_ANSWER_S = 30.0  # for one report; well below the claim's time
 _LOOK_FOR_ADDRESS = timedelta(days=1)
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116})  # done all the same (PS3.7 Annex C.4)
 
@@ -42,7 +43,11 @@ def caller_by(policy: Policy, rules: CallRules) -> Caller:
 
     def call(peer: Peer, called: str, results: Sequence[CommitmentResult]) -> Iterable[Reported]:
         try:
-            ready = replace(call_of(peer, policy=policy, rules=rules), calling_ae=called or policy.ae_title)
+            ready = replace(
+                call_of(peer, policy=policy, rules=rules),
+                calling_ae=called or policy.ae_title,
+                response_timeout_s=_ANSWER_S,
+            )
         except ConsiliumError as error:
             return [Reported(result_id=one.id, status=None, why=str(error)) for one in results]
         return report(ready, results)

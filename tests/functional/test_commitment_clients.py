@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -65,9 +67,10 @@ class Site:
         with self._parts.house.records.view() as view:
             return view.commitments.find(peer=peer, order="asked_at")
 
-    def events(self, kind: str) -> list[str]:
+    def newest_objects(self, count: int) -> list[Path]:
         with self._parts.house.records.view() as view:
-            return [event.outcome for event in view.events() if event.kind == kind]
+            rows = view.instances.pick(("object_id",), order="-received_at", limit=count)
+        return [next((self.exchange.home / "objects").rglob(object_id)) for (object_id,) in rows]
 
     def close(self) -> None:
         self._parts.close()
@@ -84,13 +87,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 class Listener:
     """A sender's own N-EVENT-REPORT SCP: keeps what it is told."""
 
-    def __init__(self, ae_title: str, *, status: int = 0) -> None:
+    def __init__(self, ae_title: str, *, status: int = 0, port: int = 0) -> None:
         self.told: list[tuple[int, Dataset]] = []
         self.status = status
         self.ae = AE(ae_title)
         self.ae.add_supported_context(StorageCommitmentPushModel, BOTH, scu_role=True, scp_role=True)
         self.ae.add_supported_context(Verification)
-        self.port = free_port()
+        self.port = port or free_port()
         self._server: Any = None
 
     def handle(self, event: Any) -> tuple[int, None]:
@@ -419,3 +422,64 @@ def looked(site: Site, commitment_id: str) -> tuple[int, int]:
     with site._parts.house.records.view() as view:
         held = view.commitments.get(commitment_id)
     return held.committed, held.failed
+
+
+def test_a_question_survives_the_death_of_the_node_and_of_the_worker(
+    site: Site, listener: Callable[..., Listener]
+) -> None:
+    heard = listener("KILLED")
+    site.add_peer("KILLED", port=heard.port)
+    parts = site.exchange.parts()
+    with association(site, "KILLED") as assoc:
+        pairs = store(assoc, *(factories.ct_instance(31, number=n) for n in range(1, 4)))
+        os.kill(parts["worker"], signal.SIGSTOP)  # so that it dies with the question before it
+        assert ask(assoc, pairs) == 0
+        os.kill(parts["dicom"], signal.SIGKILL)
+        os.kill(parts["worker"], signal.SIGKILL)
+    wait_for(lambda: heard.told, within_s=60)
+    ((event_type, data_set),) = heard.told
+    assert event_type == 1
+    assert told(data_set, "ReferencedSOPSequence") == pairs
+    wait_for(lambda: site.commitments("KILLED")[0].state == "reported", within_s=10)
+    wait_for(lambda: {"dicom", "worker"} <= site.exchange.parts().keys(), within_s=30)
+
+
+def test_a_listener_that_is_down_is_told_when_it_is_back(
+    site: Site, listener: Callable[..., Listener]
+) -> None:
+    port = free_port()
+    site.add_peer("AWAY", port=port)
+    with association(site, "AWAY") as assoc:
+        assert ask(assoc, store(assoc, factories.ct_instance(32))) == 0
+    wait_for(lambda: site.commitments("AWAY")[0].report_attempts == 1, within_s=20)
+    wait_for(lambda: site.commitments("AWAY")[0].error, within_s=10)
+    (row,) = site.exchange.call("commitment", "list", "--open", "--peer", "AWAY")
+    assert (row["state"], row["committed"]) == ("decided", 1)
+    assert "refused" in row["error"]
+    heard = listener("AWAY", port=port)
+    site.exchange.call("commitment", "retry", row["id"][:12])
+    wait_for(lambda: heard.told, within_s=20)
+    wait_for(lambda: site.commitments("AWAY")[0].state == "reported", within_s=10)
+    shown = site.exchange.call("commitment", "show", row["id"])
+    assert (shown["state"], shown["failures"], len(shown["references"])) == ("reported", [], 1)
+    assert site.exchange.call("commitment", "list", "--open", "--peer", "AWAY") == []
+
+
+def test_an_object_that_was_damaged_on_disk_is_reported_as_failed(
+    site: Site, listener: Callable[..., Listener]
+) -> None:
+    heard = listener("ROT")
+    site.add_peer("ROT", port=heard.port)
+    with association(site, "ROT") as assoc:
+        pairs = store(assoc, factories.ct_instance(33, number=1), factories.ct_instance(33, number=2))
+        (newest,) = site.newest_objects(1)
+        content = bytearray(newest.read_bytes())
+        content[len(content) // 2] ^= 1
+        newest.chmod(0o600)
+        newest.write_bytes(content)
+        assert ask(assoc, pairs) == 0
+    wait_for(lambda: heard.told, within_s=20)
+    ((event_type, data_set),) = heard.told
+    assert event_type == 2
+    assert told(data_set, "ReferencedSOPSequence") == pairs[:1]
+    assert told(data_set, "FailedSOPSequence") == [(*pairs[1], "0110")]
