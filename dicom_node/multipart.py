@@ -14,7 +14,8 @@ from dicom_node.errors import AssociationOver, DicomNodeError, InstanceTooLarge,
 
 _CRLF, _BLANK_LINE, _DASHES = b"\r\n", b"\r\n\r\n", b"--"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BOUNDARY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,68}[\x21-\x7e])?")
+# RFC 2046 allows 70 signs, and Orthanc's DICOMweb plugin writes 73.
+_BOUNDARY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 _QUOTED = re.compile(r'"((?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*)"')
 _BARE = re.compile(r"[^\s;\",\\\x00-\x1f\x7f]+")  # laxer than a token: senders write type=application/dicom
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
@@ -73,10 +74,10 @@ def media_type(text: str) -> MediaType:
 
 
 def boundary_of(kind: MediaType) -> bytes:
-    """Return the boundary of a multipart type: 1 to 70 printable signs, not ending in a space (RFC 2046 5.1.1)."""
+    """Return the boundary of a multipart type: 1 to 128 printable signs, not ending in a space (RFC 2046 5.1.1)."""
     boundary = kind.parameters.get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
-        raise MediaTypeError("the boundary is missing, or is not 1 to 70 printable characters")
+        raise MediaTypeError("the boundary is missing, or is not 1 to 128 printable characters")
     return boundary.encode("ascii")
 
 
