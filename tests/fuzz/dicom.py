@@ -110,12 +110,14 @@ def campaign(
                     )
                     base_kb = peak_kb()
                 if told is not None:
+                    faulthandler.dump_traceback_later(STUCK_S, exit=True)
                     told(done, time.monotonic() - began, len(findings))
         try:
             lanes.empty()
             lanes.echo()
         except Finding as exc:
             findings.append((first + inputs, str(exc)))
+    faulthandler.cancel_dump_traceback_later()  # it is a thread too
     for _ in range(200):  # ten seconds: this machine may be busy, and a leak stays
         if _threads() <= threads:
             break
@@ -165,7 +167,6 @@ def main() -> int:
     reached = [asked.first]
 
     def told(done: int, taken_s: float, found: int) -> None:
-        faulthandler.dump_traceback_later(STUCK_S, exit=True)
         reached[0] = asked.first + done
         bar(done, taken_s, found)
 
@@ -178,7 +179,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; go on with --seed {asked.seed} --from {reached[0]}")
         return 130
-    faulthandler.cancel_dump_traceback_later()
     print(
         f"\n{asked.inputs} inputs of seed {asked.seed} in {taken_s:.0f} s ({asked.inputs / taken_s:.0f}/s):"
         f" {dict(running.kinds)}, {running.kept} objects kept, peak {peak_kb() >> 10} MiB, {len(findings)} findings"
