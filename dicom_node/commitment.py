@@ -202,11 +202,10 @@ class _Question:
         uid = self._reader.take(length).decode("ascii", "replace").strip(" \0")
         if not is_uid(uid):
             raise _Unfit(status.INVALID_ARGUMENT, f"element {tag:08X} is not a valid UID")
-        if tag == _TRANSACTION_UID:
-            if len(self._open) == 1:
-                self._transaction_uid = uid
-        else:
+        if len(self._open) > 1:
             self._pair[tag] = uid
+        elif tag == _TRANSACTION_UID:
+            self._transaction_uid = uid
 
     def _close(self) -> None:
         level = self._open.pop()

@@ -105,6 +105,16 @@ def test_what_stands_around_the_wanted_attributes_is_passed_over():
     assert read(encoded(data_set, explicit=True)).references == ((CT, "1.2.3.4"),)
 
 
+def test_a_uid_beside_the_items_belongs_to_none_of_them():
+    data_set = asked([(CT, "1.2.3.4")])
+    data_set.ReferencedSOPClassUID = CT
+    del data_set.ReferencedSOPSequence[0].ReferencedSOPClassUID
+    data_set.ReferencedSOPSequence[0].TransactionUID = "9.9"
+    assert read(encoded(data_set, explicit=True)).status == 0x0115
+    data_set.ReferencedSOPSequence[0].ReferencedSOPClassUID = CT
+    assert read(encoded(data_set, explicit=True)).transaction_uid == "1.2.3"
+
+
 def without(data_set, name):
     del data_set[name]
     return data_set
