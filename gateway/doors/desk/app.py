@@ -7,6 +7,7 @@ from functools import partial
 from gateway.doors.desk.audit import AuditPages
 from gateway.doors.desk.board import BoardPages
 from gateway.doors.desk.cases import CasePages
+from gateway.doors.desk.commitments import CommitmentPages
 from gateway.doors.desk.conformance import ConformancePage
 from gateway.doors.desk.deliveries import DeliveryPages
 from gateway.doors.desk.findings import FindingPages
@@ -32,6 +33,7 @@ def desk_app(house: House, config: DoorConfig) -> Guard:
     ReleasePages(desk)
     DeliveryPages(desk)
     PeerPages(desk)
+    CommitmentPages(desk)
     AuditPages(desk)
     ConformancePage(desk)
     return desk.door.asgi()

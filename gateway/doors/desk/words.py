@@ -135,6 +135,7 @@ STEPS: dict[str, tuple[str, str]] = {
 DONE: dict[str, str] = {
     "opened": N_("The case is open. Its keys are made; make the patient's link next."),
     "completed": N_("The documentation is complete. The clock runs."),
+    "commitment_retried": N_("It is tried again now."),
     "reopened": N_("The case collects again."),
     "closed": N_("The case is closed."),
     "paused": N_("The clock stands. The patient sees the reason."),

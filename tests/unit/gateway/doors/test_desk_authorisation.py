@@ -66,6 +66,8 @@ ROUTES: dict[tuple[str, str], str] = {
             ("POST", "/peers/of/{slug}/pins"),
             ("POST", "/peers/of/{slug}/disable"),
             ("POST", "/peers/of/{slug}/enable"),
+            ("GET", "/commitments"),
+            ("POST", "/commitments/{commitment_id}/retry"),
         ],
         COORDINATOR,
     ),
@@ -116,6 +118,7 @@ def place(tmp_path_factory):
         "number": "1",
         "grant_id": "0" * 32,
         "job_id": "0" * 32,
+        "commitment_id": "0" * 32,
         "slug": "MR~202~2Fx",
     }
     app = desk_app(house, CONFIG)

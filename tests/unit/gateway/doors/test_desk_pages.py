@@ -554,10 +554,10 @@ def test_every_reason_of_the_sandbox_and_the_documents_can_be_said():
 
 
 def test_what_was_done_is_said_after_every_change():
-    from gateway.doors.desk import board, findings, inbox, moves, releases
+    from gateway.doors.desk import board, commitments, findings, inbox, moves, releases
 
     said = set()
-    for module in (board, findings, inbox, moves, releases):
+    for module in (board, commitments, findings, inbox, moves, releases):
         text = Path(module.__file__).read_text()
         said |= set(re.findall(r"done=(\w+)", text)) | set(re.findall(r'_back\(ref, "(\w+)"\)', text))
         said |= set(re.findall(r'_to\(ref, [\w.]+, "(\w+)"\)', text))
