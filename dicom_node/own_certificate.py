@@ -137,7 +137,8 @@ def _key(pem: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def _subject(names: Sequence[str]) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_NAME])])
+    first = str(next(iter(_alternatives(names))).value)
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, first[:_LONGEST_NAME])])
 
 
 def _alternatives(names: Sequence[str]) -> x509.SubjectAlternativeName:

@@ -95,7 +95,7 @@ class TlsSocket:
             raise refusal_of(exc, tls) from None
         self._flush_what_goes()
         self._is_open = True
-        try:
+        try:  # by the trust as it is now: it may have shrunk while the peer took its time
             self.certificate = self._server.standing().proven(tls)
         except HandshakeRefused:
             raise

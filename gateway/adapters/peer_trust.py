@@ -112,7 +112,7 @@ class PeerTrust:
     def _pins(self) -> tuple[str, ...]:
         with self._records.view() as view:
             rows = view.peers.pick(("certificates",), order="ae_title", disabled_at=None)
-        return tuple(pem for (certificates,) in rows for pem in certificates)
+        return tuple(pem for (certificates,) in rows for pem in certificates or ())
 
     def _authorities(self) -> str:
         place = self._files.authorities
