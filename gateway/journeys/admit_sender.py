@@ -35,18 +35,20 @@ class NotAdmitted:
 
 
 def admit_sender(
-    *, token: str, address: str, case_ref: str, records: Records, policy: Policy
+    *, token: str, address: str, case_ref: str, records: Records, policy: Policy, ae_title: str = ""
 ) -> Sender | NotAdmitted:
     """Decide on one request by the peers' rows as they are now: deny by default (N2).
 
     Whoever is not wholly known is refused alike, whatever was wrong. Every peer's digest is compared, in constant time, so
-    that neither the order of rows nor a common beginning of digests can be measured.
+    that neither the order of rows nor a common beginning of digests can be measured. Who was let in as ``ae_title`` and is
+    asked about again is looked for under that title alone.
     """
     called = normal_case_ref(case_ref) if case_ref else policy.ae_title
     with records.view() as view:
-        peer = _holder(view.peers.find(), token)
+        peers = view.peers.find(ae_title=ae_title) if ae_title else view.peers.find()
         case = view.cases.first(ref=called) if case_ref and CASE_REF.match(called) else None
     # (1) token, (2) address
+    peer = _holder(peers, token)
     if peer is None:
         return NotAdmitted(
             kind="unknown", why="the token is nobody's" if token else "there is no bearer token"

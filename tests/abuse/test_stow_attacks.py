@@ -204,6 +204,32 @@ def test_what_is_not_taken_is_said_before_the_body_is_read(served, fields, code)
         assert link.recv(65536).startswith(f"HTTP/1.1 {code} ".encode())
 
 
+def test_nothing_can_be_looked_up_here(served):
+    for method, path, code in (
+        ("GET", "/machine/studies", 405),
+        ("HEAD", "/machine/studies", 405),
+        ("PUT", "/machine/studies", 405),
+        ("DELETE", "/machine/studies/1.2.3", 405),
+        ("GET", "/machine/studies/1.2.3/metadata", 404),
+        ("GET", "/machine/", 404),
+        ("POST", "/machine/studies/", 404),
+        ("GET", "/machine/static/x/y.css", 404),
+    ):
+        with served.connect() as link:
+            fields = {"Accept": "text/html", "Content_Length": "0", "Connection": "close"}
+            link.sendall(served.head(path=path, method=method, **fields))
+            got = b"".join(iter(lambda: link.recv(65536), b""))
+        assert got.startswith(f"HTTP/1.1 {code} ".encode()), (method, path)
+        assert b"<html" not in got
+
+
+def test_two_content_types_are_none(served):
+    with served.connect() as link:
+        head = served.head(Content_Length="0", Connection="close")
+        link.sendall(head.replace(b"\r\n\r\n", b"\r\nContent-Type: application/dicom\r\n\r\n"))
+        assert link.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_request_over_the_cap_is_refused_unread(served):
     with served.connect() as link:
         link.sendall(served.head(Content_Length=str(1 << 45), Expect="100-continue"))

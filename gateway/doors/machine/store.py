@@ -109,7 +109,7 @@ class Store:
         if study_uid and not is_uid(study_uid):
             raise Refused(_said(400, N_("The address names a study by something that is no UID.")))
         try:
-            kind = stow.payload_of(request.headers.get("content-type", ""))
+            kind = stow.payload_of(",".join(request.headers.getlist("content-type")))  # two of them are none
             boundary = boundary_of(kind) if kind is not None and kind.name == stow.RELATED else None
         except MediaTypeError as error:
             raise Refused(_said(400, str(error))) from None
@@ -143,7 +143,7 @@ class Store:
         media: str,
         address: str,
         study_uid: str,
-        ask: Callable[[], Sender | NotAdmitted],
+        ask: Callable[..., Sender | NotAdmitted],
     ) -> Response:
         pipe = BodyPipe()
         transaction = StoreTransaction(
@@ -159,7 +159,7 @@ class Store:
         filling = asyncio.ensure_future(
             pipe.fill(request.receive, most_bytes=self.most_bytes, patience=self.patience)
         )
-        watching = asyncio.ensure_future(_watch(pipe, lambda: ask() == sender))
+        watching = asyncio.ensure_future(_watch(pipe, lambda: ask(ae_title=sender.ae_title) == sender))
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, transaction.run)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SINGLY = 5
@@ -26,15 +27,15 @@ class Strangers:
     told with the next one of anybody.
     """
 
-    def __init__(self, *, clock_s: object = None) -> None:
-        self._now = clock_s if callable(clock_s) else time.monotonic
+    def __init__(self, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._now = clock_s
         self._lock = threading.Lock()
         self._counts: OrderedDict[str, _Count] = OrderedDict()
         self._fallen_out = 0
 
     def seen(self, address: str) -> int:
         """Count one refusal; return how many to tell the audit of now, 0 when it waits for a sum."""
-        now = float(self._now())
+        now = self._now()
         with self._lock:
             count = self._counts.setdefault(address, _Count(since=now))
             self._counts.move_to_end(address)
