@@ -9,8 +9,8 @@ from typing import Literal
 # PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, no control character,
 # leading and trailing spaces without meaning.
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
-# PS3.5 9.1. Deliberately lax about leading zeros, which real senders produce; never used as a path.
-_UID = re.compile(r"[0-9.]{1,64}")
+# PS3.5 9.1. Deliberately lax about leading zeros, which real senders produce; never used as a path, and ".." is none.
+_UID = re.compile(r"[0-9][0-9.]{0,63}")
 
 # PS3.7 D.3.3.2; a UUID-derived UID (PS3.5 B.2), so that no registration root tells who runs the gateway.
 IMPLEMENTATION_CLASS_UID = "2.25.219693280609456303794618245465290783672"
@@ -23,7 +23,7 @@ def is_ae_title(text: str) -> bool:
 
 
 def is_uid(text: str) -> bool:
-    """Whether `text` is built like a UID: digits and dots, 1 to 64 characters."""
+    """Whether `text` is built like a UID: digits and dots, a digit first, 1 to 64 characters."""
     return bool(_UID.fullmatch(text))
 
 
