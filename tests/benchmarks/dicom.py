@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from tests.benchmarks.dicom_objects import KINDS, Kind, Load, make_load
 from tests.benchmarks.dicom_servers import CALLING, SERVERS, Running, environment
@@ -28,6 +29,7 @@ from tests.benchmarks.processes import ROOT, Watch, load, machine, quiet_disk
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 STORESCU = "/usr/bin/storescu"
 BUSY = 1.5
+MOST_S = 600.0  # one run of one server; more means that it hangs
 HUGE_BYTES = 0xFFFFFFFE  # the longest value of a defined length: 4 GiB less two bytes
 PARTS = ("ct", "small", "big", "light", "shipped", "huge")
 QUICK_COUNTS = {"ct": 20, "small": 40, "big": 1}
@@ -43,6 +45,7 @@ class Sitting:
         self.quick: bool = given.quick
         self.servers = [SERVERS[name] for name in given.servers if SERVERS[name].is_installed]
         self.series: list[Series] = []
+        self.failed: list[str] = []
 
     def count(self, kind: Kind) -> int:
         return QUICK_COUNTS[kind.name] if self.quick else kind.count
@@ -67,19 +70,25 @@ class Sitting:
             nodelay=nodelay,
             load_before=round(load(), 2),
         )
-        if series.load_before > BUSY:
-            screen.print(f"[yellow]load average {series.load_before}: this machine is busy[/]")
+        try:
+            self._repeat(series, sent, without=without)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            self.failed.append(f"{name}, {associations} associations: {error}")
+            screen.print(f"[red]left out: {escape(self.failed[-1])}[/]")
+            return
+        self.series.append(series)
+
+    def _repeat(self, series: Series, sent: Load, *, without: Sequence[str]) -> None:
         servers = [server for server in self.servers if server.name not in without]
         for repetition in range(self.runs):
             first = repetition % len(servers)
             for server in servers[first:] + servers[:first]:
-                taken = self._run(server.name, sent, sender=sender, nodelay=nodelay)
+                taken = self._run(server.name, sent, sender=series.sender, nodelay=series.nodelay)
                 series.runs.setdefault(server.name, []).append(taken)
                 screen.print(
-                    f"{name:<8} {associations:>2} {sender:<8} {server.name:<9} {taken.mb_per_s:8.1f} MB/s"
+                    f"{series.name:<8} {series.associations:>2} {series.sender:<8} {server.name:<9} {taken.mb_per_s:8.1f} MB/s"
                     + (f"  [red]{taken.refused} refused[/]" if taken.refused else "")
                 )
-        self.series.append(series)
 
     def _run(self, server: str, sent: Load, *, sender: str, nodelay: bool) -> Taken:
         folder = self.folder / server
@@ -119,7 +128,7 @@ def by_storescu(running: Running, sent: Load, env: dict[str, str]) -> Taken:
             for folder in sent.folders
         ]
         try:
-            failed = sum(process.wait() != 0 for process in processes)
+            failed = sum(process.wait(MOST_S) != 0 for process in processes)
         finally:
             for process in processes:
                 process.kill()
@@ -142,7 +151,14 @@ def by_light(running: Running, sent: Load, env: dict[str, str], *, huge_bytes: i
     argv = [sys.executable, "-m", "tests.benchmarks.dicom_sender"]
     with Watch(running.pid) as watch:
         done = subprocess.run(
-            argv, input=json.dumps(order), env=env, cwd=ROOT, capture_output=True, text=True, check=False
+            argv,
+            input=json.dumps(order),
+            env=env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=MOST_S,
+            check=False,
         )
     if done.returncode:
         raise RuntimeError(done.stderr.strip()[-300:])
@@ -233,7 +249,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-dicom-", dir=given.folder) as folder:
         sitting = Sitting(Path(folder), given)
         here = machine(Path(folder))
+        busy = load() > BUSY
         screen.print(f"{here.sentence()}; load average {load():.2f}")
+        if busy:
+            screen.print("[yellow]This machine is busy: ratios mean something, absolute figures do not.[/]")
         for kind in KINDS.values():
             if kind.name in given.only:
                 throughput(sitting, kind, given.associations)
@@ -251,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if given.write:
         write_between_markers(DOCUMENT, as_markdown(sitting.series, here, runs=given.runs, quick=given.quick))
-    return 0
+    return 1 if sitting.failed else 0
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -108,7 +109,7 @@ def consilium_up(folder: Path, env: dict[str, str]) -> Iterator[Running]:
     argv = [*_consilium(home), "up", "--dicom", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{web}"]
     with started(argv, log=folder / "log", environment=env) as process:
         until = time.monotonic() + START_S
-        while b"ready" not in (folder / "log").read_bytes():
+        while not re.search(rb"^ready ", (folder / "log").read_bytes(), re.MULTILINE):
             _still_starting(process, until)
         yield Running(pid=process.pid, port=port, called="CONSILIUM")
 

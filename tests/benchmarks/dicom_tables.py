@@ -61,7 +61,7 @@ def as_markdown(series: Sequence[Series], here: Machine, *, runs: int, quick: bo
     medians = f"Medians of {runs} repetitions; «ours ÷ it» is the median of the ratios within each."
     lines = [
         f"Taken {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {_commit()}: {here.sentence()}; {', '.join(_versions())}.",
-        f"Load average before the series: {min(loads)} to {max(loads)}.",
+        f"Load average before the series, the benchmark's own included: {min(loads)} to {max(loads)}.",
         "One quick repetition with few objects: no figures to quote." if quick else medians,
     ]
     for one in series:
