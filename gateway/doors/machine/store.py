@@ -165,7 +165,7 @@ class Store:
         finally:
             filling.cancel()
             watching.cancel()
-            await asyncio.wait({filling, watching})
+            await asyncio.gather(filling, watching, return_exceptions=True)
         return _answered(transaction, media)
 
     def _note_stranger(self, refused: NotAdmitted, address: str) -> None:
