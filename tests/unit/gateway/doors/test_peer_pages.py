@@ -175,10 +175,7 @@ def test_a_stranger_is_shown_and_becomes_a_peer_with_one_click(staffed, desk):
         {"ae_title": "STRANGER", "hosts": "192.0.2.77"},
     ]
     form = desk.get(links[1]).text
-    assert (
-        'name="ae_title" value="STRANGER"' in re.sub(r'" aria[^>]*|type="[^"]*" ', "", form)
-        or "STRANGER" in form
-    )
+    assert 'value="STRANGER"' in form
     assert "192.0.2.77" in form
 
 
@@ -211,8 +208,6 @@ def test_every_title_has_a_page_of_its_own(staffed, desk, title):
     assert title_of(slug_of(title)) == title
     assert re.fullmatch(r"[A-Za-z0-9_.~-]+", slug_of(title))
     page = desk.get(f"/desk/peers/of/{slug_of(title)}")
-    if title == "../..":
-        assert ".~2F" not in slug_of(title)[:1]
     assert page.status_code == 200
     assert desk.get(f"/desk/peers/of/{slug_of(title)}/sheet").status_code == 200
 
