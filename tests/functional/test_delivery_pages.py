@@ -83,7 +83,7 @@ def test_a_coordinator_sends_stops_and_tries_again(
         )
         change.note("delivery_progressed", subject=row.id)
     # It renews itself without a click.
-    expect(page.get_by_text("2 / 5")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("2 / 5")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(refused)).to_be_visible()
     visit.shot(f"delivery-3-sending-{language}")
     visit.press(f"main button:has-text('{stop}')")
