@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from gateway.records.audit import NO_HEAD, Head, Trail
+from gateway.records.engine import begin_writing
 from gateway.records.transaction import Connection, failure, give_back, lease, worded
 from gateway.records.turn import Seat, turn_of
 
@@ -49,7 +50,7 @@ class Writer:
 
     def __init__(self, engine: Engine, trail: Trail) -> None:
         self._engine, self._trail = engine, trail
-        self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
+        self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = turn_of(engine)
         self._open: Group | None = None
 
@@ -81,7 +82,7 @@ class Writer:
             if group.members:
                 run("SAVEPOINT joiner")
             else:
-                run(self._begin)
+                begin_writing(run) if self._is_sqlite else run("BEGIN")
                 group.head = group.stored = self._trail.take_turn(group.connection)
             yield
             if group.members:

@@ -3,6 +3,7 @@
 import multiprocessing
 import sqlite3
 import stat
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -196,3 +197,20 @@ def test_a_busy_database_is_told_as_unavailable(house, tmp_path, monkeypatch):
         other.close()
         records.close()
     assert time.monotonic() - began < 5
+
+
+def test_a_change_waits_while_another_process_writes_and_lookups_keep_their_patience(house, tmp_path):
+    other = pysqlite3.connect(str(tmp_path / "records.db"), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    let_go = threading.Timer(0.2, other.execute, ("ROLLBACK",))
+    began = time.monotonic()
+    let_go.start()
+    with house.records.change(by=HOUSE) as change:
+        waited = time.monotonic() - began
+        change.note("case_read")
+        patience = change._connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    let_go.join()
+    other.close()
+    assert waited > 0.1
+    assert patience == engines.BUSY_MS
+    assert len(house.events("case_read")) == 1

@@ -1,9 +1,11 @@
 """``consilium records upgrade`` as an operator meets it: in words and as JSON, rehearsed, and where there is nothing."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
@@ -11,6 +13,15 @@ from gateway.records import open_engines
 from gateway.records.tables import SCHEMA_VERSION
 
 DDL = Path(__file__).resolve().parents[3] / "vectors" / "records" / "schema-1.sqlite.sql"
+
+
+@pytest.fixture(autouse=True)
+def as_it_was():
+    """A command sets the log and the umask of its process, which here is the tests'."""
+    mask, logging = os.umask(0o077), structlog.get_config()
+    yield
+    os.umask(mask)
+    structlog.configure(**logging)
 
 
 @pytest.fixture
