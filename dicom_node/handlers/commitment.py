@@ -144,7 +144,8 @@ class Reporter:
             raise ProtocolViolation("N-EVENT-REPORT-RSP to nothing that was asked", source=0, reason=0)
         code = command.number(dimse.STATUS)
         self._open = max(0, self._open - 1)
-        self._hopes = self._hopes and code == status.SUCCESS  # one refusal is enough here, the receiver has other ways
+        if code != status.SUCCESS:
+            self._hopes = False  # one refusal is enough here, the receiver has other ways
         self._settle(code, command.text(dimse.ERROR_COMMENT))
 
     def close(self) -> None:
