@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tests.benchmarks.dicom_objects import KINDS, Kind, Load, make_load
-from tests.benchmarks.dicom_servers import CALLING, SERVERS, Running, environment
+from tests.benchmarks.dicom_servers import CALLING, SERVERS, Running, environment, make_template
 from tests.benchmarks.dicom_tables import as_json, as_markdown, as_table, write_between_markers
 from tests.benchmarks.figures import Series, Taken, fairness
 from tests.benchmarks.processes import ROOT, Watch, load, machine, quiet_disk
@@ -253,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.print(f"{here.sentence()}; load average {load():.2f}")
         if busy:
             screen.print("[yellow]This machine is busy: ratios mean something, absolute figures do not.[/]")
+        make_template(sitting.folder)
         for kind in KINDS.values():
             if kind.name in given.only:
                 throughput(sitting, kind, given.associations)
