@@ -38,7 +38,7 @@ _WARNINGS = frozenset({0x0001, 0x0107, 0x0116})  # done all the same (PS3.7 Anne
 Caller = Callable[[Peer, str, Sequence[CommitmentResult]], Iterable[Reported]]
 
 
-def caller_by(policy: Policy, rules: CallRules) -> Caller:
+def caller_by(*, policy: Policy, rules: CallRules) -> Caller:
     """Return how peers are called over the network, in the one way that the operator allows."""
 
     def call(peer: Peer, called: str, results: Sequence[CommitmentResult]) -> Iterable[Reported]:

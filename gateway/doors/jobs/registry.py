@@ -36,7 +36,7 @@ def registry(house: House, *, workers: int = 2) -> dict[str, JobHandler]:
         "reverify_case": _on_subject(reverify_case, **craft),
         "decide_commitment": _on_subject(decide_commitment, **base, store=house.store),
         "report_commitments": _on_subject(
-            report_commitments, **base, caller=caller_by(house.policy, house.calls)
+            report_commitments, **base, caller=caller_by(policy=house.policy, rules=house.calls)
         ),
     }
 
