@@ -20,6 +20,7 @@ from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.release import Release
 from gateway.journeys.call_peer import call_of
+from gateway.journeys.end_delivery import end_delivery
 from gateway.journeys.lookup import case_by_ref
 from gateway.ports import Change, Clock, Records, View
 
@@ -132,7 +133,7 @@ def stop_delivery(delivery_id: str, *, by: Actor, records: Records, clock: Clock
         delivery = change.deliveries.get(delivery_id)
         if not delivery.is_open:
             raise ConflictError("this delivery has ended already", next_step="Reload the page.")
-        end_delivery(change, delivery, state="stopped", why=BY_HUMAN, clock=clock)
+        end_delivery(change, delivery, state="stopped", why=BY_HUMAN, now=clock.now())
         return change.deliveries.get(delivery.id)
 
 
@@ -145,23 +146,6 @@ def objection(view: View | Change, delivery: Delivery) -> str:
         return PEER_GONE
     may_receive, disabled_at = peer[0]
     return "" if may_receive and disabled_at is None else PEER_MAY_NOT
-
-
-def end_delivery(change: Change, delivery: Delivery, *, state: str, why: str, clock: Clock) -> None:
-    """Write down how it ended, in the caller's change."""
-    change.deliveries.set(
-        delivery.id, state=state, run="", error=why[:200], finished_at=clock.now(), next_at=None
-    )
-    change.note(
-        "delivery_ended",
-        case_id=delivery.case_id,
-        subject=delivery.id,
-        outcome="ok" if state == "sent" else state,
-        peer=delivery.peer,
-        instances=delivery.total,
-        kept=delivery.sent,
-        why=why[:80],
-    )
 
 
 def _allow(release: Release, peer: Peer | None) -> None:

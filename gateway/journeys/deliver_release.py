@@ -33,8 +33,9 @@ from gateway.domain.errors import ConflictError
 from gateway.domain.ids import new_id
 from gateway.domain.people import HOUSE
 from gateway.domain.policy import Policy
-from gateway.journeys.ask_delivery import JOB, end_delivery, objection
+from gateway.journeys.ask_delivery import JOB, objection
 from gateway.journeys.call_peer import call_of
+from gateway.journeys.end_delivery import end_delivery
 from gateway.journeys.open_release import read_manifest
 from gateway.journeys.outbound_copies import outbound_copies
 from gateway.ports import Change, Clock, Records
@@ -88,7 +89,7 @@ def _begin(delivery_id: str, *, records: Records, clock: Clock) -> Delivery | No
     with records.change(by=HOUSE) as change:
         delivery = change.deliveries.get(delivery_id)
         if why := objection(change, delivery):
-            end_delivery(change, delivery, state="stopped", why=why, clock=clock)
+            end_delivery(change, delivery, state="stopped", why=why, now=clock.now())
             return None
         delivery = replace(delivery, state="sending", run=new_id(), next_at=None)
         change.deliveries.set(delivery.id, state="sending", run=delivery.run, next_at=None)
@@ -195,10 +196,10 @@ class _Book:
                 return
             is_over = due_at > row.give_up_at
             if row.sent >= row.total:
-                end_delivery(change, row, state="sent", why="", clock=self._clock)
+                end_delivery(change, row, state="sent", why="", now=self._clock.now())
             elif self.refused or is_over or row.sent + row.failed >= row.total:
                 why = self.refused or (DAY_OVER if is_over else SOME_REFUSED)
-                end_delivery(change, row, state="incomplete", why=why, clock=self._clock)
+                end_delivery(change, row, state="incomplete", why=why, now=self._clock.now())
             else:
                 error = "" if self.is_cut_off else self._last_why[:200]
                 change.deliveries.set(
@@ -215,7 +216,7 @@ class _Book:
         with self.records.change(by=HOUSE) as change:
             row = change.deliveries.first(id=self._delivery.id)
             if row is not None and self._is_mine(row):
-                end_delivery(change, row, state="stopped", why=why, clock=self._clock)
+                end_delivery(change, row, state="stopped", why=why, now=self._clock.now())
             else:
                 self._note(change, "aborted", kept=self._kept_here)
 

@@ -8,6 +8,7 @@ from gateway.domain.errors import ConsiliumError
 from gateway.domain.finding import Finding
 from gateway.domain.ids import new_id
 from gateway.domain.release import Copy, Release
+from gateway.journeys.end_delivery import end_deliveries
 from gateway.journeys.make_copy import RECALLED
 from gateway.journeys.open_release import opened_manifest
 from gateway.ports import Change
@@ -38,6 +39,7 @@ def recall_releases(change: Change, copy: Copy, *, store: SealedStore, now: date
             number=release.number,
             copy=copy.id,
         )
+        end_deliveries(change, release.id, now=now)
         recalled.append(release)
     if copy.subject_kind != "release" and any(release.state == "approved" for release in recalled):
         change.findings.add(

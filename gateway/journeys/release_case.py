@@ -21,6 +21,7 @@ from gateway.domain.release import Copy, Manifest, ManifestEntry, Release, verif
 from gateway.journeys import sandboxed
 from gateway.journeys.compose_package import DICOM, Member, Piece, compose_package, varying_words
 from gateway.journeys.deidentify_study import reverify_case
+from gateway.journeys.end_delivery import end_deliveries
 from gateway.journeys.hold_release import (
     members_of,
     nothing_identified,
@@ -241,6 +242,7 @@ def withdraw_release(*, release_id: str, by: Actor, records: Records, clock: Clo
             raise ConflictError("this release has been withdrawn already")
         change.releases.set(release_id, state="withdrawn", withdrawn_at=clock.now())
         change.note("release_withdrawn", case_id=release.case_id, subject=release_id, number=release.number)
+        end_deliveries(change, release_id, now=clock.now())
 
 
 def _own_words_clean(members: Sequence[Member], *, sandbox: Sandbox, known: Known) -> None:

@@ -227,7 +227,20 @@ def test_withdrawing_in_the_middle_stops_within_two_seconds(house, pacs):
         len(pacs.taken),
         len(pacs.taken) - 1,
     )  # the one in flight may have been kept and not heard of
+    assert sender.told().count(("delivery_ended", "stopped")) == 1
+
+
+def test_a_delivery_that_waits_ends_with_its_release(sender, pacs):
+    pacs.stop()
+    asked = sender.ask()
+    assert sender.deliver(asked).state == "queued"
+    sender.withdraw(sender.release)
+    row = sender.row(asked)
+    assert (row.state, row.error, row.next_at) == ("stopped", words.RELEASE_GONE, None)
     assert sender.told()[-1] == ("delivery_ended", "stopped")
+    pacs.start()
+    sender.house.work()
+    assert pacs.calls == 0
 
 
 @pytest.mark.parametrize("act", ["stop", "disable", "forget"])
