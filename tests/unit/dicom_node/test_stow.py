@@ -224,6 +224,12 @@ def test_what_is_too_much_or_not_well_formed_is_refused(limits, body, size):
         contents(pieces_of(body, size), **limits)
 
 
+def test_a_delimiter_that_looks_like_a_header_is_none():
+    body = b"--a:b\r\nA: b\r\n--a:b\r\n\r\nx\r\n--a:b--"
+    with pytest.raises(ProtocolViolation, match="delimiter"):
+        contents([body], boundary=b"a:b")
+
+
 def test_a_part_that_was_not_read_is_passed_over():
     body = MultipartBody(source_of(pieces_of(body_of(b"1" * 1000, b"22"), 10)), boundary=BOUNDARY)
     body.next_part()
