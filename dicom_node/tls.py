@@ -11,6 +11,8 @@ PS3.15 B.12, B.13; RFC 8996 (TLS 1.0 and 1.1 are over), RFC 9325 (suites, renego
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import ssl
 import threading
 from collections.abc import Sequence
@@ -42,6 +44,8 @@ PROFILES: Final = {
     "b13": f"{_ECDHE_GCM}:ECDHE-ECDSA-AES256-CCM:ECDHE-ECDSA-AES128-CCM:@SECLEVEL=2",
 }
 _LONGEST_SUBJECT: Final = 64
+# The library keeps sessions of TLS 1.2 with their contexts, for two hours and 7 KB each, and cannot be told not to.
+_HANDSHAKES_PER_CONTEXT: Final = 500
 _HANDSHAKE, _CERTIFICATE = 22, 11  # RFC 8446 B.1, B.3
 
 # What OpenSSL calls it, and what the engineer of the peer must be told.
@@ -115,10 +119,9 @@ class Standing:
 
     def __init__(self, trust: Trust, profile: str) -> None:
         self.trust = trust
-        self._listening = _server_context(trust, profile)
-        self._listening.sslobject_class = _Watched
-        if hasattr(self._listening, "_msg_callback"):
-            self._listening._msg_callback = _remember  # noqa: SLF001  # the only view of a refused chain in CPython < 3.15
+        self._profile = profile
+        self._begun = itertools.count(1)
+        self._listening = _listening_context(trust, profile)
         try:
             authorities = read_certificates(trust.authorities_pem)
             pins = read_certificates("".join(trust.pinned_pem))
@@ -130,6 +133,9 @@ class Standing:
 
     def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """A handshake as the server."""
+        if next(self._begun) % _HANDSHAKES_PER_CONTEXT == 0:
+            with contextlib.suppress(CertificateError):  # our files are being replaced: next time
+                self._listening = _listening_context(self.trust, self._profile)
         return self._listening.wrap_bio(incoming, outgoing, server_side=True)
 
     def proven(self, tls: ssl.SSLObject) -> PeerCertificate:
@@ -250,6 +256,15 @@ def _server_context(trust: Trust, profile: str) -> ssl.SSLContext:
     context.num_tickets = 0
     _show(context, trust.identity)
     _trust(context, trust.authorities_pem, trust.pinned_pem)
+    return context
+
+
+def _listening_context(trust: Trust, profile: str) -> ssl.SSLContext:
+    """`_server_context`, with an eye on the certificate that is shown."""
+    context = _server_context(trust, profile)
+    context.sslobject_class = _Watched
+    if hasattr(context, "_msg_callback"):
+        context._msg_callback = _remember  # noqa: SLF001  # the only view of a refused chain in CPython
     return context
 
 

@@ -320,6 +320,22 @@ def test_a_context_is_made_once_for_many_handshakes(authority, server, modality)
     assert source.asked == 10
 
 
+def test_sessions_that_the_library_keeps_are_bounded(authority, server, modality, monkeypatch):
+    """It keeps those of TLS 1.2 for two hours; a sender with one association per image would fill the memory."""
+    monkeypatch.setattr("dicom_node.tls._HANDSHAKES_PER_CONTEXT", 10)
+    tls = server_tls(server, authorities=[authority])
+    context = tls_node.client_context(modality, highest=TLS12)
+    kept = []
+    with running(KeepingReceiver(), tls=tls) as port:
+        for _ in range(25):
+            with TlsPeer(port, context) as peer:
+                assert peer.associate()[0] == 2
+                peer.release()
+            kept.append(tls.standing()._listening.session_stats()["number"])
+    assert 0 < max(kept) <= 10
+    assert kept[-1] < 10
+
+
 def test_a_new_certificate_that_cannot_be_used_leaves_the_old_one_standing(authority, modality, tmp_path):
     own = Authority(tmp_path / "own", "Own").issue("node")
     source = TrustAtHand(own, authorities=[authority])
