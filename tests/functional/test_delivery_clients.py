@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ import httpx
 import pytest
 from pydicom import dcmread
 
-from gateway.cli.demo.exchange import Exchange
 from gateway.domain.calls import CallRules
 from tests import factories
 from tests.fakes.certificates import Authority
@@ -242,12 +242,36 @@ def test_orthanc_receives_every_copy_and_takes_it_again(house: JourneyHouse, ort
     assert len(orthanc.instances()) == 6
 
 
+@pytest.fixture
+def parts() -> Iterator[Callable[[Path], str]]:
+    """Start the node and a worker of a home, which is all that a delivery needs; returns the node's address."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(home: Path) -> str:
+        address = f"127.0.0.1:{free_port()}"
+        command = [sys.executable, "-m", "gateway.cli.main", "--home", str(home)]
+        environment = {**os.environ, "CONSILIUM_QUIET_S": "1"}
+        started.extend(
+            subprocess.Popen(
+                [*command, *part], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            for part in (["dicom", "--dicom", address], ["worker"])
+        )
+        return address
+
+    yield start
+    for one in started:
+        one.terminate()
+    for one in started:
+        one.wait(60)
+
+
 @pytest.mark.timeout(400)
 def test_the_command_line_sends_a_release_that_a_hospital_pushed(
     tmp_path: Path,
     storescp: Callable[..., StoreScp],
     consilium: Commands,
-    start: Callable[..., Exchange],
+    parts: Callable[[Path], str],
 ) -> None:
     pacs = storescp()
     patient = tmp_path / "patient.json"
@@ -256,17 +280,18 @@ def test_the_command_line_sends_a_release_that_a_hospital_pushed(
     for number in range(1, 6):
         files.append(tmp_path / f"{number}.dcm")
         files[-1].write_bytes(factories.ct_instance(number=number))
-    exchange = start(quiet_s="1")
+    home = tmp_path / "home"
 
     def call(*words: str | Path, code: int = 0) -> Any:
-        said = consilium(*words, "--json", home=exchange.home)
+        said = consilium(*words, "--json", home=home)
         assert said.code == code, (words, said.out, said.err)
         return said.json()
 
     ref = call("case", "open", "--opinion", "mdt", "--patient", patient)["ref"]
     call("peer", "add", "PACS")
     call("peer", "add", TO, "--no-store", "--receive", "--address", f"127.0.0.1:{pacs.port}")
-    host, _, port = exchange.dicom.rpartition(":")
+    host, _, port = parts(home).rpartition(":")
+    wait_for(lambda: listens(int(port)), within_s=120)
     subprocess.run(
         ["/usr/bin/storescu", "-aet", "PACS", "-aec", ref, host, port, *map(str, files)], check=True
     )
