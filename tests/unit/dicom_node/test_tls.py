@@ -168,6 +168,12 @@ def test_a_pinned_certificate_vouches_for_nobody_else(server, tmp_path):
         proof(tls, tempting.issue("friend"))
 
 
+def test_an_authority_is_no_peer_even_where_its_key_may_sign_handshakes(server, tmp_path):
+    both = Authority(tmp_path, "Both", key_usage=("digital_signature", "key_cert_sign", "crl_sign"))
+    with pytest.raises(HandshakeRefused, match=r"^its authority is not trusted here: CN=Both$"):
+        proof(server_tls(server, authorities=[both]), both.own)
+
+
 def test_a_revoked_certificate_is_refused_and_a_good_one_is_not(authority, server, modality):
     bad = authority.issue("stolen")
     tls = server_tls(server, authorities=[authority], revoked=authority.crl(bad).read_bytes())
@@ -220,6 +226,14 @@ def test_a_pinned_certificate_needs_no_list_but_is_found_in_one(authority, serve
     assert proof(tls, alone).pinned
     known = revocation.RevocationLists(lists.read_bytes(), read_certificates(authority.pem))
     assert known.objection([modality.certificate], pinned=True, now=now()) == "revoked"
+
+
+def test_an_authority_that_may_not_sign_lists_signs_none(tmp_path):
+    silent = Authority(tmp_path, "Silent", key_usage=("key_cert_sign",))
+    leaf = silent.issue("leaf")
+    lists = revocation.RevocationLists(silent.crl(leaf).read_bytes())
+    told = lists.objection([leaf.certificate, silent.own.certificate], pinned=False, now=now())
+    assert told == "no current revocation list of its authority"
 
 
 def test_a_list_for_some_certificates_only_does_not_count_as_whole(authority, modality):
