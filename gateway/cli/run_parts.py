@@ -56,6 +56,8 @@ def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "", dicom
         for text, option in ((settings.dicom, "--dicom"), (settings.dicom_tls, "--dicom-tls")):
             if text:
                 node_at += [option, held.enter_context(_reserved(text, option))]
+                # the other parts are told too: the desk prints for peers where the node listens
+                os.environ["CONSILIUM_" + option[2:].replace("-", "_").upper()] = node_at[-1]
         with closing(compose(settings)) as parts:  # sets a new home up before four processes find it
             if settings.dicom_tls or not settings.dicom:
                 dicom_node(parts)  # says now what is wrong with the certificate, or that there is no address
