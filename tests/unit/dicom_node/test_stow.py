@@ -435,6 +435,9 @@ def test_what_does_not_fit_is_refused_with_its_reason():
     assert reason(opened(content, peer=only_mr)) == 0x0122
     only_implicit = Admitted(may_store=True, may_echo=True, transfer_syntaxes=frozenset({IMPLICIT}))
     assert reason(opened(content, peer=only_implicit)) == 0xC122
+    by_reference = "1.2.840.10008.1.2.4.94"  # not known here, whatever a peer's row says
+    lax = Admitted(may_store=True, may_echo=True, transfer_syntaxes=frozenset({by_reference}))
+    assert reason(opened(part10(syntax=by_reference), peer=lax)) == 0xC122
     refused = opened(content, study_uid="1.2.3")
     assert (refused.sop_class_uid, refused.sop_instance_uid) == (meta.sop_class_uid, meta.sop_instance_uid)
     assert refused.is_named
