@@ -16,6 +16,7 @@ from storage import SealedStore, WrappedKey
 
 CACHE_S = 300.0
 MOST_KEYS = 4096
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PARTS = ("holder", "purpose", "kek_id", "kek_version", "blob")
 
 
@@ -66,7 +67,7 @@ class KeyRing:
         self, connection: Connection, kind: Kind, holder: str, row_key: str, column: str, value: Any
     ) -> bytes:
         """Return the ciphertext of one field's JSON, bound to its place."""
-        plain = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        plain = _JSON.encode(value).encode()
         key = self.get(connection, holder, kind.purpose)
         return self.store.seal_value(plain, key=key, context=_place(kind, row_key, column))
 
