@@ -6,7 +6,7 @@ import re
 
 from gateway.domain.errors import InvalidError
 
-_AMOUNT = re.compile(r"\s*(\d{1,18})(?:[.,](\d{1,3}))?\s*([A-Za-z]{0,3})\s*")
+_AMOUNT = re.compile(r"\s*([0-9]{1,18})(?:[.,]([0-9]{1,3}))?\s*([A-Za-z]{0,3})\s*")
 _UNITS = {
     "": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
     "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
