@@ -15,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicom_node.errors import AssociationOver
 from dicom_node.part10 import open_part10
+from dicom_node.receiver import StoreOutcome
 from gateway.domain.errors import UnavailableError
-from gateway.doors.machine import strangers
+from gateway.doors.machine import strangers, transaction
 from gateway.doors.machine.pipe import Patience
 from gateway.journeys.know_peer import change_peer, disable_peer, take_token
 from gateway.journeys.lookup import originals_key
@@ -147,6 +149,10 @@ def test_what_a_peer_may_not_do_is_refused_by_name(alone):
     change_peer(ae_title="PACS", changes={"called": [case.ref]}, by=DESK, **ports)
     assert alone.store(ONE, path=f"/machine/cases/{case.ref.lower()}/studies").status == 200
     assert alone.house.rows("studies")[0].case_id == case.id
+    with alone.house.records.change(by=DESK) as change:
+        change.cases.set(case.id, state="closed")
+        change.note("case_moved", case_id=case.id)
+    assert alone.store(TWO, path=f"/machine/cases/{case.ref}/studies").status == 404
 
 
 def test_a_flood_of_strangers_does_not_fill_the_trail(alone):
@@ -319,6 +325,23 @@ def test_one_bad_object_does_not_cost_the_others(alone):
     (ended,) = (event for event in alone.house.events() if event.kind == "association_ended")
     assert ended.outcome == "released"
     assert (ended.details["called"], ended.details["kept"]) == ("STOW-RS", 3)
+
+
+def test_a_large_object_that_is_refused_is_read_to_its_end_so_that_the_answer_is_heard(alone):
+    for body, content_type in ((bytes(20 << 20), "application/dicom"), (multipart(bytes(20 << 20)), RELATED)):
+        answer = alone.send(body, Content_Type=content_type)
+        assert (answer.status, answer.reasons("0008119A")) == (409, [0xC000])
+
+
+def test_an_object_that_never_became_whole_is_not_told_as_kept_whatever_was_made_of_it(alone, monkeypatch):
+    def careless(arrival, **_):
+        with contextlib.suppress(AssociationOver):
+            arrival.stream.read()
+        return StoreOutcome(status=0)
+
+    monkeypatch.setattr(transaction, "receive_instance", careless)
+    assert alone.send(multipart(ONE, close=False)[:-50]).status == 400
+    assert alone.send(multipart(ONE)).status == 200
 
 
 def test_objects_of_another_study_than_the_address_names_are_refused(alone):
