@@ -114,6 +114,11 @@ class Association:
 
     # --- from any thread ---------------------------------------------------------------------------------------
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the peer has said as much as the header of a PDU."""
+        return self._wire.has_spoken
+
     def sever(self, how: HowItEnded, why: str, *, say_abort: bool = False) -> None:
         """End it from outside: dropped for a newer connection, or the node's patience at stopping is over."""
         self._severed = (how, why)
@@ -127,10 +132,9 @@ class Association:
             end = self._live()
             self._gate.leave(self)
             self._gate.report(end)
-            if end.how not in (
-                "aborted",
-                "lost",
-            ):  # after the peer's abort it waits for us to close (AA-2, AA-3)
+            # AA-2, AA-3: after the peer's abort, and after silence where an association must begin, nothing is said.
+            at_once = {"aborted", "lost"} if self._is_established else {"aborted", "lost", "timeout"}
+            if end.how not in at_once:
                 self._linger(in_step=end.how in ("released", "refused"))
         except AssociationOver:
             pass  # while lingering: the peer is gone, as it should be

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 
 import pytest
@@ -98,3 +99,45 @@ def test_a_pause_between_objects_is_allowed():
         peer.associate()
         time.sleep(1.5)
         assert peer.echo() == 0
+
+
+SLOW = {
+    "nothing": [b""],
+    "one byte": [b"\1"],
+    "half a request": [associate_rq()[:100]],
+    "a byte each tenth of a second": [bytes([byte]) for byte in associate_rq()[:80]],
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_n5_whoever_is_no_association_in_time_is_cut_within_a_second_of_artim(name):
+    receiver = KeepingReceiver()
+    with running(receiver, artim_s=2) as port, RawPeer(port) as peer:
+        began = time.monotonic()
+        speaking = threading.Thread(target=drip, args=(peer, SLOW[name]), daemon=True)
+        speaking.start()
+        assert peer.read() is None
+        assert 1.9 < time.monotonic() - began <= 2 + 1
+        assert receiver.wait_for_end().how == "timeout"
+        speaking.join(10)
+
+
+def drip(peer, pieces):
+    with contextlib.suppress(OSError):
+        for piece in pieces:
+            peer.send(piece)
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("sent", [6, 12, 500])
+def test_n5_half_a_pdu_of_an_object_is_cut_within_a_second_of_its_time(sent):
+    """ARTIM and the slowest pace for the PDU that was announced, and not a second more."""
+    receiver = KeepingReceiver()
+    with running(receiver, artim_s=1, min_bytes_per_s=8192) as port, RawPeer(port) as peer:
+        peer.associate()
+        whole = p_data(1, 0, bytes(8180))
+        peer.send(p_data(1, 3, command()) + whole[:sent])
+        began = time.monotonic()
+        assert peer.read() == (ABORT, b"\0\0\2\0")
+        assert 1.5 < time.monotonic() - began < 1 + 1 + 1
+    assert receiver.wait_for_end().how == "timeout"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from dicom_node.receiver import Admitted
@@ -14,7 +16,9 @@ from tests.unit.dicom_node.peers import (
     data_set,
     echo_command,
     p_data,
+    pdu,
     running,
+    timed_echo,
 )
 
 pytestmark = pytest.mark.abuse
@@ -35,6 +39,18 @@ DIMSE_ABUSE = {
     + p_data(1, 0, data_set())
     + p_data(1, 3, command()),
     "pixel data first": p_data(1, 2, data_set()),
+    "a data set where none was announced": p_data(3, 3, echo_command()) + p_data(3, 2, b"ab"),
+    "a data set in another context": p_data(1, 3, command()) + p_data(3, 2, data_set()),
+    "a command in two contexts": p_data(1, 1, command()[:40]) + p_data(3, 3, command()[40:]),
+    "an empty command": p_data(1, 3, b""),
+    "a command of another group": p_data(1, 3, b"\x08\0" + command()[2:]),
+    "a command cut inside an element": p_data(1, 3, command()[:-3]),
+    "a length beyond the command": p_data(1, 3, command(**{"1000": None}) + b"\0\0\0\x10\xff\xff\xff\x7f12"),
+    "a release in the middle of a command": p_data(1, 1, command()[:40]) + pdu(5, bytes(4)),
+    "a command of more than 16 KB": p_data(1, 1, command()[:-1] + bytes(16000)) + p_data(1, 3, bytes(1000)),
+    "a command in 2,000 fragments": b"".join(p_data(1, 1, b"") for _ in range(2000)),
+    "an object of empty fragments": p_data(1, 3, command())
+    + b"".join(p_data(1, 0, b"") for _ in range(2000)),
 }
 
 
@@ -44,10 +60,48 @@ def test_a_message_that_makes_no_sense_is_aborted_and_told(name):
     with running(receiver) as port, RawPeer(port) as peer:
         peer.associate()
         peer.send(DIMSE_ABUSE[name])
-        assert peer.read()[0] == ABORT
+        answers = everything(peer)
+        assert answers[-1][0] == ABORT
+        assert answers[-1][1][2] in (0, 2)  # of the service user, or of the provider with its reason
         end = receiver.wait_for_end()
         assert (end.how, end.instances_kept) == ("malformed", 0)
+        assert (end.calling_ae, end.called_ae, end.address) == ("MODALITY", "CONSILIUM", "127.0.0.1")
+        assert 10 < len(end.why) < 80  # an engineer reads it in the audit
         assert receiver.kept == []
+        assert timed_echo(port) < 1
+
+
+def everything(peer):
+    """The PDUs that come up to an abort."""
+    found = [peer.read()]
+    while found[-1][0] != ABORT:
+        found.append(peer.read())
+    return found
+
+
+def test_a_message_id_that_comes_twice_is_answered_twice():
+    """N14: nothing is outstanding here while the next request is read, so a number that is used again is free again."""
+    receiver = KeepingReceiver()
+    with running(receiver) as port, RawPeer(port) as peer:
+        peer.associate()
+        one = p_data(1, 3, command()) + p_data(1, 2, data_set())
+        peer.send(one + one + p_data(3, 3, echo_command(7)))
+        answers = [peer.response() for _ in range(3)]
+        assert [answer[0x0120] for answer in answers] == [b"\7\0"] * 3
+        assert [answer[0x0900] for answer in answers] == [b"\0\0"] * 3
+    assert len(receiver.kept) == 2
+
+
+def test_a_command_after_release_is_not_performed():
+    receiver = KeepingReceiver()
+    with running(receiver) as port, RawPeer(port) as peer:
+        peer.associate()
+        peer.send(pdu(5, bytes(4)) + p_data(1, 3, command()) + p_data(1, 2, data_set()))
+        assert peer.read()[0] == 6
+        peer.sock.shutdown(socket.SHUT_WR)
+        assert peer.read() is None
+        assert receiver.wait_for_end().how == "released"
+    assert receiver.kept == []
 
 
 def test_a_service_that_we_do_not_perform_is_answered_and_told():

@@ -6,18 +6,26 @@ import contextlib
 import gc
 import os
 import struct
+import time
 from pathlib import Path
 
 import pytest
 
 from dicom_node.receiver import Admitted, StoreOutcome
 from tests.unit.dicom_node.peers import (
+    CT,
+    EXPLICIT,
     KeepingReceiver,
     RawPeer,
+    associate_rq,
     command,
+    context,
     data_set,
+    item,
     p_data,
+    pdu,
     running,
+    timed_echo,
 )
 
 pytestmark = pytest.mark.abuse
@@ -111,3 +119,45 @@ def test_a_gigabyte_passes_in_constant_memory():
         assert highest - before < 30 << 20
     assert receiver.kept[1] == len(head) + 8200 * 131066
     assert receiver.kept[1] > 1 << 30
+
+
+# --- the request (N6) -------------------------------------------------------------------------------------------------
+
+MANY = [context(n % 256, CT, EXPLICIT) for n in range(1, 259, 2)]
+IDENTITY = b"\2\0" + struct.pack(">H", 2000) + b"u" * 2000
+REQUESTS = {
+    "129 contexts": (associate_rq(*MANY), ABORT),
+    "an even context": (associate_rq(context(2, CT, EXPLICIT)), ABORT),
+    "no context": (associate_rq(item(0x99, b"")), ABORT),
+    "a context without transfer syntax": (associate_rq(context(1, CT)), ABORT),
+    "30,000 items": (pdu(1, associate_rq()[6:] + item(0x99, b"") * 30_000), ABORT),
+    "8,400 transfer syntaxes": (associate_rq(context(1, CT, *["1.2"] * 8_400)), ABORT),
+    "an identity of 4 KB and more": (
+        associate_rq(extra=(item(0x58, IDENTITY + struct.pack(">H", 2200) + bytes(2200)),)),
+        ABORT,
+    ),
+    "an identity of just less": (
+        associate_rq(extra=(item(0x58, IDENTITY + struct.pack(">H", 2000) + bytes(2000)),)),
+        2,
+    ),
+    "an item longer than its request": (pdu(1, associate_rq()[6:] + b"\x50\0\xff\xff"), ABORT),
+    "128 contexts of one class": (associate_rq(*MANY[:128]), 2),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_is_read_within_bounds(name):
+    said, answer = REQUESTS[name]
+    receiver = KeepingReceiver()
+    with running(receiver) as port, RawPeer(port) as peer:
+        before = resident_bytes()
+        began = time.monotonic()
+        peer.send(said)
+        kind, body = peer.read()
+        assert kind == answer
+        assert time.monotonic() - began < 1
+        assert resident_bytes() - before < 4 << 20
+        if kind == ABORT:
+            assert body == bytes(4)  # AA-1
+            assert receiver.wait_for_end().how == "malformed"
+        assert timed_echo(port) < 1
