@@ -340,8 +340,15 @@ def test_an_object_that_never_became_whole_is_not_told_as_kept_whatever_was_made
         return StoreOutcome(status=0)
 
     monkeypatch.setattr(transaction, "receive_instance", careless)
-    assert alone.send(multipart(ONE, close=False)[:-50]).status == 400
-    assert alone.send(multipart(ONE)).status == 200
+    large = factories.ct_instance(1, number=9, size=128)
+    assert alone.send(multipart(large, close=False)[:-50]).status == 400
+    assert alone.send(multipart(large)).status == 200
+
+
+def test_what_stands_behind_the_last_part_is_read_and_has_an_end(alone):
+    assert alone.send(multipart(ONE) + b"x" * 1000).status == 200
+    answer = alone.send(multipart(ONE) + b"x" * 200_000)
+    assert (answer.status, answer.stored(), answer.reasons("0008119A")) == (202, [uid(ONE)], [0x0110])
 
 
 def test_objects_of_another_study_than_the_address_names_are_refused(alone):
