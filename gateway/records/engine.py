@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from gateway.domain.errors import UnavailableError
+from gateway.records.checkpoint import PAGES_IN_A_COMMIT
 
 SQLITE_FLOOR = (3, 51, 3)
 BUSY_MS = 30_000
@@ -27,7 +28,7 @@ NAP_MS = 1
 def open_engines(url: str) -> tuple[Engine, Engine]:
     """Return (writing, reading) engines for ``sqlite:///…`` or ``postgresql://…``."""
     if make_url(url).get_backend_name() == "sqlite":
-        return _sqlite(url, begin_writing), _sqlite(url, begin_reading)
+        return _sqlite(url, begin_writing, busy_ms=NAP_MS), _sqlite(url, begin_reading, busy_ms=BUSY_MS)
     return _postgres(url, read_only=False), _postgres(url, read_only=True)
 
 
@@ -36,7 +37,7 @@ def sqlite_is_safe(version: str) -> bool:
     return tuple(int(part) for part in version.split(".")[:3]) >= SQLITE_FLOOR
 
 
-def _sqlite(url: str, begin: Callable[[Callable[[str], object]], None]) -> Engine:
+def _sqlite(url: str, begin: Callable[[Callable[[str], object]], None], *, busy_ms: int) -> Engine:
     if not sqlite_is_safe(pysqlite3.sqlite_version):
         raise UnavailableError(
             f"SQLite {pysqlite3.sqlite_version} can corrupt a database that several processes write (fixed in 3.51.3)",
@@ -54,14 +55,16 @@ def _sqlite(url: str, begin: Callable[[Callable[[str], object]], None]) -> Engin
     def _pragmas(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
             f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            f"wal_autocheckpoint={PAGES_IN_A_COMMIT}",
+            "synchronous=FULL",
             "foreign_keys=ON",
             "trusted_schema=OFF",
             "secure_delete=ON",
             "mmap_size=0",
             "temp_store=MEMORY",
+            f"busy_timeout={busy_ms}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -83,18 +86,14 @@ def begin_writing(run: Callable[[str], object]) -> None:
     SQLite's own handler naps longer from time to time, up to 0.1 s: twenty associations behind one nap were 0.2 s late.
     """
     until = time.monotonic() + BUSY_MS / 1000
-    run(f"PRAGMA busy_timeout={NAP_MS}")
-    try:
-        while True:
-            try:
-                run("BEGIN IMMEDIATE")
-            except (pysqlite3.OperationalError, DBAPIError) as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-            else:
-                return
-    finally:
-        run(f"PRAGMA busy_timeout={BUSY_MS}")
+    while True:
+        try:
+            run("BEGIN IMMEDIATE")  # a writing connection's busy_timeout is one nap
+        except (pysqlite3.OperationalError, DBAPIError) as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+        else:
+            return
 
 
 def _private(path: Path) -> None:

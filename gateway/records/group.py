@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from gateway.records.audit import NO_HEAD, Head, Trail
+from gateway.records.checkpoint import Checkpointer
 from gateway.records.engine import begin_writing
 from gateway.records.transaction import Connection, failure, give_back, lease, worded
 from gateway.records.turn import Seat, turn_of
@@ -53,6 +54,7 @@ class Writer:
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = turn_of(engine)
         self._open: Group | None = None
+        self._checkpointer = Checkpointer(engine) if self._is_sqlite else None
 
     @contextmanager
     def share(self) -> Iterator[Group]:
@@ -127,6 +129,8 @@ class Writer:
                 if group.head != group.stored:
                     self._trail.move(group.connection, group.head)
                 group.connection.commit()
+                if self._checkpointer is not None:
+                    self._checkpointer.committed()
         except self._engine.dialect.loaded_dbapi.Error as error:
             group.error = error
         finally:

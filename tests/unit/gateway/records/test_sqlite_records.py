@@ -21,7 +21,7 @@ from gateway.domain.upload import Upload
 from gateway.journeys import open_case as way
 from gateway.journeys.prove_identity import make_link
 from gateway.journeys.sign_in import add_person
-from gateway.records import SqlRecords, open_engines
+from gateway.records import SqlRecords, checkpoint, open_engines
 from gateway.records import engine as engines
 from gateway.records.engine import sqlite_is_safe
 from gateway.records.schema import make_schema
@@ -208,9 +208,24 @@ def test_a_change_waits_while_another_process_writes_and_lookups_keep_their_pati
     with house.records.change(by=HOUSE) as change:
         waited = time.monotonic() - began
         change.note("case_read")
-        patience = change._connection.execute("PRAGMA busy_timeout").fetchone()[0]
+        nap = change._connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    with house.records.view() as view:
+        patience = view._connection.execute("PRAGMA busy_timeout").fetchone()[0]
     let_go.join()
     other.close()
     assert waited > 0.1
+    assert nap == engines.NAP_MS
     assert patience == engines.BUSY_MS
     assert len(house.events("case_read")) == 1
+
+
+def test_the_log_is_brought_home_behind_the_writers(house, tmp_path):
+    for _ in range(3 * checkpoint.EVERY_COMMITS):
+        with house.records.change(by=HOUSE) as change:
+            change.note("case_read")
+    log_file, main_file = tmp_path / "records.db-wal", tmp_path / "records.db"
+    until = time.monotonic() + 20
+    while main_file.stat().st_size < 20_000 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert main_file.stat().st_size >= 20_000, "nothing was brought home"
+    assert log_file.stat().st_size < checkpoint.PAGES_IN_A_COMMIT * 4096
