@@ -116,7 +116,6 @@ class Association:
 
     @property
     def has_spoken(self) -> bool:
-        """Whether the peer has said as much as the header of a PDU."""
         return self._wire.has_spoken
 
     def sever(self, how: HowItEnded, why: str, *, say_abort: bool = False) -> None:

@@ -37,7 +37,7 @@ class TlsSocket:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._coming = memoryview(bytearray(_SMALL_BYTES))
-        self._handshake_bytes = 0
+        self.handshake_bytes = 0
         self._unsent = memoryview(b"")
         self._unsent_plain = 0
         self._has_more = True
@@ -59,7 +59,7 @@ class TlsSocket:
         size = self._raw.recv_into(self._coming)
         if not size:
             return 0
-        self._handshake_bytes += size
+        self.handshake_bytes += size
         try:
             if self._tls is None:
                 self._tls = self._begin(self._coming[0])
@@ -84,7 +84,7 @@ class TlsSocket:
             raise HandshakeRefused("whom to trust is not known now") from None
 
     def _step(self, tls: ssl.SSLObject) -> None:
-        if self._handshake_bytes > _MOST_HANDSHAKE_BYTES:
+        if self.handshake_bytes > _MOST_HANDSHAKE_BYTES:
             raise HandshakeRefused("the TLS handshake is too long")
         try:
             tls.do_handshake()
@@ -203,6 +203,9 @@ class TlsSocket:
     def shutdown(self, how: int, /) -> None:
         self._raw.shutdown(how)
 
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
     def close(self) -> None:
         if self._is_open:
             self._say_goodbye()
@@ -223,6 +226,11 @@ class TlsWire(Wire):
         except PeerTooSlow:
             raise PeerTooSlow(f"no TLS handshake within {patience_s:g} s") from None
         return self._tls_socket.certificate
+
+    @property
+    def has_spoken(self) -> bool:
+        """See `Wire.has_spoken`; a ClientHello is a word."""
+        return self._tls_socket.handshake_bytes > 1 or super().has_spoken
 
     def grow(self, size: int) -> None:
         """See `Wire.grow`."""

@@ -1,7 +1,7 @@
 """Who may be connected at once, and the loop that accepts connections; no byte is read here, so nobody can block it.
 
 Connections that are not an association yet are counted apart from associations, and when there are too many the
-*oldest* is dropped: a real peer speaks within milliseconds, so a crowd of silent ones cannot keep it out.
+*oldest silent* one is dropped: a real peer speaks within milliseconds, so a silent crowd cannot keep it out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _TICK_S = 0.5
 _REPORT_WINDOW_S = 10.0
 _REPORT_KEYS = 256
 _BACKLOG = 1024
+_LOOK_AT = 64  # so many of a crowd are looked at, a microsecond each, for one that says nothing
 
 
 def address_group(address: str) -> str:
@@ -94,15 +95,19 @@ class SharedGate:
         self.stopping = False
 
     def connect(self, association: Association) -> None:
-        """A new connection is always let in; the oldest one that has not become anything makes room."""
+        """A new connection is always let in; one that has not become anything makes room.
+
+        That is the oldest of those that say nothing, so that a silent crowd pushes out itself and not a peer in the midst
+        of its TLS handshake; where all speak, the oldest.
+        """
         group = address_group(association.address)
         with self._changed:
-            same = [other for other, theirs in self._pending.items() if theirs == group]
-            victim = None
-            if len(same) >= self._limits.max_pending_per_address:
-                victim = same[0]
-            elif len(self._pending) >= self._limits.max_pending:
-                victim = next(iter(self._pending))
+            crowd = [other for other, theirs in self._pending.items() if theirs == group]
+            if len(crowd) < self._limits.max_pending_per_address:
+                crowd = list(self._pending) if len(self._pending) >= self._limits.max_pending else []
+            victim = next(
+                (one for one in crowd[:_LOOK_AT] if not one.has_spoken), crowd[0] if crowd else None
+            )
             if victim is not None:
                 del self._pending[victim]
             self._pending[association] = group

@@ -7,8 +7,11 @@ as well as against silence, and a slow disk on our side is never held against a 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +23,7 @@ from dicom_node.receiver import PeerCertificate
 _SLICE_S = 0.5  # how long one system call may sleep: bounds overshoot of deadlines and the wait for a stop
 _SMALL_BYTES = 4096  # a connection that is not an association yet owns this and a thread
 _DIRECT_BYTES = 16384  # from here on bytes go from the socket straight to the consumer
+_HEADER_BYTES = 6  # of a PDU; a TLS record has five
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -31,6 +35,7 @@ class Carrier(Protocol):
     def setblocking(self, flag: bool, /) -> None: ...
     def setsockopt(self, level: int, optname: int, value: int | bytes, /) -> None: ...
     def shutdown(self, how: int, /) -> None: ...
+    def fileno(self) -> int: ...
     def close(self) -> None: ...
 
 
@@ -60,6 +65,17 @@ class Wire:
     def open(self, *, patience_s: float) -> PeerCertificate | None:
         """Let the peer prove itself before a byte is read; on a plain connection there is nothing to prove."""
         return None
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether as much as a header has come, read or not yet read; any thread may ask."""
+        if self.received_bytes >= _HEADER_BYTES:
+            return True
+        try:
+            waiting = fcntl.ioctl(self._sock.fileno(), termios.FIONREAD, bytes(4))
+        except (OSError, ValueError):  # closed meanwhile
+            return False
+        return self.received_bytes + int.from_bytes(waiting, sys.byteorder) >= _HEADER_BYTES
 
     def grow(self, size: int) -> None:
         """Make room for `size` buffered bytes; called once, when the peer has become an association."""

@@ -9,7 +9,8 @@ from tests.unit.dicom_node.peers import KeepingReceiver
 
 
 class Connection:
-    def __init__(self, address="192.0.2.1", calling_ae="A"):
+    def __init__(self, address="192.0.2.1", calling_ae="A", *, has_spoken=False):
+        self.has_spoken = has_spoken
         self.id = str(id(self))
         self.address, self.calling_ae = address, calling_ae
         self.severed = False
@@ -43,6 +44,24 @@ def test_the_oldest_of_all_makes_room_when_there_are_too_many_addresses():
     for connection in crowd:
         shared.connect(connection)
     assert [c.severed for c in crowd] == [True, True, False, False, False]
+
+
+def test_who_says_nothing_makes_room_before_who_is_in_the_midst_of_a_handshake():
+    shared = gate(max_pending=3)
+    speaking, silent, late = (
+        Connection(f"192.0.2.{n}", has_spoken=spoken) for n, spoken in enumerate((True, False, False))
+    )
+    for one in (speaking, silent, late, Connection("192.0.2.9")):
+        shared.connect(one)
+    assert [one.severed for one in (speaking, silent, late)] == [False, True, False]
+
+
+def test_where_all_speak_the_oldest_makes_room():
+    shared = gate(max_pending=2)
+    first, second = (Connection(f"192.0.2.{n}", has_spoken=True) for n in range(2))
+    for one in (first, second, Connection("192.0.2.9")):
+        shared.connect(one)
+    assert (first.severed, second.severed) == (True, False)
 
 
 def test_an_association_is_counted_apart_and_never_dropped_for_a_connection():
