@@ -477,3 +477,13 @@ def test_a_request_for_one_image_or_for_a_part_says_nothing_of_the_study(house):
     _ask(house, pairs[:2], transaction="1.2.2")
     _decide(house)
     assert house.rows("studies")[0].told == 0
+
+
+def test_a_peer_whose_title_looks_like_our_own_numbering_is_another_sender(house):
+    """«PACS#2» is how the second row of PACS's study would be named, and an AE title like any other."""
+    for title in ("PACS", "PACS#2"):
+        _peer(house, ae_title=title)
+    theirs = _receive(house, factories.ct_instance(), source=replace(PACS, id="PACS#2"), calling_ae="PACS#2")
+    _ask(house, [theirs])
+    house.clock.forward(minutes=11)
+    assert [row[2] for row in _decide(house).failures] == ["0112"]
