@@ -33,7 +33,7 @@ def test_twenty_thousand_mutated_conversations_find_nothing():
     running_, findings, _ = campaign(seed=20261122, first=0, inputs=20_000)
     assert findings == []
     assert running_.kept > 500  # valid to the end in spite of its mutations: the oracle sees successes too
-    assert min(running_.kinds.values()) > 1000
+    assert min(running_.kinds.values()) > 800
 
 
 def test_an_input_is_the_same_bytes_whenever_it_comes():

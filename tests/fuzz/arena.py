@@ -12,10 +12,12 @@ import random
 import signal
 import socket
 import struct
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Self
 
@@ -39,7 +41,10 @@ from dicom_node.receiver import (
 from dicom_node.requestor import Call
 from dicom_node.scp import Association
 from dicom_node.scu import OutboundInstance, echo, send
+from dicom_node.tls import Identity, ServerTls, Trust
+from dicom_node.tls_wire import TlsWire
 from dicom_node.wire import Wire
+from tests.fakes.certificates import Authority
 from tests.fuzz.conversations import CANARY, data_sets
 from tests.unit.dicom_node.peers import CT, EXPLICIT
 
@@ -100,8 +105,10 @@ class Gate:
 
     ends: list[AssociationEnd] = field(default_factory=list)
     stopping: bool = False
+    established: bool = False
 
     def establish(self, association: Association, most: int | None) -> bool:
+        self.established = True
         return True
 
     def leave(self, association: Association) -> None:
@@ -173,6 +180,15 @@ class Arena:
         self.logged: list[MutableMapping[str, Any]] = []
 
     def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory()
+        authority = Authority(Path(self._folder.name))
+        own = authority.issue("node", sans=("localhost",))
+        trust = Trust(
+            version="1",
+            identity=Identity(certificate=own.cert_path, key=own.key_path),
+            authorities_pem=authority.pem,
+        )
+        self._tls = ServerTls(_Trusting(trust))
         self._configured = structlog.get_config()
         self._warnings = warnings.catch_warnings(action="error")
         self._warnings.__enter__()
@@ -182,6 +198,7 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         structlog.configure(**self._configured)
         self._warnings.__exit__()
+        self._folder.cleanup()
 
     def _hear(self, _logger: Any, _name: str, line: MutableMapping[str, Any]) -> NoReturn:
         self.logged.append(line)
@@ -213,6 +230,25 @@ class Arena:
         _no_person_in(gate.ends[0].why)
         _speaks_dicom(said, kept=len(keeper.kept), end=gate.ends[0])
         return keeper
+
+    def shake_hands(self, pieces: Sequence[bytes]) -> None:
+        """Our TLS listener against a client whose first flight is `pieces`: nobody comes in without a certificate."""
+        keeper, gate = Keeper(), Gate()
+        ours, theirs = pair()
+        with theirs, deadline():
+            _say(theirs, pieces)
+            wire = TlsWire(ours, self._tls)
+            association = Association(
+                wire, address="127.0.0.2", port=2762, receiver=keeper, gate=gate, limits=Limits()
+            )
+            association.run()
+            _heard(theirs)
+        self._nothing_is_left(set())
+        if len(gate.ends) != 1 or gate.ends[0].how not in ENDINGS or gate.ends[0].how == "released":
+            raise Finding(f"told {[end.how for end in gate.ends]}")
+        if keeper.kept or gate.established:
+            raise Finding("somebody came in without a certificate")
+        _no_person_in(gate.ends[0].why)
 
     def request(self, pieces: Sequence[bytes], chance: random.Random) -> None:
         """Our requestor against an acceptor that answers `pieces`, whatever it is asked."""
@@ -281,6 +317,14 @@ class Arena:
         self.logged.clear()
         if logged:
             raise Finding(f"logged {logged[0]}")
+
+
+class _Trusting:
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+
+    def trust(self) -> Trust:
+        return self._trust
 
 
 class _Counting(io.BytesIO):

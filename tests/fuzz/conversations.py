@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 import struct
 import zlib
 from collections.abc import Callable
@@ -270,4 +272,26 @@ def to_requestor() -> tuple[Conversation, ...]:
             p_data(1, 2, element(0x0900, 1)),
             RELEASED,
         ),
+    )
+
+
+@lru_cache
+def to_tls() -> tuple[Conversation, ...]:
+    """First flights: of TLS 1.3 and 1.2 clients, in one record and in many, and what comes where they should."""
+    found = []
+    for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+        client.minimum_version = client.maximum_version = version
+        outgoing = ssl.MemoryBIO()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost").do_handshake()
+        hello = outgoing.read()
+        parts = [hello[5:][at : at + 60] for at in range(0, len(hello) - 5, 60)]
+        found += [(hello,), tuple(hello[:3] + struct.pack(">H", len(part)) + part for part in parts)]
+    return (
+        *found,
+        (found[0][0], b"\x15\3\3\0\2\2\x28"),
+        (found[0][0], associate_rq()),
+        (associate_rq(), ECHO),
     )

@@ -1,6 +1,6 @@
 """The long campaign against the DICOM node: `python -m tests.fuzz.dicom --inputs 1000000 --seed 1`, or `make fuzz`.
 
-Input number n of a seed is always the same bytes: what was found comes back with ``--only n``, what was stopped goes on
+Input number n of a seed is always the same bytes, the randoms of TLS apart: what was found comes back with ``--only n``, what was stopped goes on
 with ``--from n``. Exit status 1 when something was found.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dicom_node.ae import Limits
 from tests.fuzz.arena import Arena, Finding
-from tests.fuzz.conversations import data_sets, files, to_acceptor, to_requestor
+from tests.fuzz.conversations import data_sets, files, to_acceptor, to_requestor, to_tls
 from tests.fuzz.lanes import Lanes
 from tests.fuzz.mutate import mutated
 
@@ -29,6 +29,7 @@ LOOK_EVERY = 1000
 TCP_EVERY = 250
 ECHO_EVERY = 5000
 STUCK_S = 300  # for a thousand inputs: where it stands is shown, and the campaign ends
+SHARES = (("accept", 58), ("request", 15), ("head", 16), ("file", 6), ("tls", 5))
 SMALL = Limits(
     max_pdu_bytes=512, max_command_bytes=200, max_fragments=16, max_instance_bytes=2000, drain_bytes=500
 )
@@ -47,7 +48,7 @@ class Campaign:
     def run(self, number: int) -> None:
         """One input; raises `Finding`, or whatever escaped from the code under test."""
         chance = random.Random(self._seed << 40 | number)
-        kind = chance.choices(("accept", "request", "head", "file"), (60, 15, 18, 7))[0]
+        kind = chance.choices(*zip(*SHARES, strict=True))[0]
         self.kinds[kind] += 1
         if kind == "accept":
             conversations = to_acceptor()
@@ -65,6 +66,9 @@ class Campaign:
                 syntax = chance.choice(data_sets())[0]
             others = [(other,) for _, other in data_sets()]
             self._arena.head(b"".join(mutated((content,), others, chance)), syntax)
+        elif kind == "tls":
+            flights = to_tls()
+            self._arena.shake_hands(mutated(chance.choice(flights), flights, chance))
         else:
             others = [(other,) for other in files()]
             self._arena.file(b"".join(mutated(chance.choice(others), others, chance)))
