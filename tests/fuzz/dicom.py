@@ -1,7 +1,7 @@
 """The long campaign against the DICOM node: `python -m tests.fuzz.dicom --inputs 1000000 --seed 1`, or `make fuzz`.
 
-Input number n of a seed is always the same bytes, the randoms of TLS apart: what was found comes back with ``--only n``, what was stopped goes on
-with ``--from n``. Exit status 1 when something was found.
+Input number n of a seed is always the same bytes, the randoms of TLS apart: what was found comes back with ``--only n``,
+what was stopped goes on with ``--from n``. Exit status 1 when something was found.
 """
 
 from __future__ import annotations
