@@ -10,7 +10,7 @@ import codecs
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydicom import charset
 
@@ -90,14 +90,14 @@ class _Source:
         self._cap = cap_bytes
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if deflated else None
         self.consumed = bytearray()
-        self._clear = bytearray() if deflated else self.consumed
+        self.clear = bytearray() if deflated else self.consumed
         self._ended = False
         self.at = 0
 
     def has(self, size: int) -> bool:
         """Whether `size` more bytes lie ahead; takes them from the stream."""
         end = self.at + size
-        while len(self._clear) < end:
+        while len(self.clear) < end:
             if end > self._cap or len(self.consumed) > self._cap:
                 raise HeadError(f"the wanted attributes do not stand within the first {self._cap} bytes")
             if not self._more(end):
@@ -106,7 +106,7 @@ class _Source:
 
     def _more(self, end: int) -> bool:
         if self._inflate is None:
-            short = end - len(self._clear)
+            short = end - len(self.clear)
             piece = b"" if self._ended else self._stream.read(max(_CHUNK_BYTES, short))
             self._ended = not piece
             self.consumed += piece
@@ -121,29 +121,23 @@ class _Source:
             clear = self._inflate.decompress(pending, 4 * _CHUNK_BYTES)
         except zlib.error as exc:
             raise HeadError("the deflated data set is damaged") from exc
-        self._clear += clear
+        self.clear += clear
         return bool(clear) or not (self._ended or self._inflate.eof)
 
     def take(self, size: int) -> bytes:
         if not self.has(size):
             raise HeadError("the data set ends inside an element")
-        piece = bytes(self._clear[self.at : self.at + size])
+        piece = bytes(self.clear[self.at : self.at + size])
         self.at += size
         return piece
 
-    def unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
-        """What lies ahead in this layout, without taking it."""
-        if self.at + layout.size > len(self._clear) and not self.has(layout.size):
-            raise HeadError("the data set ends inside an element")
-        return layout.unpack_from(self._clear, self.at)
-
     def peek(self, size: int) -> bytes:
         if not self.has(size):
-            return bytes(self._clear[self.at :])
-        return bytes(self._clear[self.at : self.at + size])
+            return bytes(self.clear[self.at :])
+        return bytes(self.clear[self.at : self.at + size])
 
     def skip(self, size: int) -> None:
-        if not self.has(size):
+        if self.at + size > len(self.clear) and not self.has(size):
             raise HeadError("the data set ends inside an element")
         self.at += size
 
@@ -162,18 +156,20 @@ class _Elements:
     def header(self) -> tuple[int, bytes, int]:
         """Tag, VR (empty when implicit) and length; every header has eight bytes at least (PS3.5 7.1)."""
         source = self.source
+        at, ahead = source.at, source.clear
+        if at + 8 > len(ahead) and not source.has(8):
+            raise HeadError("the data set ends inside an element")
+        source.at = at + 8
         if self.explicit:
-            group, element, vr, length = source.unpack(self._typed)
+            group, element, vr, length = self._typed.unpack_from(ahead, at)
             if group != 0xFFFE:
                 tag = group << 16 | element
-                source.at += 8
                 if vr in _SHORT_VR:
                     return tag, vr, length
                 if not (vr.isalpha() and vr.isupper()):
                     raise HeadError(f"element {tag:08X} has no valid VR")
                 return tag, vr, self._u32.unpack(source.take(4))[0]
-        group, element, length = source.unpack(self._plain)
-        source.at += 8
+        group, element, length = self._plain.unpack_from(ahead, at)
         return group << 16 | element, b"", length
 
     def skip_undefined(self, *, vr: bytes) -> None:
@@ -221,7 +217,7 @@ def read_head(stream: _Readable, transfer_syntax_uid: str, *, cap_bytes: int = 1
         explicit = _looks_explicit(source.peek(8), expected=explicit)
     elements = _Elements(source, explicit=explicit, little=encoding != "big")
     values: dict[str, bytes] = {}
-    while source.has(8):
+    while source.at + 8 <= len(source.clear) or source.has(8):
         tag, vr, length = elements.header()
         if tag > _LAST_WANTED:
             break

@@ -190,9 +190,8 @@ def _record(
         change.studies.set(place.study_id, state="receiving", last_at=now, instances=count + 1)
         if state == "settled":
             change.note("study_reopened", case_id=case_id or "", subject=place.study_id)
-        if (
-            state == "settled" or count == 0
-        ):  # else it is owed already, and waits on as long as instances come
+        if not change.jobs.count(kind="settle_study", subject_id=place.study_id, state="queued"):
+            # Else it is owed already, and waits on by itself as long as instances come.
             due = now + timedelta(seconds=policy.quiet_s)
             change.owe("settle_study", place.study_id, due_at=due, case_id=case_id)
     return None

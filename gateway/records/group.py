@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 
 from gateway.records.audit import NO_HEAD, Head, Trail
 from gateway.records.checkpoint import Checkpointer
@@ -34,9 +34,9 @@ class Group:
 
     __slots__ = ("began", "connection", "done", "error", "head", "is_shared", "members", "pooled", "stored")
 
-    def __init__(self, engine: Engine) -> None:
-        self.pooled = lease(engine)
-        self.connection: Connection = self.pooled.driver_connection
+    def __init__(self, pooled: PoolProxiedConnection) -> None:
+        self.pooled = pooled
+        self.connection: Connection = pooled.driver_connection
         self.began = time.monotonic()
         self.stored: Head | None = None
         self.head: Head = NO_HEAD
@@ -55,6 +55,8 @@ class Writer:
         self._turn = turn_of(engine)
         self._open: Group | None = None
         self._checkpointer = Checkpointer(engine) if self._is_sqlite else None
+        # SQLite has one writer at a time, and the turn gives it to one thread: one connection serves all its transactions.
+        self._held: PoolProxiedConnection | None = None
 
     @contextmanager
     def share(self) -> Iterator[Group]:
@@ -64,7 +66,7 @@ class Writer:
             try:
                 self._turn.take(seat)
                 if self._open is None:
-                    self._open = Group(self._engine)
+                    self._open = Group(self._held or lease(self._engine))
                 group = self._open
                 with self._kept_apart(group):
                     yield group
@@ -134,5 +136,15 @@ class Writer:
         except self._engine.dialect.loaded_dbapi.Error as error:
             group.error = error
         finally:
-            give_back(self._engine, group.pooled, group.error)
+            if self._is_sqlite and group.error is None:
+                self._held = group.pooled
+            else:
+                self._held = None
+                give_back(self._engine, group.pooled, group.error)
             group.done.set()
+
+    def close(self) -> None:
+        """Give back the connection; for whoever closes the engine."""
+        held, self._held = self._held, None
+        if held is not None:
+            give_back(self._engine, held)

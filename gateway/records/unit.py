@@ -214,5 +214,6 @@ class SqlRecords:
 
     def close(self) -> None:
         """Give back all connections."""
+        self._writer.close()
         self._write.dispose()
         self._read.dispose()

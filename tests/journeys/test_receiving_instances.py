@@ -420,3 +420,16 @@ def test_a_study_of_a_closed_case_that_comes_again_waits_in_the_inbox_and_is_not
         change.note("case_moved")
     assert _receive(house, content).status == status.SUCCESS
     assert sorted(s.case_id is None for s in house.rows("studies")) == [False, True]
+
+
+def test_a_study_whose_settling_failed_for_good_is_settled_after_its_next_instance(house):
+    _receive(house, factories.ct_instance(number=1))
+    with house.records.change(by=DESK) as change:
+        (job,) = change.jobs.find(kind="settle_study")
+        change.jobs.set(job.id, state="failed", dedup_key=None)
+        change.note("job_failed", subject=job.id)
+    _receive(house, factories.ct_instance(number=2))
+    assert [j.state for j in house.rows("jobs", kind="settle_study", order="created_at")] == [
+        "failed",
+        "queued",
+    ]
