@@ -1,7 +1,7 @@
 """What our refusals mean to the engineer at the other end, as tables beside the codes themselves; nothing is decided here.
 
-Rejections are those of PS3.8 Table 9-21 that this node sends, statuses those of PS3.7 Annex C and PS3.4 B.2.3. The
-onboarding sheet and the conformance statement print them; what stands nowhere here is never sent.
+Rejections are those of PS3.8 Table 9-21 that this node sends, statuses those of C-STORE and C-ECHO (PS3.7 Annex C, PS3.4
+B.2.3). The onboarding sheet and the conformance statement print them; those of storage commitment stand in the latter.
 """
 
 from __future__ import annotations

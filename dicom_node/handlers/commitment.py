@@ -14,6 +14,7 @@ from dicom_node.command import Command
 from dicom_node.data_plane import Message
 from dicom_node.errors import ProtocolViolation
 from dicom_node.failures import note
+from dicom_node.handlers.refused import tell_refusal
 from dicom_node.negotiation import Accepted, ContextAnswer
 from dicom_node.receiver import AssociationAttempt, CommitmentRequest, Receiver, StoreOutcome
 
@@ -25,15 +26,18 @@ def commit(
     message: Message, context: ContextAnswer, *, receiver: Receiver, attempt: AssociationAttempt
 ) -> StoreOutcome:
     """Perform one N-ACTION; raises `AssociationOver` when no answer is possible any more."""
-    outcome = _decide(message, context, receiver=receiver, attempt=attempt)
+    asked = _question(message, context)
+    if isinstance(asked, StoreOutcome):
+        outcome = tell_refusal(receiver, attempt, asked)
+    else:
+        outcome = _ask(asked, receiver=receiver, attempt=attempt)
     if message.data_set is not None:
         message.data_set.drain(_DRAIN_BYTES)
     return StoreOutcome(status=outcome.status, comment=status.comment(outcome.comment))
 
 
-def _decide(
-    message: Message, context: ContextAnswer, *, receiver: Receiver, attempt: AssociationAttempt
-) -> StoreOutcome:
+def _question(message: Message, context: ContextAnswer) -> commitment.Asked | StoreOutcome:
+    """What is asked, or why it is refused before anybody is asked."""
     command = message.command
     # (1) The one class, its one instance, its one action (PS3.4 J.3.2.1, J.3.5).
     if command.text(dimse.REQUESTED_SOP_CLASS_UID) != commitment.SOP_CLASS:
@@ -55,10 +59,11 @@ def _decide(
     # (2) The question can be read.
     if message.data_set is None:
         return StoreOutcome(status=status.INVALID_ARGUMENT, comment="Action Information is missing")
-    asked = commitment.read_question(message.data_set, context.transfer_syntax)
-    if isinstance(asked, StoreOutcome):
-        return asked
-    # (3) Whoever keeps objects takes it on, and returns only when the question is kept.
+    return commitment.read_question(message.data_set, context.transfer_syntax)
+
+
+def _ask(asked: commitment.Asked, *, receiver: Receiver, attempt: AssociationAttempt) -> StoreOutcome:
+    """(3) Whoever keeps objects takes it on, and returns only when the question is kept."""
     request = CommitmentRequest(
         transaction_uid=asked.transaction_uid,
         references=asked.references,

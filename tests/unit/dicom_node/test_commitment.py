@@ -403,6 +403,7 @@ def test_each_wrong_request_gets_its_status_and_the_association_goes_on(receiver
         assert comment
         assert peer.ask() == (0, "")
     assert len(receiver.questions) == 1
+    assert [outcome.status for _, outcome in receiver.refusals] == [code], "the audit has to know"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 import gateway.doors
+from dicom_node.meanings import REJECTIONS, STATUSES
 from gateway.doors.http.i18n import Tongues
 
 DOORS = Path(gateway.doors.__file__).parent
@@ -39,6 +40,9 @@ def said(folder: Path) -> dict[object, str]:
         with file.open("rb") as text:
             for line, message, _, _ in extract("python", text, {"N_": None, "_": None}):
                 found[message,] = f"{file.name}:{line}"
+    if folder.name == "desk":  # its sheet says what the node's own tables mean
+        for meaning in (*REJECTIONS.values(), *STATUSES.values()):
+            found.update({(text,): "dicom_node/meanings.py" for text in (meaning.why, meaning.helps)})
     return found
 
 
