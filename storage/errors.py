@@ -6,6 +6,7 @@
     ├── SealBrokenError        the bytes do not verify
     ├── ObjectMissingError     no such object
     ├── ObjectUnreadableError  the volume could not give the bytes back
+    ├── ObjectBusyError        it cannot be opened just now; says nothing of the object
     ├── ObjectExistsError      the name is taken
     ├── TooLargeError          more bytes than the caller allowed
     ├── StoreFullError         no room; heals by itself when room returns
@@ -42,6 +43,10 @@ class ObjectMissingError(StorageError):
 
 class ObjectUnreadableError(StorageError):
     """The volume could not give the bytes back; check the device, then restore the object from a backup."""
+
+
+class ObjectBusyError(StorageError):
+    """The object cannot be opened just now, for want of file handles or memory, which says nothing of its bytes; try again."""
 
 
 class ObjectExistsError(StorageError):

@@ -19,7 +19,15 @@ from gateway.domain.study import Instance
 from gateway.journeys.hold_conflict import conflict_finding
 from gateway.journeys.place_study import Place, PlaceMemo, begin_study, find_place
 from gateway.ports import Change, Clock, Records
-from storage import SealedRef, SealedStore, StorageError, WrappedKey
+from storage import (
+    ObjectMissingError,
+    ObjectUnreadableError,
+    SealBrokenError,
+    SealedRef,
+    SealedStore,
+    StorageError,
+    WrappedKey,
+)
 
 _INSTANCE_HEAD = (
     "sop_instance_uid",
@@ -93,7 +101,11 @@ def _keep_whole(
     )
     try:
         store.verify(first, key=key, kind="original")
-    except StorageError:
+    except (
+        ObjectMissingError,
+        ObjectUnreadableError,
+        SealBrokenError,
+    ):  # any other error says nothing of the bytes
         with records.change(by=source) as change:
             change.instances.set(twin.id, object_id=fresh.object_id, generation=fresh.generation)
             change.note("instance_mended", case_id=twin.case_id or "", subject=twin.id, lost=twin.object_id)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from storage.errors import (
+    ObjectBusyError,
     ObjectExistsError,
     ObjectMissingError,
     ObjectUnreadableError,
@@ -29,6 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
 DRAFTS = "tmp"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -80,7 +82,7 @@ class DiskObjects:
         except FileNotFoundError:
             raise ObjectMissingError(object_id) from None
         except OSError as error:
-            raise ObjectUnreadableError(f"{object_id}: {error.strerror}") from error
+            raise unreadable(f"{object_id}: {error.strerror}", error) from error
 
     def remove(self, object_id: str) -> None:
         path = self._path(object_id)
@@ -210,13 +212,18 @@ class DiskObject:
                     break
                 done += count
         except OSError as error:
-            raise ObjectUnreadableError(error.strerror or "") from error
+            raise unreadable(error.strerror or "", error) from error
         return done
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def unreadable(detail: str, error: OSError) -> ObjectUnreadableError | ObjectBusyError:
+    """Tell damage, which stays, from a want of handles or memory, which says nothing of the object."""
+    return (ObjectBusyError if error.errno in BUSY else ObjectUnreadableError)(detail)
 
 
 def write_all(fd: int, piece: memoryview | bytes) -> None:

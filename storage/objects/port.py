@@ -55,6 +55,8 @@ class Objects(Protocol):
             There is none of that id.
         ObjectUnreadableError
             The place could not tell.
+        ObjectBusyError
+            Not just now, for want of file handles or memory; the object may well be whole.
         """
 
     def remove(self, object_id: str) -> None:

@@ -1,5 +1,6 @@
 """Killed, out of room or on a failing device: nothing acknowledged is lost, nothing half is kept (D1, D2, #7, #8, #10)."""
 
+import errno
 import io
 import os
 import random
@@ -15,6 +16,7 @@ from storage import (
     DiskObjects,
     FileKeys,
     MemoryKeys,
+    ObjectBusyError,
     SealedRef,
     SealedStore,
     StoreFullError,
@@ -274,3 +276,25 @@ def test_removal_is_flushed(home, monkeypatch):
     monkeypatch.setattr("storage.objects.disk.sync_directory", flushed.append)
     store.forget(ref.object_id)
     assert flushed == [home / "objects" / ref.object_id[:2]]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_want_of_handles_or_memory_says_nothing_of_an_object(tmp_path, monkeypatch, number):
+    objects = DiskObjects(tmp_path / "objects")
+    object_id = new_object_id()
+    objects.publish(object_id, [b"whole"])
+    real = os.open
+
+    def refuse(path, *args, **values):
+        if str(path).endswith(object_id):
+            raise OSError(number, os.strerror(number))
+        return real(path, *args, **values)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ObjectBusyError):
+        objects.open(object_id)
+    monkeypatch.undo()
+    stored, back = objects.open(object_id), memoryview(bytearray(5))
+    stored.read_into(0, back)
+    stored.close()
+    assert bytes(back) == b"whole"

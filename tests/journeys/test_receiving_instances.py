@@ -21,6 +21,7 @@ from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import REFUSALS
 from gateway.journeys.settle_study import settle_study
 from storage import (
+    ObjectBusyError,
     SealBrokenError,
     StorageError,
     StoreFullError,
@@ -405,6 +406,22 @@ def test_what_comes_again_takes_the_place_of_bytes_that_were_lost(house):
     assert again.id == first.id
     assert house.objects() == {again.object_id} != {first.object_id}
     assert [e.details["lost"] for e in house.events("instance_mended")] == [first.object_id]
+
+
+def test_bytes_that_cannot_be_looked_at_just_now_are_not_replaced(house, monkeypatch):
+    content = factories.ct_instance()
+    assert _receive(house, content).status == status.SUCCESS
+    (first,) = house.rows("instances")
+
+    def busy(*_, **__):
+        raise ObjectBusyError(first.object_id)
+
+    monkeypatch.setattr(house.store, "verify", busy)
+    with pytest.raises(ObjectBusyError):
+        _receive(house, content)
+    assert house.rows("instances") == [first]
+    assert house.objects() == {first.object_id}
+    assert not house.events("instance_mended")
 
 
 def test_a_study_of_a_closed_case_that_comes_again_waits_in_the_inbox_and_is_not_added_unseen(house):
