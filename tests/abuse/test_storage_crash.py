@@ -281,7 +281,7 @@ def test_removal_is_flushed(home, monkeypatch):
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_want_of_handles_or_memory_says_nothing_of_an_object(tmp_path, monkeypatch, number):
     objects = DiskObjects(tmp_path / "objects")
-    object_id = new_object_id()
+    object_id = "ab" * 16
     objects.publish(object_id, [b"whole"])
     real = os.open
 
