@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,6 +218,53 @@ def her_second_look(scene: Scene, her: Coordinator) -> None:
     assert exchange.call("case", "show", ref)["ref"] == ref
 
 
+def her_peers(scene: Scene, her: Coordinator) -> None:
+    """Who may send, who tried, what is called, and a release on its way to a reviewer's PACS."""
+    take, call, (ref, *_) = scene.album.take, scene.exchange.call, scene.refs
+    subprocess.run(["/usr/bin/echoscu", "-aet", "UNKNOWN_CT", *_node(scene)], check=False, capture_output=True)
+    with _storescp(scene.place / "review-pacs") as port:
+        call("peer", "add", "REVIEW_PACS", "--receive", "--no-store", "--address", f"127.0.0.1:{port}")
+        her.go("/desk/peers")
+        take(her, "desk-peers", "Desk: who may send, and strangers who tried")
+        her.go("/desk/peers/new")
+        take(her, "desk-peer-new", "Desk: a new peer")
+        her.go("/desk/peers/of/REVIEW_PACS")
+        her.page.locator("form[action$='/call'] button").click()
+        take(her, "desk-peer", "Desk: one peer, just called with C-ECHO")
+        her.go(f"/desk/peers/of/{PACS}/sheet")
+        take(her, "desk-peer-sheet", "Desk: the onboarding sheet of a peer, for printing")
+        her.go("/desk/commitments")
+        take(her, "desk-commitments", "Desk: what senders asked for storage commitment")
+        call("release", "send", ref, "--to", "REVIEW_PACS", "--wait")
+        her.go(f"/desk/cases/{ref}/releases/1")
+        her.page.locator("a[href*='/deliveries/']").first.click()
+        take(her, "desk-delivery", "Desk: a release sent to a reviewer's PACS")
+
+
+def _node(scene: Scene) -> list[str]:
+    host, _, port = scene.exchange.dicom.rpartition(":")
+    return ["-aec", "CONSILIUM", host, port]
+
+
+@contextmanager
+def _storescp(folder: Path) -> Iterator[int]:
+    """A reviewer's PACS that takes everything."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(["/usr/bin/storescp", "-od", str(folder), str(port)])
+    try:
+        for _ in range(100):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
 def the_reviewer_answers(scene: Scene) -> None:
     take = scene.album.take
     he = Specialist(scene.browser, scene.exchange, **scene.people["reviewer"])
@@ -280,6 +331,7 @@ def main() -> int:
                     raise SystemExit(f"storescu: {sent.stderr[-500:]}")
             the_patient_sends(scene, link)
             her_second_look(scene, her)
+            her_peers(scene, her)
             the_reviewer_answers(scene)
             the_answer_arrives(scene, her)
             scene.done(her)
