@@ -5,6 +5,7 @@
     ConsiliumError
     ├── InvalidError            the request itself is wrong: say which part
     ├── NotFoundError           no such thing, or not for you (the two are told alike)
+    │   └── UnknownCaseError    what a sender calls is no case that takes studies
     ├── ForbiddenError          you are known and may not
     │   └── SignInError         you are not (or no longer) signed in
     ├── ExpiredError            it was right once
@@ -40,6 +41,10 @@ class NotFoundError(ConsiliumError):
     """There is no such thing here, or it is not yours to see."""
 
     next_step = "Check the reference; `consilium case list` shows the cases there are."
+
+
+class UnknownCaseError(NotFoundError):
+    """What was called names no case that takes studies."""
 
 
 class ForbiddenError(ConsiliumError):

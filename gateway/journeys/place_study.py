@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from dicom_node.receiver import ReceivedInstance
 from gateway.domain.case import RECEIVING_STATES, Case
-from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.errors import ConflictError, UnknownCaseError
 from gateway.domain.ids import CASE_REF, new_id, normal_case_ref
 from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
@@ -177,7 +177,7 @@ def _bound_case_id(view: View, arrival: ReceivedInstance) -> str | None:
     called = normal_case_ref(arrival.called_ae)
     found = view.cases.pick(("id",), ref=called, state=RECEIVING_STATES)
     if not found:
-        raise NotFoundError(f"the called AE title {called} names no case that takes studies")
+        raise UnknownCaseError(f"the called AE title {called} names no case that takes studies")
     return str(found[0][0])
 
 

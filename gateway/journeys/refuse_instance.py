@@ -10,6 +10,7 @@ from gateway.domain.errors import (
     NotFoundError,
     TooManyError,
     UnavailableError,
+    UnknownCaseError,
 )
 from storage import StorageError, StoreFullError, StoreKeyError, TooLargeError, VolumeFailedError
 
@@ -21,7 +22,8 @@ REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (VolumeFailedError, status.OUT_OF_RESOURCES, "store does not take writes, operator is needed"),
     (StoreKeyError, status.OUT_OF_RESOURCES, "keys cannot be used, operator is needed"),
     (StorageError, status.OUT_OF_RESOURCES, "store failed, send again later"),
-    (NotFoundError, status.NOT_AUTHORISED, "called AE title names no case that takes studies"),
+    (UnknownCaseError, status.NOT_AUTHORISED, "called AE title names no case that takes studies"),
+    (NotFoundError, status.OUT_OF_RESOURCES, "a key or row of ours is gone, send again later"),
     (ForbiddenError, status.NOT_AUTHORISED, "this peer may not store"),
     (TooManyError, status.OUT_OF_RESOURCES, "quota for 24 hours is used up, send again later"),
     (UnavailableError, status.OUT_OF_RESOURCES, "records do not answer, send again later"),

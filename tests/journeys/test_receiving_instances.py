@@ -323,7 +323,8 @@ def test_peers_are_admitted_by_title_address_and_called_title_together(house):
 RAISED = [
     (TooLargeError("x"), 0xA700), (StoreFullError("x"), 0xA700), (VolumeFailedError("x"), 0xA700),
     (StoreKeyError("x"), 0xA700), (SealBrokenError("x"), 0xA700), (StorageError("x"), 0xA700),
-    (errors.NotFoundError(), 0x0124), (errors.ForbiddenError(), 0x0124), (errors.SignInError(), 0x0124),
+    (errors.NotFoundError(), 0xA700), (errors.UnknownCaseError(), 0x0124),
+    (errors.ForbiddenError(), 0x0124), (errors.SignInError(), 0x0124),
     (errors.UnavailableError(), 0xA700), (errors.ConflictError(), 0xA700), (errors.InvalidError(), 0xA700),
     (errors.BusyError(), 0xA700), (errors.TooManyError(), 0xA700), (errors.ExpiredError(), 0xA700),
     (errors.TooLargeError(), 0xA700), (errors.ImpossibleMoveError(), 0xA700),

@@ -13,7 +13,13 @@ from dicom_node.errors import AssociationOver, InstanceTooLarge, PeerLost
 from dicom_node.multipart import MultipartBody, Part, PartStream
 from dicom_node.receiver import AssociationEnd, HowItEnded, ReceivedInstance, StoreOutcome
 from dicom_node.stow import Cause, Failure, Kept, OpenedInstance, StoreAnswer
-from gateway.domain.errors import ConsiliumError, TooManyError, UnavailableError
+from gateway.domain.errors import (
+    ConsiliumError,
+    NotFoundError,
+    TooManyError,
+    UnavailableError,
+    UnknownCaseError,
+)
 from gateway.domain.people import Actor
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted
 from gateway.doors.peer_book import PeerBook
@@ -37,6 +43,8 @@ _CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
     (TooManyError, "full"),  # the peer's own quota
     (StorageError, "down"),
     (UnavailableError, "down"),
+    (UnknownCaseError, ""),
+    (NotFoundError, "down"),  # ours to find
     (Exception, ""),
 )
 
