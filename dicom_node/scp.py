@@ -70,7 +70,7 @@ class Gate(Protocol):
         ...
 
     def establish(self, association: Association, most: int | None) -> bool:
-        """Count it as established, unless that would pass a limit; `most` holds for its calling AE."""
+        """Count it as established, unless that would pass a limit; `most` holds for its calling AE, whatever its address."""
         ...
 
     def leave(self, association: Association) -> None:

@@ -123,10 +123,8 @@ class SharedGate:
                 return False
             everybody = self._established
             same_address = sum(theirs == group for theirs in everybody.values())
-            same_peer = sum(
-                other.calling_ae == association.calling_ae and theirs == group
-                for other, theirs in everybody.items()
-            )
+            title = association.calling_ae.strip()
+            same_peer = sum(other.calling_ae.strip() == title for other in everybody)
             if (
                 len(everybody) >= limits.max_associations
                 or same_address >= limits.max_associations_per_address

@@ -23,7 +23,7 @@ from dicom_node.receiver import (
 )
 from gateway.domain.errors import TooManyError
 from gateway.domain.peer import DAY, Peer
-from gateway.journeys.admit_peer import admit, objection, permissions
+from gateway.journeys.admit_peer import admit, may_call, objection, permissions
 from gateway.ports import House
 
 ROW_FOR_S = 0.25
@@ -68,9 +68,10 @@ class PeerBook:
     def _still(self, attempt: AssociationAttempt, given: Admitted) -> bool:
         """Tell whether the peer would be let in again, and with the same rights."""
         peer = self._row(attempt.calling_ae.strip())
-        if peer is None or objection(peer, attempt):
+        policy = self._house.policy
+        if peer is None or objection(peer, attempt) or not may_call(peer, attempt, policy=policy):
             return False
-        return permissions(peer, policy=self._house.policy) == given
+        return permissions(peer, policy=policy) == given
 
     def metered(
         self, instance: ReceivedInstance, keep: Callable[[ReceivedInstance], StoreOutcome]

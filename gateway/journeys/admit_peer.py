@@ -37,9 +37,15 @@ def admit(attempt: AssociationAttempt, *, records: Records, policy: Policy) -> A
     is_case = for_case is not None and for_case.state in RECEIVING_STATES
     if called != policy.ae_title and not is_case:
         return _refused(CALLED_AE_NOT_RECOGNISED, "the called AE title is not one of ours")
-    if not peer.may_call(called.upper() if is_case else called):
+    if not may_call(peer, attempt, policy=policy):
         return _refused(CALLED_AE_NOT_RECOGNISED, "this peer may not call that AE title")
     return permissions(peer, policy=policy)
+
+
+def may_call(peer: Peer, attempt: AssociationAttempt, *, policy: Policy) -> bool:
+    """Tell whether the peer may call the AE title that this association called; capitals do not matter in those of cases."""
+    called = attempt.called_ae.strip()
+    return peer.may_call(called if called == policy.ae_title else called.upper())
 
 
 def objection(peer: Peer | None, attempt: AssociationAttempt) -> str:

@@ -49,10 +49,9 @@ def add_peer(
 ) -> Peer:
     """Add a peer; it counts from the next association on. ``more`` are fields of ``CHANGEABLE``."""
     now = clock.now()
-    peer = Peer(
-        ae_title=ae_title.strip(), created_at=now, **_normal({"hosts": list(hosts), **more}, records, clock)
-    )
     with records.change(by=by) as change:
+        values = _normal({"hosts": list(hosts), **more}, change, clock)
+        peer = Peer(ae_title=ae_title.strip(), created_at=now, **values)
         if change.peers.count(ae_title=peer.ae_title):
             raise ConflictError(
                 f"there is a peer {peer.ae_title} already",
@@ -67,12 +66,8 @@ def change_peer(
     *, ae_title: str, changes: Mapping[str, Any], by: Actor, records: Records, clock: Clock
 ) -> Peer:
     """Change what is given and nothing else; it counts within a second, for established associations too."""
-    values = _normal(changes, records, clock)
     with records.change(by=by) as change:
-        peer = replace(peer_by_title(change, ae_title), **values)
-        change.peers.put(peer)
-        _note_added(change, peer, changed=", ".join(sorted(values)) or "nothing")
-    return peer
+        return _changed(change, peer_by_title(change, ae_title), changes, clock)
 
 
 def remove_peer(*, ae_title: str, by: Actor, records: Records) -> None:
@@ -97,25 +92,25 @@ def pin_certificate(
     *, ae_title: str, pem: str, by: Actor, records: Records, clock: Clock, only: bool = False
 ) -> Peer:
     """Let a peer show one more certificate, or with ``only`` no other: a change of keys wants both for a while."""
-    with records.view() as view:
-        held = [] if only else peer_by_title(view, ae_title).certificates
-    return change_peer(
-        ae_title=ae_title, changes={"certificates": [*held, pem]}, by=by, records=records, clock=clock
-    )
+    with records.change(by=by) as change:
+        peer = peer_by_title(change, ae_title)
+        held = [] if only else peer.certificates
+        return _changed(change, peer, {"certificates": [*held, pem]}, clock)
 
 
 def unpin_certificate(*, ae_title: str, spki: str, by: Actor, records: Records, clock: Clock) -> Peer:
     """Take a pin away, named by the beginning of its key's digest."""
-    with records.view() as view:
-        held = peer_by_title(view, ae_title).certificates
     wanted = spki.strip().lower().replace(":", "")
-    rest = [pem for pem in held if not read_certificate(pem).spki_sha256.startswith(wanted)]
-    if len(wanted) < 8 or len(rest) == len(held):
-        raise NotFoundError(
-            f"{ae_title.strip()[:16]} has no such certificate",
-            next_step="Write at least 8 digits of its SPKI as `consilium peer show` prints it.",
-        )
-    return change_peer(ae_title=ae_title, changes={"certificates": rest}, by=by, records=records, clock=clock)
+    with records.change(by=by) as change:
+        peer = peer_by_title(change, ae_title)
+        held = peer.certificates
+        rest = [pem for pem in held if not read_certificate(pem).spki_sha256.startswith(wanted)]
+        if len(wanted) < 8 or len(rest) == len(held):
+            raise NotFoundError(
+                f"{peer.ae_title} has no such certificate",
+                next_step="Write at least 8 digits of its SPKI as `consilium peer show` prints it.",
+            )
+        return _changed(change, peer, {"certificates": rest}, clock)
 
 
 def give_token(*, ae_title: str, by: Actor, records: Records, random: Callable[[int], bytes]) -> str:
@@ -194,6 +189,15 @@ def _set_token(ae_title: str, token_hash: str, *, by: Actor, records: Records) -
         change.note("peer_token_made", subject=peer.ae_title, state="given" if token_hash else "taken")
 
 
+def _changed(change: Change, peer: Peer, changes: Mapping[str, Any], clock: Clock) -> Peer:
+    """Write a peer with some fields changed, as it stands in this very transaction."""
+    values = _normal(changes, change, clock)
+    peer = replace(peer, **values)
+    change.peers.put(peer)
+    _note_added(change, peer, changed=", ".join(sorted(values)) or "nothing")
+    return peer
+
+
 def _note_added(change: Change, peer: Peer, **more: str) -> None:
     may = [word for word in ("echo", "store", "commit", "receive") if getattr(peer, f"may_{word}")]
     pins = [read_certificate(pem).spki_sha256[:16] for pem in peer.certificates]
@@ -203,11 +207,12 @@ def _note_added(change: Change, peer: Peer, **more: str) -> None:
         hosts=", ".join(peer.hosts) or "loopback",
         may=", ".join(may) or "nothing",
         proof=", ".join([*pins, *peer.names]) or "none",
+        listens=f"{peer.address}{' by TLS' if peer.calls_by_tls else ''}" if peer.address else "unknown",
         **more,
     )
 
 
-def _normal(values: Mapping[str, Any], records: Records, clock: Clock) -> dict[str, Any]:
+def _normal(values: Mapping[str, Any], view: View | Change, clock: Clock) -> dict[str, Any]:
     """Return fields as a peer holds them; what cannot be one is refused by name."""
     if unknown := values.keys() - CHANGEABLE:
         raise InvalidError(f"a peer has no {', '.join(sorted(unknown))} to set")
@@ -220,8 +225,7 @@ def _normal(values: Mapping[str, Any], records: Records, clock: Clock) -> dict[s
             dict.fromkeys(normal_name(text) or text.strip() for text in found["names"] if text.strip())
         )
     if "certificates" in found:
-        with records.view() as view:
-            known = {pem for peer in view.peers.find() for pem in peer.certificates}
+        known = {pem for peer in view.peers.find() for pem in peer.certificates}
         found["certificates"] = _certificates(found["certificates"], known=known, clock=clock)
     return found
 

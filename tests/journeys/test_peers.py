@@ -213,6 +213,7 @@ CUTS = {
     "disable": lambda house: disable_peer(ae_title="PACS", by=DESK, **house.ports("records", "clock")),
     "another range": lambda house: change(house, hosts=["10.0.0.0/8"]),
     "bind a certificate": lambda house: change(house, names=["DNS:pacs.example"]),
+    "another called title": lambda house: change(house, called=["C-00000000"]),
     "no store": lambda house: change(house, may_store=False),
     "fewer classes": lambda house: change(house, sop_classes=["1.2.840.10008.5.1.4.1.1.4"]),
 }
@@ -469,6 +470,45 @@ def test_pins_are_taken_away_by_their_beginning_and_only_by_enough_of_it(house, 
     left = unpin_certificate(spki=one.spki_sha256[:8], **ports)
     assert [read_certificate(pem).spki_sha256 for pem in left.certificates] == [two.spki_sha256]
     assert len(pin_certificate(pem=one.pem, only=True, **ports).certificates) == 1
+
+
+def test_two_who_pin_at_once_lose_no_certificate_and_what_was_taken_away_stays_away(
+    house, tmp_path, monkeypatch
+):
+    """The list is worked out in the change that writes it: what a second desk did in between is in it."""
+    one, two, three = (self_signed(name, tmp_path) for name in ("one", "two", "three"))
+    add(house, certificates=[one.pem])
+    ports = {"ae_title": "PACS", "by": DESK, **house.ports("records", "clock")}
+    meanwhile = [lambda: change(house, certificates=[one.pem, two.pem])]
+
+    class Between(type(house.records)):
+        """Somebody else's change is committed just before ours begins."""
+
+        def change(self, *, by):
+            if meanwhile:
+                meanwhile.pop()()
+            return super().change(by=by)
+
+    monkeypatch.setattr(house.records, "__class__", Between)
+
+    def held():
+        return [read_certificate(pem).spki_sha256 for pem in house.rows("peers")[0].certificates]
+
+    pin_certificate(pem=three.pem, **ports)
+    assert held() == [one.spki_sha256, two.spki_sha256, three.spki_sha256]
+    meanwhile.append(lambda: change(house, certificates=[two.pem, three.pem]))
+    unpin_certificate(spki=two.spki_sha256[:16], **ports)
+    assert held() == [three.spki_sha256]
+
+
+def test_the_audit_tells_where_a_peer_listens_now_and_whether_it_may_be_sent_releases(house):
+    add(house, address="192.0.2.7:11112")
+    change(house, address="192.0.2.8:11112", calls_by_tls=True, may_receive=True)
+    told = [(e.details["listens"], e.details["may"]) for e in house.events("peer_added")]
+    assert told == [
+        ("192.0.2.7:11112", "echo, store, commit"),
+        ("192.0.2.8:11112 by TLS", "echo, store, commit, receive"),
+    ]
 
 
 def test_a_token_is_256_bits_shown_once_and_kept_as_its_digest(house):

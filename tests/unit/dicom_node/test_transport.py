@@ -89,7 +89,22 @@ def test_associations_beyond_a_limit_are_not_established(limits, most):
     assert outcomes == [True, True, False]
     other = Connection("192.0.2.9")
     shared.connect(other)
-    assert shared.establish(other, most) == (limits.get("max_associations") is None)
+    assert shared.establish(other, most) == ("max_associations_per_address" in limits)
+
+
+def test_a_peers_limit_holds_over_all_its_addresses_and_for_nobody_else():
+    shared = gate()
+    found = []
+    for address, title in (
+        ("192.0.2.1", "CT"),
+        ("2001:db8::1", " CT "),
+        ("192.0.2.3", "CT"),
+        ("192.0.2.1", "MR"),
+    ):
+        connection = Connection(address, calling_ae=title)
+        shared.connect(connection)
+        found.append(shared.establish(connection, 2))
+    assert found == [True, True, False, True]
 
 
 def test_a_place_is_free_again_when_the_association_is_over():
