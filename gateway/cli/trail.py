@@ -70,6 +70,7 @@ def list_(
                 "at": e.at,
                 "kind": e.kind,
                 "actor": e.actor,
+                "address": e.address,
                 "case": e.case_id,
                 "subject": e.subject,
                 "outcome": e.outcome,
@@ -78,9 +79,22 @@ def list_(
             for e in events
         ]
         rows = [
-            (e.seq, f"{e.at:%Y-%m-%d %H:%M:%S}", e.actor, EVENT_KINDS[e.kind][0], e.outcome) for e in events
+            (
+                e.seq,
+                f"{e.at:%Y-%m-%d %H:%M:%S}",
+                e.actor,
+                e.address,
+                EVENT_KINDS[e.kind][0],
+                e.outcome,
+                e.details.get("why", ""),
+            )
+            for e in events
         ]
-        emit(ctx, data=data, human=table("#", "when (UTC)", "who", "what", "outcome", rows=rows))
+        emit(
+            ctx,
+            data=data,
+            human=table("#", "when (UTC)", "who", "from", "what", "outcome", "why", rows=rows),
+        )
 
 
 @app.command("checkpoint")

@@ -156,7 +156,7 @@ def begin_study(
                 mark_item(change, change.cases.get(bound.id), "imaging")
                 change.note("study_matched", case_id=bound.id, subject=study.id, score=score)
             else:
-                change.note("study_unmatched", subject=study.id, score=score)
+                change.note("study_waits", subject=study.id, score=score)
     except ConflictError:  # another association was first
         if place := find_place(arrival, source=source, case=case, records=records, store=store):
             return place

@@ -62,7 +62,7 @@ def begin_study(house: JourneyHouse, number: int) -> Study:
     with house.records.change(by=PEER) as change:
         change.add_key(house.store.new_key(holder=name, purpose="originals"), case_id=None)
         change.studies.add(study)
-        change.note("study_unmatched", subject=study.id, score=0)
+        change.note("study_waits", subject=study.id, score=0)
     return study
 
 
