@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +47,11 @@ class Parts:
     doorbell: Doorbell
     records: SqlRecords
     sandbox: ForkingSandbox
+    ending: ExitStack = field(default_factory=ExitStack)  # what doors have to say before the records close
 
     def close(self) -> None:
         """Give back connections and children."""
+        self.ending.close()
         self.sandbox.close()
         self.records.close()
 
@@ -138,7 +140,7 @@ def doorway(parts: Parts) -> Doorway:
             ),
             "/desk": desk_app(house, DoorConfig(prefix="/desk", **common)),
             "/review": reviewer_app(house, DoorConfig(prefix="/review", **common)),
-            "/machine": machine_app(house, DoorConfig(prefix="/machine", **common)),
+            "/machine": machine_app(house, DoorConfig(prefix="/machine", **common), ending=parts.ending),
         },
         front="/p",
     )

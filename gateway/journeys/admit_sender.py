@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from dicom_node.receiver import Admitted
@@ -27,10 +28,14 @@ class Sender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAdmitted:
-    """Why somebody may not: ``unknown`` is all that a stranger is told, ``why`` is for the audit."""
+    """Why somebody may not: ``unknown`` is all that a stranger is told, the rest is for the audit.
+
+    ``called`` is empty where the address names a case by what is no reference: a stranger's own words are not kept.
+    """
 
     kind: Literal["unknown", "no_case", "may_not"]
     why: str
+    called: str
     ae_title: str = ""
 
 
@@ -44,29 +49,28 @@ def admit_sender(
     asked about again is looked for under that title alone.
     """
     called = normal_case_ref(case_ref) if case_ref else policy.ae_title
+    names_none = bool(case_ref) and not CASE_REF.match(called)
     with records.view() as view:
         peers = view.peers.find(ae_title=ae_title) if ae_title else view.peers.find()
-        case = view.cases.first(ref=called) if case_ref and CASE_REF.match(called) else None
+        case = view.cases.first(ref=called) if case_ref and not names_none else None
+    refused = partial(NotAdmitted, called="" if names_none else called)
     # (1) token, (2) address
     peer = _holder(peers, token)
     if peer is None:
-        return NotAdmitted(
-            kind="unknown", why="the token is nobody's" if token else "there is no bearer token"
-        )
+        return refused(kind="unknown", why="the token is nobody's" if token else "there is no bearer token")
+    refused = partial(refused, ae_title=peer.ae_title)
     if peer.disabled_at is not None:
-        return NotAdmitted(kind="unknown", why="the peer is disabled here", ae_title=peer.ae_title)
+        return refused(kind="unknown", why="the peer is disabled here")
     if not peer.may_call_from(address):
-        why = "the token is known, but not from this address"
-        return NotAdmitted(kind="unknown", why=why, ae_title=peer.ae_title)
+        return refused(kind="unknown", why="the token is known, but not from this address")
     # (3) what it may do, (4) where to
     if not peer.may_store:
-        return NotAdmitted(kind="may_not", why="this peer may not store", ae_title=peer.ae_title)
+        return refused(kind="may_not", why="this peer may not store")
     if case_ref and (case is None or case.state not in RECEIVING_STATES):
-        why = "the address names no case that takes studies"
-        return NotAdmitted(kind="no_case", why=why, ae_title=peer.ae_title)
+        return refused(kind="no_case", why="the address names no case that takes studies")
     if not peer.may_call(called):
         kind: Literal["no_case", "may_not"] = "no_case" if case_ref else "may_not"
-        return NotAdmitted(kind=kind, why="this peer may not call that AE title", ae_title=peer.ae_title)
+        return refused(kind=kind, why="this peer may not call that AE title")
     return Sender(ae_title=peer.ae_title, called=called, may=permissions(peer, policy=policy))
 
 

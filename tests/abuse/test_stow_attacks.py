@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from dicom_node.errors import AssociationOver
 from dicom_node.part10 import open_part10
-from dicom_node.receiver import StoreOutcome
+from dicom_node.receiver import AssociationEnd, StoreOutcome
 from gateway.domain.errors import UnavailableError
-from gateway.doors.machine import strangers, transaction
+from gateway.doors.machine import refusals, transaction
 from gateway.doors.machine.pipe import Patience
 from gateway.journeys.know_peer import change_peer, disable_peer, take_token
 from gateway.journeys.lookup import originals_key
@@ -155,29 +155,139 @@ def test_what_a_peer_may_not_do_is_refused_by_name(alone):
     assert alone.store(TWO, path=f"/machine/cases/{case.ref}/studies").status == 404
 
 
-def test_a_flood_of_strangers_does_not_fill_the_trail(alone):
-    began = len(alone.house.events())
-    for _ in range(60):
-        assert alone.send(b"", Authorization="Bearer nobody").status == 401
-    told = alone.house.events()[began:]
-    assert {event.kind for event in told} == {"association_refused"}
-    assert len(told) == strangers.SINGLY
-    assert alone.store(ONE).status == 200  # the right token is never held up by the wrong ones
+def refused(served):
+    return [event for event in served.house.events() if event.kind == "association_refused"]
 
 
-def test_strangers_are_summed_and_none_is_forgotten():
-    now = [0.0]
-    seen = strangers.Strangers(clock_s=lambda: now[0])
-    told = [seen.seen("a") for _ in range(100)]
-    assert told == [1] * strangers.SINGLY + [0] * (100 - strangers.SINGLY)
-    now[0] = strangers.EVERY_S
-    assert seen.seen("a") == 96
-    for number in range(3 * strangers.MOST_ADDRESSES):
-        told += [seen.seen(f"address {number}") for _ in range(7)]
-    assert len(seen._counts) <= strangers.MOST_ADDRESSES
-    now[0] *= 3
-    rest = sum(seen.seen(address) - 1 for address in list(seen._counts))
-    assert sum(told) + 96 - 1 + rest == 100 + 21 * strangers.MOST_ADDRESSES
+def test_a_flood_of_strangers_does_not_fill_the_trail_and_is_summed_when_the_door_closes(tmp_path):
+    house = open_house(tmp_path)
+    with machine_server(tmp_path, house=house) as served:
+        for _ in range(60):
+            assert served.send(b"", Authorization="Bearer nobody").status == 401
+        (first,) = refused(served)
+        assert (first.actor, first.address, first.details["times"]) == ("peer:unknown", "127.0.0.1", 1)
+        assert served.store(ONE).status == 200  # the right token is never held up by the wrong ones
+        served.ending.close()
+        assert [event.details["times"] for event in refused(served)] == [1, 59]
+
+
+def knock(address="192.0.2.1", title="", why="no token", **more):
+    usual = {"association_id": "0", "called_ae": "CONSILIUM", "how": "refused", "instances_kept": 0}
+    return AssociationEnd(calling_ae=title, address=address, why=why, **usual | more)
+
+
+def test_refusals_are_summed_and_none_is_forgotten_though_nobody_comes_back():
+    told, now = [], [0.0]
+    reporter = refusals.RefusalReporter(told.append, window_s=1000, clock_s=lambda: now[0])
+    for _ in range(100):
+        reporter.report(knock())
+    assert [end.connections for end in told] == [1]
+    now[0] = 999
+    reporter.flush()
+    assert len(told) == 1
+    now[0] = 1000
+    reporter.flush()
+    assert [end.connections for end in told] == [1, 99]
+    reporter.report(knock())
+    reporter.close()
+    assert [end.connections for end in told] == [1, 99, 1]
+    reporter.report(knock())
+    assert len(told) == 4
+
+
+def test_sums_are_told_by_the_clock():
+    told = []
+    reporter = refusals.RefusalReporter(told.append, window_s=0.1)
+    for _ in range(2):  # a timer that has rung is wound again
+        before = len(told)
+        for _ in range(7):
+            reporter.report(knock())
+        wait_for(lambda: sum(end.connections for end in told[before:]) == 7, within_s=5)  # noqa: B023  # awaited here
+        wait_for(lambda: not reporter._held, within_s=5)
+    reporter.close()
+    assert len(told) == 4
+
+
+def test_an_audit_that_does_not_answer_stops_neither_the_answer_nor_the_sums():
+    told = []
+
+    def tell(end):
+        told.append(end)
+        raise KeyError
+
+    reporter = refusals.RefusalReporter(tell, window_s=0.05)
+    for _ in range(3):
+        reporter.report(knock())
+    wait_for(lambda: [end.connections for end in told] == [1, 2], within_s=5)
+    reporter.close()
+
+
+def test_thousands_of_addresses_are_a_few_lines_and_a_peers_own_refusals_stand_apart():
+    told = []
+    reporter = refusals.RefusalReporter(told.append)
+    for number in range(5000):
+        reporter.report(knock(f"2001:db8::{number:x}"))  # one customer's
+    assert len(told) == 1
+    for number in range(5000):
+        reporter.report(knock(f"2001:db8:{number:x}::1", why=f"reason {number % 2}"))
+    assert len(told) <= refusals.MOST_KEYS + 2
+    reporter.report(knock(title="PACS", why="this peer may not store"))
+    reporter.report(knock(title="PACS", why="the address names no case that takes studies"))
+    assert [end.why for end in told if end.calling_ae == "PACS"] == [
+        "this peer may not store",
+        "the address names no case that takes studies",
+    ]
+    reporter.close()
+    assert len(told) <= 2 * refusals.MOST_KEYS
+    assert sum(end.connections for end in told) == 10_002
+    assert all(end.address == "" for end in told if "many addresses" in end.why)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "code"),
+    [
+        ("/machine/studies/nonsense", {}, 400),
+        ("/machine/studies", {"Content_Type": "multipart/related; type=application/dicom"}, 400),
+        ("/machine/studies", {"Content_Type": "text/plain"}, 415),
+        ("/machine/studies", {"Accept": "text/html"}, 406),
+        ("/machine/studies", {"Content_Length": str(1 << 45)}, 413),
+    ],
+)
+def test_a_peers_request_that_is_refused_by_its_head_stands_in_the_audit(alone, path, fields, code):
+    with alone.connect() as link:
+        link.sendall(alone.head(path=path, **{"Content_Length": "5", **fields}))
+        assert link.recv(65536).startswith(f"HTTP/1.1 {code} ".encode())
+    (event,) = refused(alone)
+    assert (event.actor, event.address, event.outcome) == ("peer:PACS", "127.0.0.1", "refused")
+    assert event.details["called"] == "CONSILIUM"
+    assert event.details["why"].startswith(f"STOW-RS: {code}, ")
+    assert "nonsense" not in repr(event)
+
+
+def test_a_peers_request_without_a_place_stands_in_the_audit(tmp_path):
+    with machine_server(tmp_path, at_once=1) as served, begun(served, 1000):
+        assert served.store(ONE).status == 503
+        (event,) = refused(served)
+        assert event.details["why"].startswith("STOW-RS: 503, ")
+
+
+def test_the_audit_names_the_case_that_an_address_stands_for(alone):
+    case = alone.house.case()
+    path = f"/machine/cases/{case.ref}/studies"
+    alone.send(multipart(ONE, b"no DICOM"), path=path)
+    alone.send(multipart(ONE), path=path, Accept="text/html")
+    alone.send(multipart(ONE), path=path, Authorization="Bearer nobody")
+    alone.send(multipart(ONE), path="/machine/cases/PLANTED/studies", Authorization="Bearer nobody")
+    told = [
+        e for e in alone.house.events() if e.kind.startswith("association_") or e.kind == "instance_refused"
+    ]
+    assert [(event.kind, event.details["called"]) for event in told] == [
+        ("instance_refused", case.ref),
+        ("association_ended", case.ref),
+        ("association_refused", case.ref),
+        ("association_refused", case.ref),
+        ("association_refused", ""),
+    ]
 
 
 # bodies that are not taken
@@ -324,7 +434,8 @@ def test_one_bad_object_does_not_cost_the_others(alone):
     assert [event.details["status"] for event in noted] == ["C000", "C000"]
     (ended,) = (event for event in alone.house.events() if event.kind == "association_ended")
     assert ended.outcome == "released"
-    assert (ended.details["called"], ended.details["kept"]) == ("STOW-RS", 3)
+    assert (ended.details["called"], ended.details["kept"]) == ("CONSILIUM", 3)
+    assert ended.details["why"] == "STOW-RS: 2 refused"
 
 
 def test_a_large_object_that_is_refused_is_read_to_its_end_so_that_the_answer_is_heard(alone):

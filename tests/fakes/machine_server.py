@@ -76,7 +76,8 @@ class MachineServer:
         config = DoorConfig(
             public_url=self.url, prefix="/machine", trusted_proxies=tuple(ip_network(one) for one in trusted)
         )
-        self.app = machine_app(ports or self.house.as_house(), config, **options)
+        self.ending = contextlib.ExitStack()
+        self.app = machine_app(ports or self.house.as_house(), config, ending=self.ending, **options)
         self._uvicorn = server(
             House({"/machine": self.app}, front="/machine"), host="127.0.0.1", port=self.port
         )
@@ -133,6 +134,7 @@ class MachineServer:
     def close(self) -> None:
         self._uvicorn.should_exit = True
         self._thread.join(30)
+        self.ending.close()
         self.house.close()
 
 

@@ -376,6 +376,6 @@ def test_the_trail_of_it_all_verifies(site):
         ends = [
             event
             for event in view.events()
-            if event.kind == "association_ended" and event.details["called"] == "STOW-RS"
+            if event.kind == "association_ended" and event.details["why"].startswith("STOW-RS: ")
         ]
     assert len(ends) >= 6

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -23,15 +24,19 @@ URL = "http://127.0.0.1:8080"
 @pytest.fixture
 def doors(tmp_path):
     house = open_house(tmp_path)
+    ending = ExitStack()
     made = {
         "/p": create_app(
             PatientJourneys(house.as_house()), DoorConfig(prefix="/p", public_url=URL), max_file_bytes=1000
         ),
         "/desk": desk_app(house.as_house(), DoorConfig(prefix="/desk", public_url=URL)),
         "/review": reviewer_app(house.as_house(), DoorConfig(prefix="/review", public_url=URL)),
-        "/machine": machine_app(house.as_house(), DoorConfig(prefix="/machine", public_url=URL)),
+        "/machine": machine_app(
+            house.as_house(), DoorConfig(prefix="/machine", public_url=URL), ending=ending
+        ),
     }
     yield made
+    ending.close()
     house.close()
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -30,7 +30,7 @@ from gateway.domain.errors import ConsiliumError
 from gateway.domain.ids import new_id
 from gateway.doors.http import N_, Door, Problem, Refused, plain
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted, Patience
-from gateway.doors.machine.strangers import Strangers
+from gateway.doors.machine.refusals import RefusalReporter
 from gateway.doors.machine.transaction import STOW, StoreTransaction
 from gateway.doors.peer_book import PeerBook
 from gateway.journeys.admit_sender import NotAdmitted, Sender, admit_sender
@@ -58,7 +58,7 @@ class Store:
         self.at_once = at_once
         self.one_peer_at_once = max(1, at_once * 3 // 4)  # the rest is left for others
         self.most_bytes = 4 * house.policy.instance_limit_bytes
-        self.strangers = Strangers()
+        self.refusals = RefusalReporter(partial(note_association, records=house.records))
         self.book = PeerBook(house)
         self._open: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="stow")
@@ -98,10 +98,16 @@ class Store:
         )
         sender = await run_in_threadpool(ask)
         if isinstance(sender, NotAdmitted):
-            await run_in_threadpool(self._note_stranger, sender, address)
+            await self._note_refusal(sender.ae_title, sender.called, address, sender.why)
             raise Refused(_refusal(sender, had_token=bool(_token(request))))
-        boundary, media = self._judge_head(request, study_uid)
-        with self._place(sender):
+        with ExitStack() as held:
+            try:
+                boundary, media = self._judge_head(request, study_uid)
+                held.enter_context(self._place(sender))
+            except Refused as refused:
+                why = f"{refused.problem.status}, {refused.problem.detail}"
+                await self._note_refusal(sender.ae_title, sender.called, address, why)
+                raise
             return await self._take(request, sender, boundary, media, address, study_uid, ask)
 
     def _judge_head(self, request: Request, study_uid: str) -> tuple[bytes | None, str]:
@@ -168,34 +174,34 @@ class Store:
             await asyncio.gather(filling, watching, return_exceptions=True)
         return _answered(transaction, media)
 
-    def _note_stranger(self, refused: NotAdmitted, address: str) -> None:
-        times = self.strangers.seen(address)
-        if not times:
-            return
+    async def _note_refusal(self, ae_title: str, called: str, address: str, why: str) -> None:
+        """Tell the audit of a request of which no byte of the body was asked for."""
         end = AssociationEnd(
             association_id=new_id(),
-            calling_ae=refused.ae_title,
-            called_ae=STOW,
+            calling_ae=ae_title,
+            called_ae=called,
             address=address,
             how="refused",
             instances_kept=0,
-            why=refused.why,
-            connections=times,
+            why=STOW + why,
         )
-        try:
-            note_association(end, records=self.house.records)
-        except ConsiliumError as error:
-            log.error("refusal_not_audited", association=end.association_id, error=type(error).__name__)
+        await run_in_threadpool(self.refusals.report, end)
 
 
 async def _watch(pipe: BodyPipe, is_still_admitted: Callable[[], bool]) -> None:
     """Cut a request short when its peer loses its rights; records that do not answer change nothing."""
     while True:
         await asyncio.sleep(ASK_AGAIN_S)
-        with suppress(ConsiliumError):
-            if not await run_in_threadpool(is_still_admitted):
-                pipe.cut(NoLongerAdmitted())
-                return
+        try:
+            is_admitted = await run_in_threadpool(is_still_admitted)
+        except ConsiliumError:
+            continue
+        except Exception as error:  # noqa: BLE001  # a watch that ends would let a peer that is shut out go on
+            log.error("peer_not_asked_again", error=type(error).__name__)
+            continue
+        if not is_admitted:
+            pipe.cut(NoLongerAdmitted())
+            return
 
 
 def _token(request: Request) -> str:

@@ -32,7 +32,7 @@ from storage import StorageError, StoreFullError, TooLargeError, VolumeFailedErr
 
 log = structlog.get_logger(__name__)
 
-STOW = "STOW-RS"
+STOW = "STOW-RS: "  # so begins every reason in the audit that this door writes of a request
 DRAIN_BYTES = 64 << 20
 MOST_UNNAMED_NOTED = 100
 _CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
@@ -182,6 +182,7 @@ class StoreTransaction:
             note_refusal(
                 association_id=self._request_id,
                 calling_ae=self._sender.ae_title,
+                called_ae=self._sender.called,
                 address=self._source.address,
                 status=failure.reason,
                 why=failure.comment,
@@ -196,11 +197,11 @@ class StoreTransaction:
         end = AssociationEnd(
             association_id=self._request_id,
             calling_ae=self._sender.ae_title,
-            called_ae=STOW,
+            called_ae=self._sender.called,
             address=self._source.address,
             how=cast("HowItEnded", self.over.how) if self.over else "released",
             instances_kept=len(self.answer.kept),
-            why=why,
+            why=STOW + why,
         )
         try:
             note_association(end, records=self._house.records)

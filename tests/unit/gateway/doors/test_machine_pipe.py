@@ -8,6 +8,8 @@ import threading
 import pytest
 
 from dicom_node.errors import AssociationOver, InstanceTooLarge, NodeStopping, PeerLost, PeerTooSlow
+from gateway.domain.errors import UnavailableError
+from gateway.doors.machine import store
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted, Patience
 
 MOST = 1 << 40
@@ -185,3 +187,23 @@ def test_draining_has_an_end():
 
     assert run(receive, some, capacity=100) == {"value": "drained"}
     assert len(receive.left) > 30
+
+
+def test_a_watch_goes_on_whatever_was_wrong_when_it_asked(monkeypatch):
+    monkeypatch.setattr(store, "ASK_AGAIN_S", 0.01)
+    answers = iter([KeyError("PLANTED"), UnavailableError(), True, OSError(), False])
+
+    def is_still_admitted():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def watched(pipe, _):
+        await asyncio.wait_for(store._watch(pipe, is_still_admitted), 5)
+
+    async def silent():
+        return await asyncio.Event().wait()
+
+    found = run(silent, everything, also=watched)
+    assert isinstance(found["over"], NoLongerAdmitted)
