@@ -10,11 +10,14 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from cryptography import x509
+
+from dicom_node.chains import verified_chain
 from dicom_node.errors import AssociationOver, PeerUnreachable
 
 StepName = Literal["name", "connection", "tls", "association", "verification"]
@@ -45,8 +48,9 @@ class Call:
     tls
         How to speak TLS; None is plain DICOM.
     objection
-        Asked by TLS, with the certificate (DER) that the peer proved: why it is not this peer's, empty when it is. The
-        context says only whom we trust; which of them this is, nobody else compares.
+        Asked by TLS, with the chain that was verified, the peer's own certificate first: why it is not this peer's, or
+        does not count any more; empty when all is well. The context says only whom we trust; which of them this is, and
+        who was revoked, nobody else compares.
     timeout_s
         For the connection, for the TLS handshake, and for each PDU begun.
     response_timeout_s
@@ -60,7 +64,7 @@ class Call:
     timeout_s: float = 10.0
     response_timeout_s: float = 120.0
     tls: ssl.SSLContext | None = None
-    objection: Callable[[bytes], str] | None = None
+    objection: Callable[[Sequence[x509.Certificate]], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,8 +214,8 @@ def _secure(call: Call, context: ssl.SSLContext, sock: socket.socket) -> ssl.SSL
 
 
 def _compare(call: Call, secured: ssl.SSLSocket) -> None:
-    """Ask the caller whether the certificate is this peer's."""
-    why = call.objection(secured.getpeercert(binary_form=True) or b"") if call.objection is not None else ""
+    """Ask the caller whether the certificate is this peer's, and counts."""
+    why = call.objection(verified_chain(secured)) if call.objection is not None else ""
     if why:
         raise PeerUnreachable(f"TLS failed: {why}")
 

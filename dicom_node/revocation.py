@@ -12,13 +12,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
+from dicom_node.failures import note
+
 _LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+
+_MARK_WORDS = """Revocation lists were in use here. While this file is here, a peer whose certificate an authority issued
+gets in only by a current list of that authority: a list that was deleted must not bring back who was revoked.
+"""
 
 
 @dataclass(slots=True)
@@ -91,6 +98,28 @@ class RevocationLists:
 
     def _is_revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return any(certificate.serial_number in held.serials for held in self._genuine(issuer))
+
+
+def lists_in_use(found: bytes | None, *, expected: bool, mark: Path | None) -> bytes | None:
+    """Return the lists that count, given what their file holds (None where there is no file).
+
+    Having lost the lists is not the same as never having had any. That there were some is written into ``mark``, which
+    outlives a restart; from then on no file is as good as an empty one, by which no authority's certificate passes.
+    """
+    if found is None:
+        return b"" if expected or (mark is not None and mark.exists()) else None
+    if mark is not None:
+        try:
+            if not mark.exists():
+                mark.write_text(_MARK_WORDS, encoding="utf-8")
+        except OSError as exc:
+            note("revocation_mark_failed", exc)
+    return found
+
+
+def list_ends(encoded: bytes) -> list[tuple[str, datetime | None]]:
+    """Return whose lists these are, and until when each counts (None: for good); raises `ValueError` on a damaged one."""
+    return [(one.issuer.rfc4514_string(), one.next_update_utc) for one in _parsed_lists(encoded)]
 
 
 def _parsed_lists(encoded: bytes) -> list[x509.CertificateRevocationList]:

@@ -17,17 +17,15 @@ import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from cryptography import x509
 
-from dicom_node.certificates import facts, read_certificates
+from dicom_node.chains import ChainJudge, short_subject, verified_chain
 from dicom_node.errors import CertificateError, HandshakeRefused
 from dicom_node.failures import note
 from dicom_node.receiver import PeerCertificate
-from dicom_node.revocation import RevocationLists
 
 STANDARD_PORT: Final = 2762  # dicom-tls, PS3.8 9.1.1 and the port registry
 
@@ -43,7 +41,6 @@ PROFILES: Final = {
     "b12": f"{_ECDHE_GCM}:@SECLEVEL=2",
     "b13": f"{_ECDHE_GCM}:ECDHE-ECDSA-AES256-CCM:ECDHE-ECDSA-AES128-CCM:@SECLEVEL=2",
 }
-_LONGEST_SUBJECT: Final = 64
 # The library keeps sessions of TLS 1.2 with their contexts, for two hours and 7 KB each, and cannot be told not to.
 _HANDSHAKES_PER_CONTEXT: Final = 500
 _HANDSHAKE, _CERTIFICATE = 22, 11  # RFC 8446 B.1, B.3
@@ -122,14 +119,9 @@ class Standing:
         self._profile = profile
         self._begun = itertools.count(1)
         self._listening = _listening_context(trust, profile)
-        try:
-            authorities = read_certificates(trust.authorities_pem)
-            pins = read_certificates("".join(trust.pinned_pem))
-            self._revoked = RevocationLists(trust.revoked, authorities)
-        except ValueError as exc:
-            raise CertificateError("a trusted certificate or a revocation list is damaged") from exc
-        self._authorities = frozenset(authorities)
-        self._pins = frozenset(pins)
+        self._judge = ChainJudge(
+            authorities_pem=trust.authorities_pem, pinned_pem=trust.pinned_pem, revoked=trust.revoked
+        )
 
     def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """A handshake as the server."""
@@ -139,11 +131,7 @@ class Standing:
         return self._listening.wrap_bio(incoming, outgoing, server_side=True)
 
     def proven(self, tls: ssl.SSLObject) -> PeerCertificate:
-        """What the peer proved by a handshake that succeeded.
-
-        (1) The chain is valid now: a resumed session was verified earlier. (2) It hangs on an authority, or the
-        certificate itself is pinned; a pinned certificate that signed another peer's vouches for nobody.
-        (3) Nobody revoked it.
+        """What the peer proved by a handshake that succeeded; see `ChainJudge.proven`.
 
         Raises
         ------
@@ -151,17 +139,7 @@ class Standing:
             It proved nothing that counts.
         """
         tls.context = _QUIET
-        chain = _verified_chain(tls)
-        leaf, now = chain[0], datetime.now(UTC)
-        if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:  # (1)
-            raise HandshakeRefused(f"certificate expired: {_subject(leaf)}")
-        vouched = any(one in self._authorities for one in chain[1:])  # (2)
-        if not vouched and leaf not in self._pins:
-            raise HandshakeRefused(f"its authority is not trusted here: {_subject(leaf)}")
-        objection = self._revoked.objection(chain, pinned=not vouched, now=now)  # (3)
-        if objection:
-            raise HandshakeRefused(f"{objection}: {_subject(leaf)}")
-        return facts(leaf, pinned=not vouched)
+        return self._judge.proven(verified_chain(tls))
 
 
 class ServerTls:
@@ -221,7 +199,7 @@ def refusal_of(exc: ssl.SSLError, tls: ssl.SSLObject) -> HandshakeRefused:
     shown = getattr(tls, "shown", b"")
     if shown:
         try:
-            why += f": {_subject(x509.load_der_x509_certificate(shown))}"
+            why += f": {short_subject(x509.load_der_x509_certificate(shown))}"
         except ValueError:
             why += ": its certificate cannot be read"
     return HandshakeRefused(why)
@@ -319,21 +297,6 @@ def _believes_the_same(one: Trust, other: Trust) -> bool:
         other.pinned_pem,
         other.revoked,
     )
-
-
-def _subject(certificate: x509.Certificate) -> str:
-    """The subject, short and printable: whoever made the certificate chose it."""
-    text = certificate.subject.rfc4514_string() or "no subject"
-    printable = "".join(sign if sign.isprintable() else "?" for sign in text)
-    return printable if len(printable) <= _LONGEST_SUBJECT else printable[: _LONGEST_SUBJECT - 1] + "…"
-
-
-def _verified_chain(tls: ssl.SSLObject) -> list[x509.Certificate]:
-    """The chain that OpenSSL built, from the peer's certificate to what we trust (a method of its own from Python 3.13 on)."""
-    public = getattr(tls, "get_verified_chain", None)
-    found: Any = public() if public is not None else tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]  # noqa: SLF001
-    encoded = [one if isinstance(one, bytes) else one.public_bytes(ssl._ssl.ENCODING_DER) for one in found]  # type: ignore[attr-defined]  # noqa: SLF001
-    return [x509.load_der_x509_certificate(one) for one in encoded]
 
 
 def _remember(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
+from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
 from gateway.journeys.set_up_house import set_up_house
@@ -93,11 +94,19 @@ def records_url(settings: Settings) -> str:
 
 def refuse_unsafe(settings: Settings) -> None:
     """Refuse by name what must not leave this computer unprotected; in production also what is meant for trials."""
-    host = host_and_port(settings.dicom, what="--dicom")[0] if settings.dicom else "localhost"
-    if not _is_loopback(host) and not settings.plain_dicom_elsewhere:
+    dicom = host_and_port(settings.dicom, what="--dicom")[0] if settings.dicom else "localhost"
+    if not is_loopback(dicom) and not settings.plain_dicom_elsewhere:
         raise InvalidError(
-            f"DICOM without TLS is for this computer alone, and {host} is not",
+            f"DICOM without TLS is for this computer alone, and {dicom} is not",
             next_step="Listen by TLS (--dicom-tls HOST:2762), or set CONSILIUM_PLAIN_DICOM_ELSEWHERE=true if the network itself is protected.",
+        )
+    http = host_and_port(settings.http, what="--http")[0]
+    to_a_proxy = settings.trusted_proxies and settings.url.startswith("https://")
+    if not (is_loopback(http) or to_a_proxy or settings.plain_http_elsewhere):
+        raise InvalidError(
+            f"HTTP without TLS is for this computer alone, and {http} is not",
+            next_step="Put a TLS proxy before it, and name it where it is another computer (CONSILIUM_PUBLIC_URL=https://… and"
+            " CONSILIUM_TRUSTED_PROXIES), or set CONSILIUM_PLAIN_HTTP_ELSEWHERE=true if the network itself is protected.",
         )
     if settings.mode != "production":
         return
@@ -275,15 +284,9 @@ def _call_rules(settings: Settings) -> CallRules:
         certificate=files.certificate if has_own else None,
         key=files.key if has_own else None,
         authorities=files.authorities,
+        revoked=files.revoked,
+        lists_expected=files.lists_expected,
+        lists_mark=files.lists_mark,
         profile=settings.dicom_tls_profile,
         plain_elsewhere=settings.plain_dicom_elsewhere,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,6 +14,7 @@ from gateway.domain.policy import Policy
 from gateway.domain.tls_files import TlsFiles
 
 DEFAULT_HOME = Path("~/.consilium")
+NO_LISTS = "none"  # CONSILIUM_DICOM_REVOKED: revocation lists are not used, on purpose
 
 
 class Settings(BaseSettings):
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     mode: Literal["trial", "production"] = "trial"
     tenant: str = "consilium"
     http: str = "127.0.0.1:8080"
+    plain_http_elsewhere: bool = False
     dicom: str = "127.0.0.1:11112"
     plain_dicom_elsewhere: bool = False
     dicom_tls: str = ""
@@ -70,8 +72,11 @@ class Settings(BaseSettings):
             certificate=_path(self.dicom_certificate, usual / "node.crt"),
             key=_path(self.dicom_key, usual / "node.key"),
             authorities=_path(self.dicom_authorities, usual / "authorities.pem"),
-            revoked=_path(self.dicom_revoked, usual / "revoked.pem"),
-            lists_expected=bool(self.dicom_revoked),
+            revoked=None
+            if self.dicom_revoked == NO_LISTS
+            else _path(self.dicom_revoked, usual / "revoked.pem"),
+            lists_expected=self.dicom_revoked not in ("", NO_LISTS),
+            lists_mark=self.home / "revocation-lists.seen",
         )
 
     def policy(self) -> Policy:

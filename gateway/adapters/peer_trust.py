@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from dicom_node.certificates import authority_files
+from dicom_node.revocation import lists_in_use
 from dicom_node.tls import Identity, Trust
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.tls_files import TlsFiles
@@ -61,6 +62,7 @@ class PeerTrust:
         self._known: tuple[object, ...] = ()
         self._trust: Trust | None = None
         self._version = 0
+        self._had_lists = False
 
     def trust(self) -> Trust:
         """What counts now. While one thread looks, the others go by what was known a moment ago.
@@ -92,9 +94,7 @@ class PeerTrust:
         files = self._files
         authorities = self._authorities()
         marks = [self._file(path).look() for path in (files.certificate, files.key)]
-        revoked = self._content(files.revoked)
-        if revoked is None and files.lists_expected:
-            revoked = b""
+        revoked = self._lists()
         known = (pins, authorities, revoked, *marks)
         if self._trust is None or known != self._known:
             self._version += 1
@@ -108,6 +108,15 @@ class PeerTrust:
             self._known = known
         self._read_at = time.monotonic()
         return self._trust
+
+    def _lists(self) -> bytes | None:
+        files = self._files
+        if files.revoked is None:
+            return None
+        found = self._content(files.revoked)
+        self._had_lists = self._had_lists or found is not None  # also where no mark can be written
+        expected = files.lists_expected or self._had_lists
+        return lists_in_use(found, expected=expected, mark=files.lists_mark)
 
     def _pins(self) -> tuple[str, ...]:
         with self._records.view() as view:

@@ -13,10 +13,12 @@ from rich.markup import escape
 from dicom_node import own_certificate
 from dicom_node.errors import CertificateError
 from dicom_node.own_certificate import OwnCertificate
+from dicom_node.revocation import list_ends
 from gateway.cli.console import emit, spoken_errors
 from gateway.cli.frame import settings_of
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from gateway.domain.tls_files import TlsFiles
+from gateway.settings import NO_LISTS
 
 certificate_app = typer.Typer(help="The DICOM node's certificate for TLS.", no_args_is_help=True)
 
@@ -103,6 +105,32 @@ def certificate_health(files: TlsFiles, now: datetime) -> tuple[str, str]:
         return "ok", told
     urgency = {30: "soon", 7: "this week", 1: "today"}[threshold]
     return "warning", f"{told}: renew it {urgency} — {_RENEWAL}"
+
+
+def lists_health(files: TlsFiles, now: datetime) -> tuple[str, str] | None:
+    """Return how the revocation lists are, and what to know or do; None where there never were any."""
+    had_some = files.lists_mark is not None and files.lists_mark.exists()
+    if files.revoked is None:
+        told = f"not used (CONSILIUM_DICOM_REVOKED={NO_LISTS}): who was revoked by them is let in again"
+        return ("warning", told) if had_some else None
+    if not files.revoked.exists():
+        if not (files.lists_expected or had_some):
+            return None
+        return (
+            "wrong",
+            f"{files.revoked} is gone, so peers with an authority's certificate are refused — put a current list there, "
+            f"or set CONSILIUM_DICOM_REVOKED={NO_LISTS} to use none any more",
+        )
+    mend = "put a current list of each authority there"
+    try:
+        found = list_ends(_read(files.revoked))
+    except ValueError:
+        return "wrong", f"{files.revoked} is damaged — {mend}"
+    if not found:
+        return "wrong", f"{files.revoked} holds no list — {mend}"
+    if over := [f"{issuer} ended on {end:%Y-%m-%d}" for issuer, end in found if end and end < now]:
+        return "wrong", f"{'; '.join(over)}, so its peers are refused — {mend}"
+    return "ok", "; ".join(f"{issuer}{f' until {end:%Y-%m-%d}' if end else ''}" for issuer, end in found)
 
 
 _RENEWAL = "`consilium certificate new --renew` or a new one from your authority, then give it to the peers"

@@ -14,7 +14,7 @@ from typing import Any
 import pysqlite3
 import typer
 
-from gateway.cli.certificate import certificate_health
+from gateway.cli.certificate import certificate_health, lists_health
 from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of
 from gateway.cli.run_parts import node_addresses
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def doctor(ctx: typer.Context) -> None:
     """Check the home, the keys, the store, the records, the sandbox and what runs."""
     with house_of(ctx) as parts:
-        checks = [*_home(parts), *_craft(parts), *_certificate(parts), *_running(parts)]
+        checks = [*_home(parts), *_craft(parts), *_certificate(parts), *_lists(parts), *_running(parts)]
         rows = [(state, what, told) for what, state, told in checks]
         data = {
             "ok": all(state != "wrong" for _, state, _ in checks),
@@ -126,6 +126,15 @@ def _certificate(parts: Parts) -> list[Check]:
     except ConsiliumError as error:
         state, told = "wrong", f"{error} — {error.next_step}"
     return [("certificate", state, told)]
+
+
+def _lists(parts: Parts) -> list[Check]:
+    """The revocation lists, where there are any or should be: their loss shuts peers out, for good reason."""
+    try:
+        found = lists_health(parts.settings.tls_files, parts.house.clock.now())
+    except ConsiliumError as error:
+        found = "wrong", f"{error} — {error.next_step}"
+    return [("revocation lists", *found)] if found else []
 
 
 def _keys(parts: Parts) -> str:

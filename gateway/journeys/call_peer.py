@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cryptography import x509
+
 from dicom_node.certificates import authority_files, read_certificate
+from dicom_node.chains import ChainJudge
 from dicom_node.dial import Call
-from dicom_node.errors import CertificateError
+from dicom_node.errors import CertificateError, HandshakeRefused
+from dicom_node.receiver import PeerCertificate
+from dicom_node.revocation import lists_in_use
 from dicom_node.tls import Identity, client_context
+from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.peer import Peer, where_it_listens
 from gateway.domain.policy import Policy
 
 
-def call_of(peer: Peer, *, policy: Policy, rules: CallRules) -> Call:
-    """Return how this peer is called, by us as the house's AE title.
+def _nobody(_: PeerCertificate) -> None:
+    """Default of ``on_proven``."""
+
+
+def call_of(
+    peer: Peer, *, policy: Policy, rules: CallRules, on_proven: Callable[[PeerCertificate], None] = _nobody
+) -> Call:
+    """Return how this peer is called, by us as the house's AE title; by TLS, ``on_proven`` is told what it proved.
 
     Raises
     ------
@@ -35,16 +47,16 @@ def call_of(peer: Peer, *, policy: Policy, rules: CallRules) -> Call:
     host, port = where_it_listens(peer.address)
     call = Call(host=host, port=port, called_ae=peer.ae_title, calling_ae=policy.ae_title)
     if not peer.calls_by_tls:
-        if not (rules.plain_elsewhere or _is_loopback(host)):
+        if not (rules.plain_elsewhere or is_loopback(host)):
             raise ConflictError(
                 f"the peer {peer.ae_title} would be called without TLS over the network",
                 next_step="Have it called by TLS, or set CONSILIUM_PLAIN_DICOM_ELSEWHERE=true if the network itself is protected.",
             )
         return call
-    return _by_tls(call, peer, rules)
+    return _by_tls(call, peer, rules, on_proven)
 
 
-def _by_tls(call: Call, peer: Peer, rules: CallRules) -> Call:
+def _by_tls(call: Call, peer: Peer, rules: CallRules, on_proven: Callable[[PeerCertificate], None]) -> Call:
     if not peer.is_bound:  # else any holder of any certificate that we trust could take the call
         raise ConflictError(
             f"no certificate is bound to the peer {peer.ae_title}, so none would prove it",
@@ -56,11 +68,15 @@ def _by_tls(call: Call, peer: Peer, rules: CallRules) -> Call:
             if rules.certificate is not None and rules.key is not None
             else None
         )
+        authorities = _text(rules.authorities)
         context = client_context(
-            authorities_pem=_text(rules.authorities),
+            authorities_pem=authorities,
             pinned_pem=peer.certificates,
             identity=identity,
             profile=rules.profile,
+        )
+        judge = ChainJudge(
+            authorities_pem=authorities, pinned_pem=peer.certificates, revoked=_revocation_lists(rules)
         )
         pins = frozenset(read_certificate(pem).spki_sha256 for pem in peer.certificates)
     except (OSError, CertificateError) as error:
@@ -68,15 +84,17 @@ def _by_tls(call: Call, peer: Peer, rules: CallRules) -> Call:
             f"no call by TLS can be made: {error}", next_step="Mend the certificate that it names."
         ) from error
 
-    def objection(shown: bytes) -> str:
+    def objection(chain: Sequence[x509.Certificate]) -> str:
         try:
-            found = read_certificate(shown, pinned=False)
-        except CertificateError:
-            return "the peer's certificate cannot be read"
-        proven = peer.is_proven_by(
-            spki_sha256=found.spki_sha256, names=found.names, is_pinned=False, pins=pins
-        )
-        return "" if proven else f"the certificate is not that of {peer.ae_title}"
+            found = judge.proven(chain)  # by whom we trust, in time, not revoked
+        except HandshakeRefused as refused:
+            return str(refused)
+        if not peer.is_proven_by(
+            spki_sha256=found.spki_sha256, names=found.names, is_pinned=found.pinned, pins=pins
+        ):
+            return f"the certificate is not that of {peer.ae_title}"
+        on_proven(found)
+        return ""
 
     return Call(
         host=call.host,
@@ -88,16 +106,14 @@ def _by_tls(call: Call, peer: Peer, rules: CallRules) -> Call:
     )
 
 
+def _revocation_lists(rules: CallRules) -> bytes | None:
+    if rules.revoked is None:
+        return None
+    found = rules.revoked.read_bytes() if rules.revoked.exists() else None
+    return lists_in_use(found, expected=rules.lists_expected, mark=rules.lists_mark)
+
+
 def _text(path: Path | None) -> str:
     if path is None or not path.exists():
         return ""
     return "\n".join(file.read_text(encoding="utf-8") for file in authority_files(path))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

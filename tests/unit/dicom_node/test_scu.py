@@ -712,7 +712,7 @@ def test_tls_that_fails_says_why(authority, ours, tmp_path, how, words):
         "no certificate": None,
         "wrong certificate": Authority(tmp_path / "x", name="X").issue("consilium"),
     }
-    changes = {"objection": lambda der: "the certificate is not that of PACS"} if how == "another" else {}
+    changes = {"objection": lambda chain: "the certificate is not that of PACS"} if how == "another" else {}
     wrap = None if how == "plain" else listening(authority, shown)
     part = (lambda peer: peer.read()) if how != "plain" else (lambda peer: peer.sock.recv(100))
     with Acceptor(part, wrap=wrap) as peer:

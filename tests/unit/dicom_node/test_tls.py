@@ -264,7 +264,7 @@ def test_an_expired_certificate_is_refused_even_after_the_handshake(authority, s
         def now(cls, tz=None):
             return dt.datetime.now(tz) + dt.timedelta(days=40)
 
-    monkeypatch.setattr("dicom_node.tls.datetime", Later)
+    monkeypatch.setattr("dicom_node.chains.datetime", Later)
     with pytest.raises(HandshakeRefused, match="expired: CN=modality"):
         standing.proven(done)
 

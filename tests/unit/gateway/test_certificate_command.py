@@ -12,8 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from typer.testing import CliRunner
 
-from gateway.cli.certificate import certificate_health
+from gateway.cli.certificate import certificate_health, lists_health
 from gateway.cli.main import app, hoisted
+from gateway.compose import _call_rules as call_rules
 from gateway.compose import refuse_unsafe
 from gateway.domain.errors import InvalidError
 from gateway.settings import load_settings
@@ -143,3 +144,60 @@ def test_the_files_lie_in_the_home_unless_they_are_named(tmp_path):
         "/etc/pki/k.pem",
         True,
     )
+
+
+def lists(tmp_path, **given):
+    return lists_health(load_settings(tmp_path, **given).tls_files, datetime.now(UTC))
+
+
+def test_doctor_misses_revocation_lists_that_were_there_once(tmp_path):
+    """Their absence is an alarm, until the operator says in the settings that none are used."""
+    authority = Authority(tmp_path / "ca", "Region")
+    (tmp_path / "tls").mkdir()
+    usual, mark = tmp_path / "tls" / "revoked.pem", tmp_path / "revocation-lists.seen"
+    assert lists(tmp_path) is None  # never any
+    usual.write_bytes(authority.crl(days=5).read_bytes())
+    state, told = lists(tmp_path)
+    assert (state, "CN=Region" in told) == ("ok", True)
+    assert not mark.exists()  # who only looks leaves nothing behind
+    mark.touch()
+    usual.unlink()
+    state, told = lists(tmp_path)
+    assert state == "wrong"
+    assert "revoked.pem is gone" in told
+    assert "CONSILIUM_DICOM_REVOKED=none" in told
+    state, told = lists(tmp_path, dicom_revoked="none")
+    assert (state, "let in again" in told) == ("warning", True)
+    mark.unlink()
+    assert lists(tmp_path, dicom_revoked="none") is None
+    assert lists(tmp_path, dicom_revoked=str(tmp_path / "named.pem"))[0] == "wrong"
+
+
+def test_doctor_sees_lists_that_are_over_damaged_or_none(tmp_path):
+    authority = Authority(tmp_path / "ca", "Region")
+    (tmp_path / "tls").mkdir()
+    usual = tmp_path / "tls" / "revoked.pem"
+    began, ended = datetime.now(UTC) - timedelta(days=9), datetime.now(UTC) - timedelta(days=2)
+    usual.write_bytes(authority.crl(this_update=began, next_update=ended).read_bytes())
+    state, told = lists(tmp_path)
+    assert (state, f"ended on {ended:%Y-%m-%d}" in told) == ("wrong", True)
+    for content in ("", "no list", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"):
+        usual.write_text(content)
+        assert lists(tmp_path)[0] == "wrong", content
+
+
+def test_lists_are_used_unless_the_operator_says_none_and_calls_go_by_the_same(tmp_path):
+    usual = load_settings(tmp_path).tls_files
+    assert (usual.revoked, usual.lists_mark) == (
+        tmp_path / "tls" / "revoked.pem",
+        tmp_path / "revocation-lists.seen",
+    )
+    assert load_settings(tmp_path, dicom_revoked="none").tls_files.revoked is None
+    for given in ({}, {"dicom_revoked": "none"}, {"dicom_revoked": "/etc/pki/crl.pem"}):
+        settings = load_settings(tmp_path, **given)
+        rules, files = call_rules(settings), settings.tls_files
+        assert (rules.revoked, rules.lists_expected, rules.lists_mark) == (
+            files.revoked,
+            files.lists_expected,
+            files.lists_mark,
+        )

@@ -172,3 +172,36 @@ def test_an_authority_that_cannot_be_read_is_not_trusted(files, now):
     files.authorities.symlink_to(files.authorities)  # a loop: OSError whoever reads
     now.at += 1
     assert source.trust().authorities_pem == ""
+
+
+def test_lists_that_were_there_once_are_missed_over_a_restart_until_the_operator_says_that_none_are_used(
+    files, now, tmp_path
+):
+    """The file at its usual place, which nobody named: deleting it must not bring back who was revoked."""
+    import dataclasses
+
+    usual = dataclasses.replace(files, lists_mark=tmp_path / "lists.seen")
+    source = PeerTrust(Rows(), usual)
+    assert source.trust().revoked is None
+    usual.revoked.write_bytes(b"LIST")
+    now.at += 1
+    assert source.trust().revoked == b"LIST"
+    usual.revoked.unlink()
+    now.at += 1
+    assert source.trust().revoked == b""
+    assert PeerTrust(Rows(), usual).trust().revoked == b""
+    assert PeerTrust(Rows(), dataclasses.replace(usual, revoked=None)).trust().revoked is None
+    usual.lists_mark.unlink()
+    assert PeerTrust(Rows(), usual).trust().revoked is None
+
+
+def test_where_no_mark_can_be_written_the_running_node_remembers_its_lists(files, now, tmp_path):
+    import dataclasses
+
+    usual = dataclasses.replace(files, lists_mark=tmp_path / "no folder" / "lists.seen")
+    usual.revoked.write_bytes(b"LIST")
+    source = PeerTrust(Rows(), usual)
+    assert source.trust().revoked == b"LIST"
+    usual.revoked.unlink()
+    now.at += 1
+    assert source.trust().revoked == b""
