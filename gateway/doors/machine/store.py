@@ -1,7 +1,7 @@
 """STOW-RS as routes: who may store, which bodies are taken, and the answer's status; the objects go through a transaction.
 
-PS3.18 10.5. The order of every request: token and address, what is asked for in the head, a place, and only then a byte of
-the body.
+PS3.18 10.5. The order of every request: HTTPS, token and address, what is asked for in the head, a place, and only then a
+byte of the body.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dicom_node.stow import Cause, Failure
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.ids import new_id
 from gateway.doors.http import N_, Door, Problem, Refused, plain
+from gateway.doors.machine.in_clear import came_in_clear
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted, Patience
 from gateway.doors.machine.refusals import RefusalReporter
 from gateway.doors.machine.transaction import STOW, StoreTransaction
@@ -88,6 +89,9 @@ class Store:
 
     async def _store(self, request: Request, *, case_ref: str, study_uid: str) -> Response:
         address = self.door.address(request)
+        if self.door.config.is_https and came_in_clear(request, trusted=self.door.config.trusted_proxies):
+            await self._note_refusal("", "", address, "not by HTTPS")
+            raise Refused(_by_https(self.door.config.public_url))
         ask = partial(
             admit_sender,
             token=_token(request),
@@ -209,6 +213,16 @@ def _token(request: Request) -> str:
     given = request.headers.getlist("authorization")
     found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
     return found[1] if found else ""
+
+
+def _by_https(public_url: str) -> Problem:
+    return Problem(
+        status=403,
+        code="https",
+        title=N_("Only by HTTPS"),
+        detail=N_("A token that came in clear may have been read on its way."),
+        step=f"Call {public_url}, and ask the operator for a new token. A proxy has to say X-Forwarded-Proto: https.",
+    )
 
 
 def _refusal(refused: NotAdmitted, *, had_token: bool) -> Problem:
