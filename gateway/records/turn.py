@@ -1,4 +1,4 @@
-"""Whose turn it is to write: one thread of this process at a time, in the order in which they came."""
+"""Whose turn it is to write: one thread of this process at a time, in the order in which they came, and none waits for ever."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
+
+from gateway.domain.errors import UnavailableError
+
+# Longer than one statement of whoever has the turn may take (engine.BUSY_MS, STATEMENT_S) or a dead network goes unnoticed.
+PATIENCE_S = 60.0
 
 
 class Seat:
@@ -27,9 +32,9 @@ class Seat:
         self.is_called = True
         self._gate.release()
 
-    def wait(self) -> None:
-        """Wait for the call."""
-        self._gate.acquire()
+    def wait(self) -> bool:
+        """Wait for the call; False when it does not come."""
+        return self._gate.acquire(timeout=PATIENCE_S)
 
 
 class Turn:
@@ -41,19 +46,30 @@ class Turn:
         self._waiting: deque[Seat] = deque()
 
     def take(self, seat: Seat) -> None:
-        """Return when it is this seat's turn. Where a signal ends the wait, ``seat.is_called`` tells whether the turn came."""
+        """Return when it is this seat's turn; raise ``UnavailableError`` when it does not come, and leave the queue.
+
+        Where a signal ends the wait, ``seat.is_called`` tells whether the turn came.
+        """
         with self._guard:
             if not self._is_taken:
                 self._is_taken = seat.is_called = True
                 return
             self._waiting.append(seat)
         try:
-            seat.wait()
+            came = seat.wait()
         except BaseException:
-            with self._guard:
-                if not seat.is_called:
-                    self._waiting.remove(seat)
+            self._has_left(seat)
             raise
+        if not came and self._has_left(seat):
+            raise UnavailableError(f"the turn to write did not come within {PATIENCE_S:g} s")
+
+    def _has_left(self, seat: Seat) -> bool:
+        """Take a seat out of the queue, unless it has been called in the meantime."""
+        with self._guard:
+            if seat.is_called:
+                return False
+            self._waiting.remove(seat)
+            return True
 
     def leave(self) -> None:
         """Hand the turn to the next."""

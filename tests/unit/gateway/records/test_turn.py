@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from gateway.domain.errors import UnavailableError
+from gateway.records import turn as turns
 from gateway.records.turn import Seat, Turn
 
 
@@ -82,3 +84,54 @@ def test_a_thread_that_was_interrupted_with_the_turn_in_hand_is_told_so():
     assert seat.is_called
     turn.leave()
     turn.take(Seat(joins=None))
+
+
+def test_a_thread_whose_turn_does_not_come_leaves_the_queue_and_the_others_keep_their_places(monkeypatch):
+    turn, order = Turn(), []
+    turn.take(Seat(joins=None))
+
+    def come(name):
+        turn.take(Seat(joins=None))
+        order.append(name)
+        turn.leave()
+
+    first = threading.Thread(target=come, args=("first",))
+    first.start()
+    _wait_until(lambda: len(turn._waiting) == 1)
+    monkeypatch.setattr(turns, "PATIENCE_S", 0.02)
+    seat = Seat(joins=None)
+    with pytest.raises(UnavailableError, match="turn"):
+        turn.take(seat)
+    assert not seat.is_called
+    monkeypatch.undo()
+    last = threading.Thread(target=come, args=("last",))
+    last.start()
+    _wait_until(lambda: len(turn._waiting) == 2)
+    turn.leave()
+    first.join(20)
+    last.join(20)
+    assert order == ["first", "last"]
+    assert not turn._is_taken
+
+
+class CalledLate(Seat):
+    """Its patience ends at the moment when the turn is handed over."""
+
+    def __init__(self, turn):
+        super().__init__(joins=None)
+        self.turn = turn
+
+    def wait(self):
+        self.turn.leave()
+        return False
+
+
+def test_a_thread_that_is_called_as_its_patience_ends_has_the_turn():
+    turn = Turn()
+    turn.take(Seat(joins=None))
+    seat = CalledLate(turn)
+    turn.take(seat)
+    assert seat.is_called
+    assert turn._is_taken
+    turn.leave()
+    assert not turn._is_taken
