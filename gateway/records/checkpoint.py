@@ -12,6 +12,7 @@ https://www.sqlite.org/wal.html, "Checkpointing"; PRAGMA wal_checkpoint.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import Engine
@@ -32,14 +33,23 @@ class Checkpointer:
         self._thread: threading.Thread | None = None
 
     def committed(self) -> None:
-        """Count one; called by whoever has the turn, so by one thread at a time."""
+        """Count one; called by whoever has the turn, so by one thread at a time.
+
+        Never refuses: what was counted is committed. A thread that could not begin is begun with the next need.
+        """
         self._commits += 1
         if self._commits % EVERY_COMMITS:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="records-checkpoint", daemon=True)
-            self._thread.start()
-        self._wanted.release()
+        try:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._serve, name="records-checkpoint", daemon=True)
+                thread.start()
+                self._thread = thread
+        except Exception as error:  # noqa: BLE001 - no thread and no memory are no reason to refuse what is durable
+            with suppress(Exception):
+                log.warning("checkpoint_not_begun", error=type(error).__name__)
+        else:
+            self._wanted.release()
 
     def _serve(self) -> None:
         while self._wanted.acquire():

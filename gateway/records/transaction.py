@@ -18,6 +18,8 @@ from gateway.domain.errors import UnavailableError
 # A driver's connection: pysqlite3's or psycopg's. ``execute(sql, values)`` returns a cursor in both.
 Connection = Any
 
+_ENDED_WHILE_IDLE = "25P03"  # PostgreSQL ended a session that let it wait inside a transaction
+
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
@@ -49,6 +51,12 @@ def give_back(engine: Engine, pooled: PoolProxiedConnection, error: BaseExceptio
     pooled.close()
 
 
+def discard(pooled: PoolProxiedConnection) -> None:
+    """Close a connection that could not be given back: an open transaction would keep its locks."""
+    if pooled.is_valid:
+        pooled.invalidate()
+
+
 @contextmanager
 def worded(engine: Engine) -> Iterator[None]:
     """Tell the database's failures in the house's words."""
@@ -59,9 +67,10 @@ def worded(engine: Engine) -> Iterator[None]:
 
 
 def failure(engine: Engine, error: BaseException) -> UnavailableError:
-    """Word a failure of the driver or its pool."""
-    outages = (engine.dialect.loaded_dbapi.OperationalError, PoolTimeoutError)
-    return unanswered(error, is_outage=isinstance(error, outages))
+    """Word a failure: only the driver tells of damage, and what is not the driver's (no memory, no time) heals."""
+    driver = engine.dialect.loaded_dbapi
+    is_damage = isinstance(error, driver.Error) and not isinstance(error, driver.OperationalError)
+    return unanswered(error, is_outage=not is_damage or getattr(error, "sqlstate", None) == _ENDED_WHILE_IDLE)
 
 
 def unanswered(error: BaseException | None, *, is_outage: bool) -> UnavailableError:

@@ -5,12 +5,9 @@ import time
 
 import pytest
 
-from gateway.domain.audit import flaws
 from gateway.domain.errors import ConflictError, UnavailableError
-from gateway.domain.people import HOUSE
-from gateway.records import UnauditedChangeError, group
-
-PATIENCE_S = 20
+from gateway.records import UnauditedChangeError, group, turn
+from tests.fakes.callers import PATIENCE_S, Caller, ended, is_intact, next_gets_in, queued, subjects
 
 
 @pytest.fixture(autouse=True)
@@ -19,79 +16,21 @@ def time_to_join(monkeypatch):
     monkeypatch.setattr(group, "MOST_S", 600)
 
 
-class Caller(threading.Thread):
-    """Makes one change in a thread of its own: says when it is in, and stays in until it is let go."""
-
-    def __init__(self, house, name, *, stays=False, body=lambda change: None, notes=True):
-        super().__init__(daemon=True)
-        self.house, self.subject, self.body, self.notes = house, name, body, notes
-        self.is_in, self.may_go = threading.Event(), threading.Event()
-        self.result = None
-        if not stays:
-            self.may_go.set()
-
-    def run(self):
-        try:
-            with self.house.records.change(by=HOUSE) as change:
-                self.before = change.head()[0]
-                change.owe("settle_study", self.subject, due_at=self.house.clock.now())
-                self.seen = {subject for (subject,) in change.jobs.pick(["subject_id"])}
-                self.is_in.set()
-                assert self.may_go.wait(PATIENCE_S)
-                self.body(change)
-                if self.notes:
-                    change.note("study_settled", subject=self.subject)
-            self.result = "durable"
-        except Exception as error:
-            self.result = error
-
-
-def _queued(house, *callers):
-    """Start them one after another, each once the one before is in or waits for its turn."""
-    turn = house.records._writer._turn
-    callers[0].start()
-    assert callers[0].is_in.wait(PATIENCE_S)
-    for number, caller in enumerate(callers[1:], start=1):
-        caller.start()
-        until = time.monotonic() + PATIENCE_S
-        while len(turn._waiting) < number:
-            assert time.monotonic() < until
-            time.sleep(0.001)
-
-
-def _ended(*callers):
-    for caller in callers:
-        caller.may_go.set()
-    for caller in callers:
-        caller.join(PATIENCE_S)
-    return [c.result if isinstance(c.result, str) else type(c.result) for c in callers]
-
-
-def _intact(house):
-    with house.records.view() as view:
-        seq, head = view.head()
-        return list(flaws(view.events(), head_seq=seq, head_hash=head)) == []
-
-
-def _subjects(house):
-    return {job.subject_id for job in house.rows("jobs")}
-
-
 def test_a_change_that_another_joins_returns_only_when_both_are_durable(house):
     first, second = Caller(house, "a", stays=True), Caller(house, "b", stays=True)
-    _queued(house, first, second)
+    queued(house, first, second)
     first.may_go.set()
     assert second.is_in.wait(PATIENCE_S)
     assert second.seen == {"a", "b"}
     assert second.before == first.before + 1
     first.join(0.2)
     assert first.result is None
-    assert _subjects(house) == set()
+    assert subjects(house) == set()
     assert house.bell.rung == []
-    assert _ended(first, second) == ["durable"] * 2
-    assert _subjects(house) == {"a", "b"}
+    assert ended(first, second) == ["durable"] * 2
+    assert subjects(house) == {"a", "b"}
     assert len(house.bell.rung) == 2
-    assert _intact(house)
+    assert is_intact(house)
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -109,14 +48,14 @@ def test_a_failing_member_takes_back_its_own_rows_and_nobody_elses(house, failin
         Caller(house, name, stays=True, body=fail if n == failing else lambda c: None, notes=n != failing)
         for n, name in enumerate("abc")
     ]
-    _queued(house, *callers)
-    results = _ended(*callers)
+    queued(house, *callers)
+    results = ended(*callers)
     expected = {"error": ZeroDivisionError, "unaudited": UnauditedChangeError, "twice": ConflictError}[how]
     assert results.pop(failing) is expected
     assert results == ["durable"] * 2
-    assert _subjects(house) == set("abc") - {"abc"[failing]}
+    assert subjects(house) == set("abc") - {"abc"[failing]}
     assert len(house.events("study_settled")) == 2
-    assert _intact(house)
+    assert is_intact(house)
 
 
 def test_when_the_commit_fails_it_fails_for_all_and_the_next_change_is_whole(house, monkeypatch):
@@ -126,18 +65,18 @@ def test_when_the_commit_fails_it_fails_for_all_and_the_next_change_is_whole(hou
         raise driver.OperationalError("disk full, near «Hemlig Person»")
 
     callers = [Caller(house, name, stays=True) for name in "abc"]
-    _queued(house, *callers)
+    queued(house, *callers)
     with monkeypatch.context() as patch:
         patch.setattr(house.records._craft.trail, "move", lost)
-        assert _ended(*callers) == [UnavailableError] * 3
+        assert ended(*callers) == [UnavailableError] * 3
     assert all("Hemlig" not in str(caller.result) for caller in callers)
-    assert _subjects(house) == set()
+    assert subjects(house) == set()
     assert house.bell.rung == []
     (after,) = (Caller(house, "d"),)
     after.start()
-    assert _ended(after) == ["durable"]
-    assert _subjects(house) == {"d"}
-    assert _intact(house)
+    assert ended(after) == ["durable"]
+    assert subjects(house) == {"d"}
+    assert is_intact(house)
 
 
 def test_when_the_transaction_is_lost_in_a_joiner_those_before_it_are_told(house):
@@ -146,28 +85,28 @@ def test_when_the_transaction_is_lost_in_a_joiner_those_before_it_are_told(house
         raise ZeroDivisionError
 
     callers = [Caller(house, "a", stays=True), Caller(house, "b", stays=True, body=lose), Caller(house, "c")]
-    _queued(house, *callers)
-    assert _ended(*callers) == [UnavailableError, ZeroDivisionError, "durable"]
-    assert _subjects(house) == {"c"}
-    assert _intact(house)
+    queued(house, *callers)
+    assert ended(*callers) == [UnavailableError, ZeroDivisionError, "durable"]
+    assert subjects(house) == {"c"}
+    assert is_intact(house)
 
 
 def test_a_group_ends_when_it_is_full_so_that_nobody_waits_for_ever(house, monkeypatch):
     monkeypatch.setattr(group, "MOST_MEMBERS", 2)
     callers = [Caller(house, name, stays=True) for name in "abc"]
-    _queued(house, *callers)
+    queued(house, *callers)
     callers[0].may_go.set()
     callers[1].may_go.set()
     assert callers[2].is_in.wait(PATIENCE_S)
     callers[0].join(PATIENCE_S)
     assert callers[0].result == "durable"
-    assert _subjects(house) == {"a", "b"}
-    assert _ended(*callers) == ["durable"] * 3
+    assert subjects(house) == {"a", "b"}
+    assert ended(*callers) == ["durable"] * 3
 
 
 def test_a_claim_of_work_waits_for_the_commit_and_does_not_join_it(house):
     first, third = Caller(house, "a", stays=True), Caller(house, "c")
-    _queued(house, first)
+    queued(house, first)
     claimed = []
     claim = threading.Thread(
         target=lambda: claimed.append(house.jobs.claim_job(now=house.clock.now(), owner="w", lease_s=30))
@@ -177,9 +116,71 @@ def test_a_claim_of_work_waits_for_the_commit_and_does_not_join_it(house):
         while not house.records._writer._turn._waiting:
             time.sleep(0.001)
     third.start()
-    assert _ended(first) == ["durable"]
+    assert ended(first) == ["durable"]
     claim.join(PATIENCE_S)
-    assert _ended(third) == ["durable"]
+    assert ended(third) == ["durable"]
     if house.records._write.dialect.name == "sqlite":
         assert claimed[0].subject_id == "a"
-    assert _intact(house)
+    assert is_intact(house)
+
+
+def test_a_transaction_is_begun_once(house, monkeypatch):
+    writer, told, lease = house.records._writer, [], group.lease
+
+    def watched(engine):
+        pooled = lease(engine)
+        if writer._is_sqlite:
+            pooled.driver_connection.set_trace_callback(told.append)
+        else:
+            pooled.driver_connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        return pooled
+
+    writer.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(group, "lease", watched)
+        next_gets_in(house, "a")
+    begun = [line for line in told if line.startswith("BEGIN") or "already" in line]
+    assert begun == (["BEGIN IMMEDIATE"] if writer._is_sqlite else [])
+    if writer._is_sqlite:
+        assert sum(line.startswith(("BEGIN", "COMMIT", "PRAGMA", "UPDATE audit_head")) for line in told) == 3
+
+
+def test_who_waits_for_its_turn_too_long_gives_up_and_leaves_the_queue(house, monkeypatch):
+    first, second, third = Caller(house, "a", stays=True), Caller(house, "b"), Caller(house, "c")
+    queued(house, first)
+    with monkeypatch.context() as patch:
+        patch.setattr(turn, "PATIENCE_S", 0.05)
+        second.start()
+        second.join(PATIENCE_S)
+    assert type(second.result) is UnavailableError
+    assert not house.records._writer._turn._waiting
+    third.start()
+    assert ended(first, third) == ["durable"] * 2
+    assert subjects(house) == {"a", "c"}
+    next_gets_in(house, "d")
+
+
+def test_who_waits_for_the_commit_too_long_is_refused_and_so_are_the_others(house, monkeypatch):
+    first, second = Caller(house, "a", stays=True), Caller(house, "b", stays=True)
+    queued(house, first, second)
+    with monkeypatch.context() as patch:
+        patch.setattr(turn, "PATIENCE_S", 0.05)
+        first.may_go.set()
+        first.join(PATIENCE_S)
+    assert type(first.result) is UnavailableError
+    assert ended(first, second) == [UnavailableError] * 2
+    assert subjects(house) == set()
+    next_gets_in(house, "c")
+
+
+def test_a_claim_that_waits_for_its_turn_too_long_gives_up(house, monkeypatch):
+    if not house.records._writer._is_sqlite:
+        pytest.skip("PostgreSQL has many writers: a claim waits for no turn of ours")
+    first = Caller(house, "a", stays=True)
+    queued(house, first)
+    with monkeypatch.context() as patch:
+        patch.setattr(turn, "PATIENCE_S", 0.05)
+        with pytest.raises(UnavailableError, match="turn"):
+            house.jobs.claim_job(now=house.clock.now(), owner="w", lease_s=30)
+    assert ended(first) == ["durable"]
+    assert house.jobs.claim_job(now=house.clock.now(), owner="w", lease_s=30).subject_id == "a"
