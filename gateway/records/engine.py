@@ -3,6 +3,15 @@
 SQLite: a write takes the lock when it begins (``BEGIN IMMEDIATE``): a deferred read-then-write loses updates or fails
 (measured, requirements/ecosystem.md 5.2). Reads begin deferred, so that a page view never takes the write lock. Releases
 before 3.51.3 can corrupt a WAL database with several writers (D9) and are refused.
+
+PostgreSQL: nothing waits without a bound. The driver gives up a connection and a network that do not answer, the server ends a
+statement that takes too long and, at both ends, the session of a machine that is gone, with its locks. The operator's own
+values in the address go before ours; what brings older records up is not bounded (``schema``), nor is a commit by its time.
+
+References
+----------
+https://www.postgresql.org/docs/current/libpq-connect.html, "Parameter Key Words"; runtime-config-client.html, "Statement
+Behavior"; runtime-config-connection.html, "TCP Settings".
 """
 
 from __future__ import annotations
@@ -14,7 +23,7 @@ from typing import Any
 
 import pysqlite3
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from gateway.domain.errors import UnavailableError
@@ -23,6 +32,11 @@ from gateway.records.checkpoint import PAGES_IN_A_COMMIT
 SQLITE_FLOOR = (3, 51, 3)
 BUSY_MS = 30_000
 NAP_MS = 1
+CONNECT_S = 5
+STATEMENT_S = 30
+IDLE_S = 60
+ALIVE_S = 30
+PROBE_S, PROBES = 5, 3
 
 
 def open_engines(url: str) -> tuple[Engine, Engine]:
@@ -106,9 +120,11 @@ def _private(path: Path) -> None:
 def _postgres(url: str, *, read_only: bool) -> Engine:
     target = make_url(url).set(drivername="postgresql+psycopg")
     options = {"isolation_level": "REPEATABLE READ"} if read_only else {}
+    bounds = _bounds(target, read_only=read_only)
     engine = create_engine(
-        target, pool_pre_ping=True, pool_size=8, max_overflow=24, hide_parameters=True, **options
-    )
+        target, connect_args=bounds, pool_pre_ping=True, pool_size=8, max_overflow=24, hide_parameters=True,
+        **options,
+    )  # fmt: skip
     with engine.connect() as connection:
         for name in ("fsync", "synchronous_commit"):
             if connection.execute(text(f"SHOW {name}")).scalar() == "off":
@@ -117,3 +133,26 @@ def _postgres(url: str, *, read_only: bool) -> Engine:
                     next_step=f"Set {name} = on in postgresql.conf and reload.",
                 )
     return engine
+
+
+def _bounds(target: URL, *, read_only: bool) -> dict[str, Any]:
+    """Return the driver's and the session's bounds, without those that the operator has set in the address."""
+    driver: dict[str, Any] = {
+        "connect_timeout": CONNECT_S,
+        "keepalives_idle": ALIVE_S,
+        "keepalives_interval": PROBE_S,
+        "keepalives_count": PROBES,
+        "tcp_user_timeout": ALIVE_S * 1000,
+    }
+    session = {
+        "statement_timeout": int(STATEMENT_S * 1000),
+        "tcp_keepalives_idle": ALIVE_S,
+        "tcp_keepalives_interval": PROBE_S,
+        "tcp_keepalives_count": PROBES,
+    }
+    if not read_only:  # who reads may look at a row for long: no lock of it keeps a writer waiting
+        session["idle_in_transaction_session_timeout"] = int(IDLE_S * 1000)
+    theirs = target.normalized_query
+    options = [f"-c {name}={value}" for name, value in session.items()]  # of two, the later one holds
+    left = {name: value for name, value in driver.items() if name not in theirs}
+    return left | {"options": " ".join((*options, *theirs.get("options", ())))}

@@ -83,6 +83,9 @@ def _locked(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
+                # A step takes as long as the tables are large, and so does the wait for another process that takes it.
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(7246)"))
             yield connection
             connection.commit()
