@@ -13,19 +13,18 @@ from dicom_node import pdu
 from dicom_node.ae import Limits
 from dicom_node.command import Command, decode
 from dicom_node.errors import (
-    AssociationOver,
     InstanceTooLarge,
     PeerAborted,
     PeerReleased,
     PeerTooSlow,
     ProtocolViolation,
 )
+from dicom_node.streams import ReadOnce
 from dicom_node.wire import Wire
 
 _PDU_HEADER = struct.Struct(">BxI")
 _PDV_HEADER = struct.Struct(">IBB")
 _COMMAND_BIT, _LAST_BIT = 1, 2
-_READ_ALL_STEP_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -163,47 +162,18 @@ class DataPlane:
         return self._limits
 
 
-class DataSetStream:
-    """One data set as received, readable once; see `dicom_node.receiver.ReadableStream`.
-
-    After it raised, `broken` holds why, and it raises the same again.
-    """
+class DataSetStream(ReadOnce):
+    """One data set as received."""
 
     def __init__(self, plane: DataPlane, context_id: int) -> None:
+        super().__init__()
         self._plane = plane
         self._context_id = context_id
         self._began_s = plane.waited_s
         self.cap_bytes = plane.limits.max_instance_bytes
-        self.received_bytes = 0
-        self.ended = False
-        self.broken: AssociationOver | None = None
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, fewer only at the end; everything that is left when negative."""
-        if size >= 0:
-            buffer = bytearray(size)
-            got = self.readinto(buffer)
-            return bytes(buffer) if got == size else bytes(memoryview(buffer)[:got])
-        pieces = []
-        while piece := self.read(_READ_ALL_STEP_BYTES):
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Fill `buffer`; the number of bytes, 0 at the end."""
-        if self.broken is not None:
-            raise self.broken
-        view = memoryview(buffer).cast("B")
-        done = 0
-        try:
-            while done < len(view) and self._more():
-                got = self._plane.read_fragment(view[done:])
-                done += got
-                self.received_bytes += got
-        except AssociationOver as exc:
-            self.broken = exc
-            raise
-        return done
+    def _some(self, target: memoryview, /) -> int:
+        return self._plane.read_fragment(target) if self._more() else 0
 
     def drain(self, at_most_bytes: int) -> None:
         """Throw the rest away, so that an exact status can be answered; past the bound the association ends."""

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dicom_node.errors import AssociationOver, DicomNodeError, InstanceTooLarge, ProtocolViolation
+from dicom_node.errors import DicomNodeError, InstanceTooLarge, ProtocolViolation
+from dicom_node.streams import ReadOnce
 
 _CRLF, _BLANK_LINE, _DASHES = b"\r\n", b"\r\n\r\n", b"--"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -20,7 +21,6 @@ _QUOTED = re.compile(r'"((?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*)"')
 _BARE = re.compile(r"[^\s;\",\\\x00-\x1f\x7f]+")  # laxer than a token: senders write type=application/dicom
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 _PADDING_BYTES = 256
-_READ_ALL_STEP_BYTES = 1 << 20
 
 
 class MediaTypeError(DicomNodeError):
@@ -81,48 +81,23 @@ def boundary_of(kind: MediaType) -> bytes:
     return boundary.encode("ascii")
 
 
-class PartStream:
-    """The content of one part, readable once; see `dicom_node.receiver.ReadableStream`.
+class PartStream(ReadOnce):
+    """The content of one part; ``cap_bytes`` may be lowered before reading."""
 
-    After it raised, `broken` holds why, and it raises the same again. ``cap_bytes`` may be lowered before reading.
-    """
-
-    def __init__(self, readinto: Callable[[memoryview], int]) -> None:
-        self._readinto = readinto
+    def __init__(self, some: Callable[[memoryview], int]) -> None:
+        super().__init__()
+        self._source = some
         self.cap_bytes: int | None = None
-        self.received_bytes = 0
-        self.ended = False
-        self.broken: AssociationOver | None = None
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, fewer only at the end; everything that is left when negative."""
-        if size >= 0:
-            buffer = bytearray(size)
-            got = self.readinto(buffer)
-            return bytes(buffer) if got == size else bytes(memoryview(buffer)[:got])
-        pieces = []
-        while piece := self.read(_READ_ALL_STEP_BYTES):
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Fill `buffer`; the number of bytes, 0 at the end."""
-        if self.broken is not None:
-            raise self.broken
-        view = memoryview(buffer).cast("B")
-        done = 0
-        try:
-            while done < len(view) and not self.ended:
-                got = self._readinto(view[done:])
-                self.ended = got == 0
-                done += got
-                self.received_bytes += got
-                if self.cap_bytes is not None and self.received_bytes > self.cap_bytes:
-                    raise InstanceTooLarge(f"the instance is larger than {self.cap_bytes} bytes")
-        except AssociationOver as exc:
-            self.broken = exc
-            raise
-        return done
+    def _some(self, target: memoryview, /) -> int:
+        if self.ended:
+            return 0
+        got = self._source(target)
+        self.ended = got == 0
+        if self.cap_bytes is not None and self.received_bytes + got > self.cap_bytes:
+            self.received_bytes += got
+            raise InstanceTooLarge(f"the instance is larger than {self.cap_bytes} bytes")
+        return got
 
     def drain(self) -> None:
         """Throw the rest away, an object that was too large included, so that the next part can be read."""

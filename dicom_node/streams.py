@@ -1,8 +1,13 @@
-"""Byte streams that are read once: pieces put in front of a stream; no socket and no file is opened here."""
+"""Byte streams that are read once: what all of them do, and pieces put in front of one; no socket and no file is opened here."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
+
+from dicom_node.errors import AssociationOver
+
+_READ_ALL_STEP_BYTES = 1 << 20
 
 
 class Source(Protocol):
@@ -59,4 +64,46 @@ class Replayed:
             if not got:
                 break
             done += got
+        return done
+
+
+class ReadOnce(ABC):
+    """One object as it comes from a peer, readable once; see `dicom_node.receiver.ReadableStream`.
+
+    After it raised, `broken` holds why, and it raises the same again.
+    """
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
+        self.ended = False
+        self.broken: AssociationOver | None = None
+
+    @abstractmethod
+    def _some(self, target: memoryview, /) -> int:
+        """Fill the beginning of `target`, which is not empty; 0 at the end, which it notes in `ended`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, fewer only at the end; everything that is left when negative."""
+        if size >= 0:
+            buffer = bytearray(size)
+            got = self.readinto(buffer)
+            return bytes(buffer) if got == size else bytes(memoryview(buffer)[:got])
+        pieces = []
+        while piece := self.read(_READ_ALL_STEP_BYTES):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Fill `buffer`; the number of bytes, 0 at the end."""
+        if self.broken is not None:
+            raise self.broken
+        view = memoryview(buffer).cast("B")
+        done = 0
+        try:
+            while done < len(view) and (got := self._some(view[done:])):
+                done += got
+                self.received_bytes += got
+        except AssociationOver as exc:
+            self.broken = exc
+            raise
         return done
