@@ -103,7 +103,11 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """One line of the trail. ``details`` holds ids, counts and codes only."""
+    """One line of the trail, kept for ever.
+
+    ``details`` holds ids, counts and codes, and short texts: sentences of ours, and what a machine shows of itself (the AE
+    titles of a peer, the subject of its certificate). What identifies a patient is never one.
+    """
 
     seq: int
     at: datetime
