@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dicom_node.meanings import REJECTIONS, STATUSES
 from gateway.doors.http import N_
 
 RIGHTS: dict[str, tuple[str, str]] = {
@@ -58,4 +59,8 @@ REFUSALS: tuple[str, ...] = (
     N_("Write a number, or none."),
     N_("Give it one: HOST:PORT where it listens."),
     N_("Let it in again first."),
+)
+# What the node's own tables mean, as the onboarding sheet says it.
+FROM_THE_NODE: tuple[str, ...] = tuple(
+    text for meaning in (*REJECTIONS.values(), *STATUSES.values()) for text in (meaning.why, meaning.helps)
 )

@@ -13,13 +13,15 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 import gateway.doors
-from dicom_node.meanings import REJECTIONS, STATUSES
+from gateway.doors.desk import delivery_words, peer_words
 from gateway.doors.http.i18n import Tongues
 
 DOORS = Path(gateway.doors.__file__).parent
 SHARED = DOORS / "http"
 WITH_PAGES = sorted(one.parent for one in DOORS.glob("*/templates"))
 LANGUAGES = ("sv",)
+# Sentences of other layers that a door says: it names them, so that they are translated as its own are.
+TABLES = {"desk": (peer_words.FROM_THE_NODE, delivery_words.SENTENCES)}
 _JINJA = {
     "newstyle_gettext": "true",
     "extensions": "jinja2.ext.do",
@@ -40,9 +42,8 @@ def said(folder: Path) -> dict[object, str]:
         with file.open("rb") as text:
             for line, message, _, _ in extract("python", text, {"N_": None, "_": None}):
                 found[message,] = f"{file.name}:{line}"
-    if folder.name == "desk":  # its sheet says what the node's own tables mean
-        for meaning in (*REJECTIONS.values(), *STATUSES.values()):
-            found.update({(text,): "dicom_node/meanings.py" for text in (meaning.why, meaning.helps)})
+    for words in TABLES.get(folder.name, ()):
+        found.update({(text,): "a table of another layer" for text in words})
     return found
 
 
