@@ -109,6 +109,7 @@ def certificate_health(files: TlsFiles, now: datetime) -> tuple[str, str]:
 
 def lists_health(files: TlsFiles, now: datetime) -> tuple[str, str] | None:
     """Return how the revocation lists are, and what to know or do; None where there never were any."""
+    mend = "put a current list of each authority there"
     had_some = files.lists_mark is not None and files.lists_mark.exists()
     if files.revoked is None:
         told = f"not used (CONSILIUM_DICOM_REVOKED={NO_LISTS}): who was revoked by them is let in again"
@@ -116,12 +117,8 @@ def lists_health(files: TlsFiles, now: datetime) -> tuple[str, str] | None:
     if not files.revoked.exists():
         if not (files.lists_expected or had_some):
             return None
-        return (
-            "wrong",
-            f"{files.revoked} is gone, so peers with an authority's certificate are refused — put a current list there, "
-            f"or set CONSILIUM_DICOM_REVOKED={NO_LISTS} to use none any more",
-        )
-    mend = "put a current list of each authority there"
+        told = f"{files.revoked} is gone, so peers with an authority's certificate are refused"
+        return "wrong", f"{told} — {mend}, or set CONSILIUM_DICOM_REVOKED={NO_LISTS} to use none any more"
     try:
         found = list_ends(_read(files.revoked))
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,9 +11,9 @@ from rich.markup import escape
 
 from gateway.cli.console import emit, note, progress, table
 from gateway.cli.frame import house_of, operator
-from gateway.domain.delivery import KEPT, Delivery, in_words
+from gateway.domain.delivery import KEPT, WORK_FAILED, Delivery, in_words
 from gateway.domain.errors import ConflictError, NotFoundError
-from gateway.journeys.ask_delivery import JOB, ask_again, ask_delivery, stop_delivery
+from gateway.journeys.ask_delivery import JOB, ask_again, ask_delivery, is_stranded, stop_delivery
 from gateway.journeys.lookup import case_by_ref
 from gateway.ports import House, Records
 
@@ -59,6 +60,7 @@ def deliveries(ctx: typer.Context, ref: Ref) -> None:
     with house_of(ctx) as parts, parts.house.records.view() as view:
         case = case_by_ref(view, ref)
         found = view.deliveries.find(case_id=case.id, order="asked_at")
+        found = [replace(d, error=WORK_FAILED) if is_stranded(view, d) else d for d in found]
         numbers = {release.id: release.number for release in view.releases.find(case_id=case.id)}
         emit(
             ctx,
@@ -107,8 +109,11 @@ def _ended(delivery: Delivery, house: House) -> Delivery:
             with house.records.view() as view:
                 delivery = view.deliveries.get(delivery.id)
                 taken = view.jobs.count(kind=JOB, subject_id=delivery.id, state="running")
+                is_lost = is_stranded(view, delivery)
             move(delivery.sent - done)
             done = delivery.sent
+            if is_lost:
+                delivery = replace(delivery, state="incomplete", error=WORK_FAILED)
             if not delivery.is_open or (delivery.next_at is not None and delivery.tries):
                 break
             if delivery.state == "queued" and not taken and not warned:
@@ -149,8 +154,8 @@ def _as_json(delivery: Delivery) -> dict[str, object]:
         "documents_left_out": delivery.left_out,
         "error": delivery.error,
         "not_kept": [
-            {"copy": copy, "status": status, "meaning": in_words(status), "comment": comment}
-            for copy, (status, comment) in odd.items()
+            {"copy": copy, "status": status, "meaning": in_words(status), "why": why}
+            for copy, (status, why) in odd.items()
         ],
     }
 

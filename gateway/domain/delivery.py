@@ -51,7 +51,8 @@ PEER_MAY_NOT = "the peer may not be sent releases any more"
 BY_HUMAN = "stopped by a human"
 SOME_REFUSED = "some images were refused and would be again"
 DAY_OVER = "a day has passed without success"
-ENDINGS = (RELEASE_GONE, PEER_GONE, PEER_MAY_NOT, BY_HUMAN, SOME_REFUSED, DAY_OVER)
+WORK_FAILED = "the work on it failed here for good, and nobody goes on with it"
+ENDINGS = (RELEASE_GONE, PEER_GONE, PEER_MAY_NOT, BY_HUMAN, SOME_REFUSED, DAY_OVER, WORK_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,9 @@ class Delivery:
     tries, next_at, give_up_at
         Tries in a row that kept nothing, when the next one is due, and until when there is one.
     outcomes
-        Maps a copy's id to ``[status, comment]``: four hexadecimal digits, or a word of ours where the peer gave none. To
-        resume is to send again what is not kept there.
+        Maps a copy's id to ``[status, why]``: four hexadecimal digits, or a word of ours where the peer gave none, and then
+        why. What a peer writes beside its status may name a patient, and is not kept. To resume is to send again what is
+        not kept there.
     """
 
     id: str

@@ -81,6 +81,12 @@ def permissions(peer: Peer, *, policy: Policy) -> Admitted:
     )
 
 
+def proof_of(peer: Peer) -> str:
+    """Return what a peer may prove itself by, for the audit: the beginnings of its keys' digests, and its names."""
+    pins = [pin[:16] for pem in peer.certificates if (pin := _pin(pem))]
+    return ", ".join([*pins, *peer.names]) or "none"
+
+
 def _pins(peer: Peer) -> frozenset[str]:
     return frozenset(pin for pem in peer.certificates if (pin := _pin(pem)))
 

@@ -11,6 +11,7 @@ from gateway.domain.delivery import (
     PEER_MAY_NOT,
     RELEASE_GONE,
     TRY_FOR,
+    WORK_FAILED,
     Delivery,
 )
 from gateway.domain.errors import ConflictError, NotFoundError
@@ -58,8 +59,10 @@ def ask_delivery(
                 next_step="Approve it first: only that is ever sent.",
             )
         _allow(release, change.peers.first(ae_title=peer.ae_title))
-        if change.deliveries.count(release_id=release.id, peer=peer.ae_title, state=OPEN_STATES):
-            raise ConflictError("this release is being sent to this peer already")
+        for other in change.deliveries.find(release_id=release.id, peer=peer.ae_title, state=OPEN_STATES):
+            if not is_stranded(change, other):
+                raise ConflictError("this release is being sent to this peer already")
+            end_delivery(change, other, state="incomplete", why=WORK_FAILED, now=now)
         total = int(release.totals.get("instances", 0))
         if not total:
             raise ConflictError(
@@ -96,7 +99,7 @@ def ask_again(delivery_id: str, *, by: Actor, records: Records, clock: Clock) ->
     now = clock.now()
     with records.change(by=by) as change:
         delivery = change.deliveries.get(delivery_id)
-        if delivery.state not in ("incomplete", "stopped"):
+        if delivery.state not in ("incomplete", "stopped") and not is_stranded(change, delivery):
             raise ConflictError(
                 "nothing of this delivery waits for another try", next_step="Reload the page."
             )
@@ -135,6 +138,13 @@ def stop_delivery(delivery_id: str, *, by: Actor, records: Records, clock: Clock
             raise ConflictError("this delivery has ended already", next_step="Reload the page.")
         end_delivery(change, delivery, state="stopped", why=BY_HUMAN, now=clock.now())
         return change.deliveries.get(delivery.id)
+
+
+def is_stranded(view: View | Change, delivery: Delivery) -> bool:
+    """Tell whether it is open and yet nobody will go on with it: its job failed for good."""
+    return delivery.is_open and not view.jobs.count(
+        kind=JOB, subject_id=delivery.id, state=("queued", "running")
+    )
 
 
 def objection(view: View | Change, delivery: Delivery) -> str:

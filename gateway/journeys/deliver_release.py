@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
+from dicom_node.receiver import PeerCertificate
 from dicom_node.scu import Patience, SendOutcome, send
 from gateway.domain.calls import CallRules
 from gateway.domain.delivery import (
@@ -29,17 +30,19 @@ from gateway.domain.delivery import (
     is_final,
     wait_after,
 )
-from gateway.domain.errors import ConflictError
+from gateway.domain.errors import ConflictError, ConsiliumError
 from gateway.domain.ids import new_id
+from gateway.domain.peer import Peer
 from gateway.domain.people import HOUSE
 from gateway.domain.policy import Policy
+from gateway.journeys.admit_peer import proof_of
 from gateway.journeys.ask_delivery import JOB, objection
 from gateway.journeys.call_peer import call_of
 from gateway.journeys.end_delivery import end_delivery
 from gateway.journeys.open_release import read_manifest
 from gateway.journeys.outbound_copies import outbound_copies
 from gateway.ports import Change, Clock, Records
-from storage import ObjectMissingError, SealBrokenError, SealedStore
+from storage import ObjectMissingError, SealBrokenError, SealedStore, StorageError
 
 WATCH_EVERY_S: Final = 0.5
 WRITE_EVERY_S: Final = 2.0
@@ -47,11 +50,17 @@ WRITE_EVERY: Final = 500
 # One worker is never held for longer than this by one delivery: intake and de-identification have their turn.
 SLICE_S: Final = 60.0
 PATIENCE: Final = Patience(setbacks=3, wait_s=1.0, most_wait_s=8.0)
+# Where a peer is called, and by what it proves itself.
+_WHERE: Final = ("address", "calls_by_tls", "certificates", "names")
 _NO_STATUS: Final = {"not_accepted": NO_CONTEXT, "unreadable": UNREADABLE, "unanswered": NO_ANSWER}
 
 
 class _HaltedError(Exception):
     """Nothing more may be sent; the message is why, and empty when the delivery is not this worker's any more."""
+
+
+class _MovedError(Exception):
+    """The peer is reached or proven otherwise than when this call was made ready."""
 
 
 def deliver_release(
@@ -75,8 +84,12 @@ def deliver_release(
     except _HaltedError as halted:
         book.halt(str(halted))
         return
+    except _MovedError:
+        book.is_cut_off = True  # the next slice calls it as it is now
     except (ConflictError, SealBrokenError, ObjectMissingError) as error:
         book.refused = str(error)  # what is not as it was approved is not sent, today or tomorrow
+    except (ConsiliumError, StorageError) as error:
+        book.setback = str(error)  # ours to mend: nothing was refused, so it is tried again
     book.close()
 
 
@@ -91,6 +104,7 @@ def _begin(delivery_id: str, *, records: Records, clock: Clock) -> Delivery | No
         if why := objection(change, delivery):
             end_delivery(change, delivery, state="stopped", why=why, now=clock.now())
             return None
+        peer = change.peers.get(delivery.peer)
         delivery = replace(delivery, state="sending", run=new_id(), next_at=None)
         change.deliveries.set(delivery.id, state="sending", run=delivery.run, next_at=None)
         change.note(
@@ -101,6 +115,8 @@ def _begin(delivery_id: str, *, records: Records, clock: Clock) -> Delivery | No
             peer=delivery.peer,
             kept=delivery.sent,
             left=delivery.total - delivery.sent,
+            at=peer.address,
+            proof=proof_of(peer) if peer.calls_by_tls else "none",
         )
     return delivery
 
@@ -116,12 +132,12 @@ def _send(
     slice_s: float,
 ) -> None:
     records = book.records
-    watch = _Watch(delivery, records=records)
     with records.view() as view:
         release = view.releases.get(delivery.release_id)
         peer = view.peers.get(delivery.peer)
         key = view.key(release.holder, "releases")
-    call = call_of(peer, policy=policy, rules=calls)
+    watch = _Watch(delivery, peer, records=records)
+    call = call_of(peer, policy=policy, rules=calls, on_proven=book.proven)
     manifest = read_manifest(release, records=records, store=store)
     done = [copy for copy, outcome in delivery.outcomes.items() if is_final(outcome[0])]
     copies = list(outbound_copies(manifest, done=done, key=key, records=records, store=store, beat=watch))
@@ -135,10 +151,11 @@ def _send(
 
 
 class _Watch:
-    """Asks the records whether this may still go on; twice a second is often enough, and cheap."""
+    """Asks the records whether this may still go on, and there; twice a second is often enough, and cheap."""
 
-    def __init__(self, delivery: Delivery, *, records: Records) -> None:
+    def __init__(self, delivery: Delivery, peer: Peer, *, records: Records) -> None:
         self._delivery, self._records = delivery, records
+        self._where = tuple(getattr(peer, name) for name in _WHERE)
         self._next = 0.0
 
     def __call__(self) -> None:
@@ -148,10 +165,13 @@ class _Watch:
         with self._records.view() as view:
             rows = view.deliveries.pick(("state", "run"), id=self._delivery.id)
             why = objection(view, self._delivery) if rows else ""
+            where = view.peers.pick(_WHERE, ae_title=self._delivery.peer)
         if not rows or rows[0][1] != self._delivery.run:
             raise _HaltedError(BY_HUMAN if rows and rows[0][0] == "stopped" else "")
         if why:
             raise _HaltedError(why)
+        if tuple(where[0]) != self._where:
+            raise _MovedError
         self._next = now + WATCH_EVERY_S
 
 
@@ -164,18 +184,23 @@ class _Book:
         self.refused = ""  # why calling again cannot help
         self._delivery, self._clock = delivery, clock
         self._fresh: dict[str, list[str]] = {}
-        self._last_why = ""
+        self.setback = ""  # why the last try came to nothing
+        self._certificate = ""
         self._unwritten = 0
         self._kept_here = 0
         self._written_at = time.monotonic()
 
+    def proven(self, shown: PeerCertificate) -> None:
+        """Note the certificate by which the peer takes what follows."""
+        self._certificate = shown.spki_sha256[:16]
+
     def take(self, copy_id: str, outcome: SendOutcome) -> None:
         """Note one outcome, and write when it is time."""
         status = _NO_STATUS.get(outcome.how) or f"{outcome.status or 0:04X}"
-        self._fresh[copy_id] = [status, (outcome.comment or outcome.why)[:200]]
+        self._fresh[copy_id] = [status, outcome.why[:200]]  # a peer's comment may name a patient
         self._kept_here += status in KEPT
         if outcome.why:
-            self._last_why = outcome.why
+            self.setback = outcome.why
         if outcome.how == "unanswered" and outcome.lasting:
             self.refused = outcome.why
         self._unwritten += 1
@@ -201,7 +226,7 @@ class _Book:
                 why = self.refused or (DAY_OVER if is_over else SOME_REFUSED)
                 end_delivery(change, row, state="incomplete", why=why, now=self._clock.now())
             else:
-                error = "" if self.is_cut_off else self._last_why[:200]
+                error = "" if self.is_cut_off else self.setback[:200]
                 change.deliveries.set(
                     row.id, state="queued", run="", tries=tries, next_at=due_at, error=error
                 )
@@ -224,7 +249,8 @@ class _Book:
         """Tell the audit and the row. What the peer kept is written even when the delivery is not ours any more."""
         with self.records.change(by=HOUSE) as change:
             row = change.deliveries.first(id=self._delivery.id)
-            self._note(change, "ok", instances=self._unwritten, kept=self._kept_here)
+            proof = {"certificate": self._certificate} if self._certificate else {}
+            self._note(change, "ok", instances=self._unwritten, kept=self._kept_here, **proof)
             if row is not None:
                 mine = self._is_mine(row)
                 outcomes = row.outcomes | {
@@ -246,12 +272,12 @@ class _Book:
     def _is_mine(self, row: Delivery) -> bool:
         return row.state == "sending" and row.run == self._delivery.run
 
-    def _note(self, change: Change, outcome: str, **counts: int) -> None:
+    def _note(self, change: Change, outcome: str, **details: str | int) -> None:
         change.note(
             "delivery_progressed",
             case_id=self._delivery.case_id,
             subject=self._delivery.id,
             outcome=outcome,
             peer=self._delivery.peer,
-            **counts,
+            **details,
         )

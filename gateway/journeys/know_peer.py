@@ -12,7 +12,7 @@ from dicom_node.receiver import AssociationEnd
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
 from gateway.domain.peer import Peer, normal_name
 from gateway.domain.people import Actor
-from gateway.journeys.admit_peer import admit
+from gateway.journeys.admit_peer import admit, proof_of
 from gateway.journeys.read_certificate import HOW_TO_GIVE, read_certificate, split_pem
 from gateway.ports import Change, Clock, Records, View
 
@@ -200,13 +200,12 @@ def _changed(change: Change, peer: Peer, changes: Mapping[str, Any], clock: Cloc
 
 def _note_added(change: Change, peer: Peer, **more: str) -> None:
     may = [word for word in ("echo", "store", "commit", "receive") if getattr(peer, f"may_{word}")]
-    pins = [read_certificate(pem).spki_sha256[:16] for pem in peer.certificates]
     change.note(
         "peer_added",
         subject=peer.ae_title,
         hosts=", ".join(peer.hosts) or "loopback",
         may=", ".join(may) or "nothing",
-        proof=", ".join([*pins, *peer.names]) or "none",
+        proof=proof_of(peer),
         listens=f"{peer.address}{' by TLS' if peer.calls_by_tls else ''}" if peer.address else "unknown",
         **more,
     )

@@ -7,18 +7,26 @@ import time
 from dataclasses import replace
 
 import pytest
+from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
+from dicom_node.node import DicomNode, Listening
+from dicom_node.receiver import StoreOutcome
+from gateway.cli.deliveries import _ended as ended_of
 from gateway.domain import delivery as words
 from gateway.domain.calls import CallRules
-from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.errors import ConflictError, NotFoundError, UnavailableError
 from gateway.journeys import ask_delivery as ways
 from gateway.journeys import deliver_release as sending
 from gateway.journeys.deliver_release import deliver_release
 from gateway.journeys.forget_case import forget_case
+from storage import KeyUnknownError, ObjectUnreadableError, StoreFullError
 from tests import factories
+from tests.fakes.certificates import self_signed
 from tests.fakes.journey_house import DESK, Killed
 from tests.fakes.sending_house import TO, Sender
+from tests.fakes.tls_node import server_tls
+from tests.unit.dicom_node.peers import KeepingReceiver
 
 
 class Pacs:
@@ -53,7 +61,7 @@ class Pacs:
         self.calls += 1
         self.before(self.calls, event)
         status = self.answer(self.calls)
-        if status in (0x0000, 0xB000, 0xB006, 0xB007):
+        if getattr(status, "Status", status) in (0x0000, 0xB000, 0xB006, 0xB007):
             self.taken.append(str(event.request.AffectedSOPInstanceUID))
             self.data_sets.append(event.request.DataSet.getvalue())
         return status
@@ -483,6 +491,174 @@ def test_stopping_and_asking_again_are_refused_where_they_make_no_sense(sender, 
     sender.withdraw(sender.release)
     with pytest.raises(ConflictError, match="not approved any more"):
         ways.ask_again(asked.id, by=DESK, **ports)
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [("read_manifest", ObjectUnreadableError("the device")), ("read_manifest", KeyUnknownError("kek-2")),
+     ("read_manifest", NotFoundError("there is no key")), ("call_of", UnavailableError("our certificate is damaged")),
+     ("outbound_copies", StoreFullError())],
+)  # fmt: skip
+def test_what_is_amiss_here_stands_in_the_row_and_is_tried_again_for_a_day(
+    sender, pacs, monkeypatch, place, error
+):
+    """Neither the job nor the row dies of it: the reason is shown, and once it is mended the images go out."""
+    asked = sender.ask()
+
+    def broken(*_args, **_ports):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, place, broken)
+        row = sender.deliver(asked)
+        assert (row.state, row.error, row.tries) == ("queued", str(error)[:200], 1)
+        assert row.next_at == sender.house.clock.now() + words.wait_after(1)
+        assert sender.told()[-1] == ("delivery_progressed", "not_yet")
+    assert sender.deliver(asked).state == "sent"
+
+
+def test_what_is_amiss_here_for_a_day_ends_it(sender, monkeypatch):
+    def broken(*_args, **_ports):
+        raise ObjectUnreadableError
+
+    monkeypatch.setattr(sending, "read_manifest", broken)
+    asked = sender.ask()
+    sender.house.clock.forward(hours=25)
+    row = sender.deliver(asked)
+    assert (row.state, row.error) == ("incomplete", words.DAY_OVER)
+
+
+@pytest.fixture
+def stranded(sender, monkeypatch):
+    """A delivery whose job failed for good, by something that nobody thought of."""
+
+    def broken(*_args, **_ports):
+        raise RuntimeError
+
+    asked = sender.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "read_manifest", broken)
+        with pytest.raises(RuntimeError):
+            sender.deliver(asked)
+    with sender.house.records.change(by=DESK) as change:
+        (job,) = change.jobs.find(subject_id=asked.id)
+        change.jobs.set(job.id, state="failed", dedup_key=None)
+        change.note("job_failed", subject=job.id)
+    assert sender.row(asked).state == "sending"
+    return sender.row(asked)
+
+
+def test_a_delivery_that_nobody_works_on_any_more_can_be_tried_again(sender, stranded, pacs):
+    again = ways.ask_again(stranded.id, by=DESK, **sender.house.ports("records", "clock"))
+    assert again.state == "queued"
+    assert sender.house.work() == ["deliver_release"]
+    assert sender.row(again).state == "sent"
+
+
+def test_a_delivery_that_nobody_works_on_any_more_does_not_bar_the_way_to_its_peer(sender, stranded, pacs):
+    fresh = sender.ask()
+    old = sender.row(stranded)
+    assert (old.state, old.error) == ("incomplete", words.WORK_FAILED)
+    assert sender.house.work() == ["deliver_release"]
+    assert sender.row(fresh).state == "sent"
+
+
+def test_waiting_for_a_delivery_that_nobody_works_on_ends(sender, stranded):
+    with pytest.raises(ConflictError, match=words.WORK_FAILED) as ended:
+        ended_of(stranded, sender.house.as_house())
+    assert f"release resend {stranded.id}" in ended.value.next_step
+
+
+def test_a_delivery_that_is_worked_on_is_not_taken_for_lost(sender):
+    asked = sender.ask()
+    with pytest.raises(ConflictError):
+        ways.ask_again(asked.id, by=DESK, **sender.house.ports("records", "clock"))
+    job = sender.house.jobs.claim_job(now=sender.house.clock.now(), owner="a worker", lease_s=30)
+    assert job.subject_id == asked.id
+    with pytest.raises(ConflictError):
+        ways.ask_again(asked.id, by=DESK, **sender.house.ports("records", "clock"))
+
+
+# --- where it goes -------------------------------------------------------------------------------------------------------
+
+MOVES = {
+    "address": {"address": "localhost:{port}"},
+    "called by TLS": {"calls_by_tls": True},
+    "pin": {"certificates": ["another"]},
+    "name": {"names": ["DNS:another.example"]},
+}
+
+
+@pytest.mark.parametrize("what", MOVES)
+def test_a_peer_that_is_reached_or_proven_otherwise_from_now_on_is_called_anew(house, pacs, what):
+    """What was taken back counts in the midst of a slice, not with the next one."""
+    sender = Sender(house, pacs.port, count=20)
+    sender.build()
+    sender.approve()
+    asked = sender.ask()
+    changed_at = []
+
+    def move():
+        values = {
+            name: value.format(port=pacs.port) if isinstance(value, str) else value
+            for name, value in MOVES[what].items()
+        }
+        with house.records.change(by=DESK) as change:
+            change.peers.set(TO, **values)
+            change.note("peer_added", subject=TO)
+        changed_at.append(time.monotonic())
+
+    slowly(pacs, 2, move)
+    row = sender.deliver(asked)
+    assert time.monotonic() - changed_at[0] < 2
+    assert (row.state, row.next_at) == ("queued", house.clock.now())
+    assert 2 <= len(pacs.taken) < 10
+    if what == "address":
+        pacs.before = lambda number, event: None
+        assert sender.deliver(asked).state == "sent"
+        begun = [e.details["at"] for e in house.events("delivery_progressed") if e.outcome == "begun"]
+        assert begun == [f"127.0.0.1:{pacs.port}", f"localhost:{pacs.port}"]
+
+
+def test_the_audit_tells_where_a_release_goes_before_a_byte_leaves(sender, pacs):
+    sender.deliver(sender.ask())
+    (begun,) = [e for e in sender.house.events("delivery_progressed") if e.outcome == "begun"]
+    assert (begun.details["at"], begun.details["proof"]) == (f"127.0.0.1:{pacs.port}", "none")
+
+
+def test_the_audit_tells_by_which_certificate_a_peer_took_a_release(house, tmp_path):
+    """What it may prove itself by before the call, and what it did prove with the first images."""
+    ours, theirs = self_signed("ours", tmp_path), self_signed("theirs", tmp_path)
+    receiver = KeepingReceiver(answer=StoreOutcome(status=0))
+    tls = server_tls(theirs, pinned=[ours])
+    node = DicomNode(receiver=receiver, listeners=[Listening(host="127.0.0.1", port=0, tls=tls)])
+    ((_, port),) = node.start()
+    try:
+        sender = Sender(house, port)
+        sender.peer(port, calls_by_tls=True, certificates=[theirs.pem], names=["DNS:pacs.example"])
+        sender.build()
+        sender.approve()
+        rules = CallRules(certificate=ours.cert_path, key=ours.key_path)
+        row = sender.deliver(sender.ask(calls=rules), calls=rules)
+    finally:
+        node.stop(timeout_s=2)
+    assert (row.state, row.sent) == ("sent", 6)
+    begun, progressed = house.events("delivery_progressed")
+    assert begun.details["proof"] == f"{theirs.spki_sha256[:16]}, DNS:pacs.example"
+    assert progressed.details["certificate"] == theirs.spki_sha256[:16]
+
+
+def test_what_a_peer_writes_beside_its_status_is_kept_nowhere(sender, pacs):
+    """An error comment is free text of another system: it may name a patient."""
+    comment = "Test^Person 19700101 is here already"
+    answer = Dataset()
+    answer.Status, answer.ErrorComment = 0xC123, comment
+    pacs.answer = lambda number: answer if number == 1 else 0x0000
+    row = sender.deliver(sender.ask())
+    assert (row.state, row.failed) == ("incomplete", 1)
+    assert ["C123", ""] in row.outcomes.values()
+    assert comment not in str(row)
+    assert comment not in "".join(e.canonical().decode() for e in sender.house.events())
 
 
 def test_no_plaintext_lies_on_disk_while_a_release_is_sent(sender, pacs, tmp_path, monkeypatch):

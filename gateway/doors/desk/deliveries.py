@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain.case import Case
-from gateway.domain.delivery import ENDINGS, KEPT, Delivery, in_words
+from gateway.domain.delivery import ENDINGS, KEPT, WORK_FAILED, Delivery, in_words
 from gateway.domain.errors import NotFoundError
 from gateway.domain.ids import normal_case_ref
 from gateway.domain.release import Release
 from gateway.doors.desk import delivery_words
 from gateway.doors.desk.staff import Desk
-from gateway.journeys.ask_delivery import ask_again, ask_delivery, stop_delivery
+from gateway.journeys.ask_delivery import ask_again, ask_delivery, is_stranded, stop_delivery
 from gateway.journeys.lookup import case_by_ref
 from gateway.journeys.open_release import read_manifest
 from gateway.ports import View
@@ -25,19 +25,19 @@ _LISTED = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeLine:
-    """One image that was not simply kept: its name in the package, what the peer said, and what that means."""
+    """One image that was not simply kept: its name in the package, what the peer answered, and what that means."""
 
     name: str
     status: str
     words: str
-    comment: str
+    why: str
     is_kept: bool
 
 
 def sending_panel(view: View, release: Release) -> dict[str, Any]:
     """Return what the release's page shows of its deliveries, and to whom it can be sent."""
     deliveries = view.deliveries.find(release_id=release.id, order="-asked_at")
-    busy = {delivery.peer for delivery in deliveries if delivery.is_open}
+    busy = {delivery.peer for delivery in deliveries if delivery.is_open and not is_stranded(view, delivery)}
     peers = view.peers.find(may_receive=True, disabled_at=None, order="ae_title")
     return {
         "deliveries": deliveries,
@@ -80,6 +80,9 @@ class DeliveryPages:
         is_live = "live" in request.query_params  # the page renews itself, which is not somebody at work
         who, house = self.desk.who(request, is_idle=is_live), self.desk.house
         case, release, delivery = self._find(ref, delivery_id)
+        with house.records.view() as view:
+            if is_stranded(view, delivery):
+                delivery = replace(delivery, state="incomplete", error=WORK_FAILED)
         odd = {copy: outcome for copy, outcome in delivery.outcomes.items() if outcome[0] != "0000"}
         lines: list[OutcomeLine] = []
         if odd:
@@ -130,7 +133,5 @@ class DeliveryPages:
 
 
 def _line(name: str, outcome: list[str]) -> OutcomeLine:
-    status, comment = outcome
-    return OutcomeLine(
-        name=name, status=status, words=in_words(status), comment=comment, is_kept=status in KEPT
-    )
+    status, why = outcome
+    return OutcomeLine(name=name, status=status, words=in_words(status), why=why, is_kept=status in KEPT)
