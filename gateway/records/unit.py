@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Dialect, Engine
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
@@ -25,6 +26,8 @@ from gateway.records.transaction import Connection, reading
 from storage import SealedStore, WrappedKey
 
 RING_AHEAD_S = 0.3
+
+log = structlog.get_logger()
 
 
 # The columns of a job that nobody has taken yet.
@@ -184,19 +187,34 @@ class SqlRecords:
 
         The promise «nothing unaudited» is the three lines after ``yield``.
         """
-        with self._writer.share() as group:
-            unit = _Change(group.connection, self._craft, group.head, by, self._clock.now())
-            yield unit  # type: ignore[misc]  # the shelves are made by name
-            if not unit.drafts:
-                raise UnauditedChangeError
-            group.head = self._craft.trail.append(group.connection, unit.drafts, head=group.head, at=unit.now)
-        for holder in unit.forgotten:
-            self._ring.forget(holder)
+        forgotten: list[str] = []
+        try:
+            with self._writer.share() as group:
+                unit = _Change(group.connection, self._craft, group.head, by, self._clock.now())
+                forgotten = unit.forgotten
+                yield unit  # type: ignore[misc]  # the shelves are made by name
+                if not unit.drafts:
+                    raise UnauditedChangeError
+                group.head = self._craft.trail.append(
+                    group.connection, unit.drafts, head=group.head, at=unit.now
+                )
+        finally:
+            for (
+                holder
+            ) in forgotten:  # also where nobody knows whether it was committed: what is kept is read again
+                self._ring.forget(holder)
         if unit.owed:
-            soon = self._clock.now().timestamp() + RING_AHEAD_S
-            for job_id, due_at in unit.owed.items():
-                if due_at.timestamp() <= soon:
+            self._announce(unit.owed)
+
+    def _announce(self, owed: dict[str, datetime]) -> None:
+        """Ring for what is due. It is committed, and the rows are the authority: a bell that breaks refuses nobody."""
+        soon = self._clock.now().timestamp() + RING_AHEAD_S
+        for job_id, due_at in owed.items():
+            if due_at.timestamp() <= soon:
+                try:
                     self._doorbell.ring(job_id)
+                except Exception as error:  # noqa: BLE001 - as above
+                    log.warning("bell_lost", job=job_id, reason=type(error).__name__)
 
     @contextmanager
     def view(self) -> Iterator[View]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.domain.errors import UnavailableError
+from gateway.domain.errors import NotFoundError, UnavailableError
 from gateway.records import checkpoint, group
 from tests.fakes.callers import Caller, ended, next_gets_in, queued, subjects
 from tests.fakes.journey_house import Killed
@@ -159,3 +159,29 @@ def test_a_connection_is_kept_only_after_a_commit_that_succeeded(house, monkeypa
         ended(caller)
     assert writer._held is None
     next_gets_in(house, "c")
+
+
+def test_keys_whose_end_may_be_committed_are_remembered_no_longer(house, monkeypatch):
+    case = house.case()
+    with house.records.view() as view:
+        view.key(case.id, "originals")
+
+    def destroy(change):
+        assert change.destroy_keys(case.id)
+
+    caller = Caller(house, "a", stays=True, body=destroy)
+    queued(house, caller)
+    with monkeypatch.context() as patch:
+        _fail_at("answer", house, patch, _raising(house, "driver"))
+        assert ended(caller) == [UnavailableError]
+    with pytest.raises(NotFoundError), house.records.view() as view:
+        view.key(case.id, "originals")
+
+
+def test_a_bell_that_breaks_refuses_nobody(house, monkeypatch):
+    caller = Caller(house, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(house.bell, "ring", _raising(house, RuntimeError))
+        caller.start()
+        assert ended(caller) == ["durable"]
+    assert subjects(house) == {"a"}
