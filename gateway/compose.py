@@ -21,6 +21,7 @@ from gateway.adapters.witness_file import FileWitness
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
+from gateway.journeys.keep_commitments import forget_commitments
 from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.ports import Doorbell, House
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from gateway.doors.jobs.schedule import Duty
 
 CHECKPOINT_EVERY_S = 60.0
+FORGET_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +214,13 @@ def duties(parts: Parts) -> list[Duty]:
             records=house.records, store=house.store, witness=house.witness, origin=house.policy.tenant
         )
 
-    return [Duty(name="checkpoint_audit", every_s=CHECKPOINT_EVERY_S, perform=checkpoint)]
+    def forget_told() -> None:
+        forget_commitments(records=house.records, clock=house.clock)
+
+    return [
+        Duty(name="checkpoint_audit", every_s=CHECKPOINT_EVERY_S, perform=checkpoint),
+        Duty(name="forget_commitments", every_s=FORGET_EVERY_S, perform=forget_told),
+    ]
 
 
 def _make_home(home: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from gateway.domain.audit import AuditEvent
 from gateway.domain.calls import CallRules
 from gateway.domain.case import Case
-from gateway.domain.commitment import Commitment
+from gateway.domain.commitment import AskedInstances, Commitment
 from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
@@ -86,6 +86,7 @@ class View(Protocol):
     studies: Shelf[Study]
     instances: Shelf[Instance]
     commitments: Shelf[Commitment]
+    asked_instances: Shelf[AskedInstances]
     deliveries: Shelf[Delivery]
     documents: Shelf[Document]
     copies: Shelf[Copy]
@@ -129,6 +130,7 @@ class Change(Protocol):
     studies: WritableShelf[Study]
     instances: WritableShelf[Instance]
     commitments: WritableShelf[Commitment]
+    asked_instances: WritableShelf[AskedInstances]
     deliveries: WritableShelf[Delivery]
     documents: WritableShelf[Document]
     copies: WritableShelf[Copy]

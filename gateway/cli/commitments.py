@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.console import emit, table
 from gateway.cli.frame import house_of, operator
-from gateway.domain.commitment import Commitment
+from gateway.domain.commitment import REASON_OF, WHOLE, AskedInstances
 from gateway.domain.errors import NotFoundError
+from gateway.journeys.keep_commitments import read_commitment
 from gateway.journeys.report_commitment import retry_commitment
 from gateway.ports import View
 
@@ -18,6 +20,7 @@ app = typer.Typer(help="Storage commitment: what senders asked and were told.", 
 _COLUMNS = (
     "id", "peer", "state", "asked_at", "reported_at", "committed", "failed", "report_attempts", "next_at", "error",
 )  # fmt: skip
+_SHOWN = (*_COLUMNS, "called", "transaction_uid", "decided_at", "give_up_at", "total")
 _STATES = {
     "asked": "being verified",
     "decided": "to be told",
@@ -68,21 +71,39 @@ def list_(
 
 
 @app.command("show")
-def show(ctx: typer.Context, commitment: CommitmentId) -> None:
-    """Show one, with the reason of every failure."""
-    with house_of(ctx) as parts, parts.house.records.view() as view:
-        held = view.commitments.get(_found(view, commitment))
-        rows = [(uid, reason, _REASONS.get(reason, "")) for _, uid, reason in held.failures]
-        title = f"{held.peer}, {_STATES[held.state]}: {held.committed} of {len(held.references)} are safe" + (
+def show(
+    ctx: typer.Context,
+    commitment: CommitmentId,
+    uids: Annotated[
+        bool, typer.Option("--uids", help="Name every instance, and each failure's. The audit notes it.")
+    ] = False,
+) -> None:
+    """Show one: how many failed, for which reason."""
+    with house_of(ctx) as parts:
+        with parts.house.records.view() as view:
+            held = view.commitments.get(_found(view, commitment))
+        title = f"{held.peer}, {_STATES[held.state]}: {held.committed} of {held.total} are safe" + (
             f"; {held.error}" if held.error else ""
         )
-        human = table("SOP instance UID", "reason", "meaning", rows=rows, title=title) if rows else title
-        emit(ctx, data=_as_json(held), human=human)
+        data: dict[str, Any] = {name: getattr(held, name) for name in _SHOWN}
+        counts = Counter(REASON_OF[mark] for mark in held.marks if mark != WHOLE)
+        data["reasons"] = dict(sorted(counts.items()))
+        if uids:
+            named = read_commitment(held.id, by=operator(), records=parts.house.records)
+            data |= _named(named, held.marks)
+            heads: tuple[str, ...] = ("SOP instance UID", "reason", "meaning")
+            rows: list[tuple[object, ...]] = [
+                (uid, reason, _REASONS.get(reason, "")) for _, uid, reason in named.failures(held.marks)
+            ]
+        else:
+            heads = ("instances", "reason", "meaning")
+            rows = [(count, reason, _REASONS.get(reason, "")) for reason, count in data["reasons"].items()]
+        emit(ctx, data=data, human=table(*heads, rows=rows, title=title) if rows else title)
 
 
 @app.command("retry")
 def retry(ctx: typer.Context, commitment: CommitmentId) -> None:
-    """Tell the sender now; what was given up is verified anew first."""
+    """Tell the sender, or verify, now; what was given up is verified anew first."""
     with house_of(ctx) as parts:
         house = parts.house
         with house.records.view() as view:
@@ -104,16 +125,13 @@ def _found(view: View, begins: str) -> str:
     return str(fitting[0])
 
 
-def _as_json(held: Commitment) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        name: getattr(held, name)
-        for name in (*_COLUMNS, "called", "transaction_uid", "decided_at", "give_up_at")
+def _named(named: AskedInstances, marks: str) -> dict[str, Any]:
+    return {
+        "references": [
+            {"sop_class_uid": sop_class, "sop_instance_uid": uid} for sop_class, uid in named.references
+        ],
+        "failures": [
+            {"sop_class_uid": sop_class, "sop_instance_uid": uid, "reason": reason}
+            for sop_class, uid, reason in named.failures(marks)
+        ],
     }
-    values["references"] = [
-        {"sop_class_uid": sop_class, "sop_instance_uid": uid} for sop_class, uid in held.references
-    ]
-    values["failures"] = [
-        {"sop_class_uid": sop_class, "sop_instance_uid": uid, "reason": reason}
-        for sop_class, uid, reason in held.failures
-    ]
-    return values

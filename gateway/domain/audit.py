@@ -39,6 +39,11 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "commitment_asked": ("a sender asked for storage commitment", "-"),
     "commitment_decided": ("the instances of a storage commitment were verified", "read"),
     "commitment_reported": ("the result of a storage commitment was told to its sender", "-"),
+    "commitment_read": ("the instances that a storage commitment names were looked at", "read"),
+    "commitment_forgotten": (
+        "storage commitments that were told, or given up, long ago were removed",
+        "erased",
+    ),
     "delivery_asked": ("a release is to be sent to a peer", "disclosed"),
     "delivery_progressed": ("instances of a release were sent to a peer", "copied"),
     "delivery_ended": ("the sending of a release to a peer ended; the outcome says how", "copied"),

@@ -28,17 +28,27 @@ REPORT_FOR: Final = timedelta(days=7)
 # A peer that answers, and refuses, will hardly think better of it within days.
 MOST_REFUSALS: Final = 8
 CLAIMED_FOR: Final = timedelta(minutes=5)
-MOST_OPEN: Final = 10_000  # of one peer, not yet decided: a modality may ask for each of its images apart
+# Of one peer, not told yet or given up: a modality may ask for each of its images apart.
+MOST_OPEN: Final = 10_000
+MOST_OPEN_REFERENCES: Final = 500_000
+# What was told, or given up, is of use for a while: a sender's engineer asks, an operator tries again.
+KEPT_FOR: Final = timedelta(days=30)
+
+# What was found of one reference, as one letter; what stands for a failure has its reason.
+WHOLE: Final = "."
+REASON_OF: Final = {"d": PROCESSING_FAILURE, "m": NO_SUCH_INSTANCE, "c": CLASS_CONFLICT}
+MARK_OF: Final = {reason: mark for mark, reason in REASON_OF.items()} | {"": WHOLE}
+MISSING: Final = MARK_OF[NO_SUCH_INSTANCE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
     """One transaction of the Push Model, from N-ACTION to the confirmed N-EVENT-REPORT.
 
-    ``references`` and ``failures`` are sealed: pairs of SOP class and SOP instance UID, failures with the reason of
-    PS3.3 C.14.1.1 (0119 class/instance conflict, 0112 no such object, ...) as third. One per peer and transaction UID.
-    ``committed`` and ``failed`` tell how many references have been looked at, in their order. While ``claimed_until``
-    lies ahead, one association or one job has the report in hand; ``next_at`` is when the next try is due.
+    It names no instance: ``AskedInstances`` of the same id does, and is written once. ``marks`` has one letter for each of
+    its ``total`` references that has been looked at, in their order; ``committed`` and ``failed`` count them. One per peer
+    and transaction UID. While ``claimed_until`` lies ahead, one association or one job has the report in hand;
+    ``tried_at`` is when somebody last had, ``next_at`` when the job's next try is due.
     """
 
     id: str
@@ -51,21 +61,36 @@ class Commitment:
     decided_at: datetime | None = None
     reported_at: datetime | None = None
     report_attempts: int = 0
+    tried_at: datetime | None = None
     next_at: datetime | None = None
     claimed_until: datetime | None = None
     give_up_at: datetime | None = None
     error: str = ""
+    total: int = 0
     committed: int = 0
     failed: int = 0
+    marks: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedInstances:
+    """What one commitment is about: sealed pairs of SOP class and SOP instance UID, in the sender's order.
+
+    Apart from ``Commitment``, so that keeping how far it came never writes it again.
+    """
+
+    id: str
     references: list[list[str]] = field(default_factory=list)
-    failures: list[list[str]] = field(default_factory=list)
     holder: str = "house"
 
-    @property
-    def safe(self) -> list[list[str]]:
-        """The references that are committed: all but the failures."""
-        failed = {(sop_class, uid) for sop_class, uid, _ in self.failures}
-        return [pair for pair in self.references if (pair[0], pair[1]) not in failed]
+    def safe(self, marks: str) -> list[list[str]]:
+        """Return the references that are committed."""
+        return [pair for pair, mark in zip(self.references, marks, strict=False) if mark == WHOLE]
+
+    def failures(self, marks: str) -> list[tuple[str, str, str]]:
+        """Return SOP class, SOP instance and reason (PS3.3 C.14.1.1) of each that is not."""
+        found = zip(self.references, marks, strict=False)
+        return [(pair[0], pair[1], REASON_OF[mark]) for pair, mark in found if mark != WHOLE]
 
 
 def look_again_at(asked_at: datetime, last_sent_at: datetime | None, now: datetime) -> datetime | None:

@@ -32,7 +32,11 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One stored SOP instance. ``conflict_of`` is set when the same UID came before with other bytes (PS3.5 9)."""
+    """One stored SOP instance. ``conflict_of`` is set when the same UID came before with other bytes (PS3.5 9).
+
+    Both keys are keyed digests of its UID: ``sop_key`` finds it in its study, ``sender_key`` among all that its sender ever
+    sent, whatever case it was for. The latter is empty where version 1 kept it, until ``index_originals`` has been there.
+    """
 
     id: str
     study_id: str
@@ -49,4 +53,5 @@ class Instance:
     received_at: datetime
     association_id: str = ""
     conflict_of: str | None = None
+    sender_key: str = ""
     head: dict[str, str] = field(default_factory=dict)

@@ -6,21 +6,27 @@ PS3.4 J.3.2 and J.3.3.1.2. Only what this very sender sent counts, and only as i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from dicom_node import status
 from dicom_node.receiver import CommitmentRequest, StoreOutcome
 from gateway.domain.commitment import (
+    MARK_OF,
+    MISSING,
     MOST_OPEN,
-    NO_SUCH_INSTANCE,
+    MOST_OPEN_REFERENCES,
     REPORT_FOR,
     SAME_ASSOCIATION,
+    WHOLE,
+    AskedInstances,
     Commitment,
     look_again_at,
 )
 from gateway.domain.ids import new_id
 from gateway.domain.people import HOUSE, Actor
+from gateway.journeys.index_originals import index_originals
 from gateway.journeys.lookup import HOUSE_HOLDER
 from gateway.journeys.report_commitment import owe_report
 from gateway.journeys.verify_originals import Looked, OriginalsOf
@@ -30,6 +36,7 @@ from storage import SealedStore
 # What a worker that is killed verifies again at most.
 KEPT_EVERY_REFERENCES = 500
 KEPT_EVERY_BYTES = 2 << 30
+_OPEN = ("asked", "decided", "given_up")
 
 
 def ask_commitment(
@@ -42,18 +49,25 @@ def ask_commitment(
     """
     peer, count = source.id, len(request.references)
     references = [list(pair) for pair in request.references]
+    # Counted before the turn to write: several associations may each take one more than it says, and no harm is done.
+    with records.view() as view:
+        totals = [total for (total,) in view.commitments.pick(("total",), peer=peer, state=_OPEN)]
+    is_full = len(totals) >= MOST_OPEN or sum(totals) + count > MOST_OPEN_REFERENCES
     with records.change(by=source) as change:
         known = change.commitments.first(peer=peer, transaction_uid=request.transaction_uid)
-        if known is not None and (known.references != references or known.state == "reported"):
+        if known is not None and (
+            known.state == "reported" or change.asked_instances.get(known.id).references != references
+        ):
             change.note("commitment_asked", subject=known.id, outcome="refused", why="duplicate transaction")
             return StoreOutcome(
                 status=status.DUPLICATE_TRANSACTION, comment="Transaction UID was used for another request"
             )
         if known is not None and known.state != "given_up":
             change.commitments.set(known.id, association_id=request.association_id)
+            _owe_again(change, known, now=clock.now())
             change.note("commitment_asked", subject=known.id, outcome="repeated", references=count)
             return StoreOutcome(status=status.SUCCESS)
-        if change.commitments.count(peer=peer, state="asked") >= MOST_OPEN:
+        if is_full and known is None:
             change.note("commitment_asked", subject=peer, outcome="refused", why="too many open")
             return StoreOutcome(
                 status=status.RESOURCE_LIMITATION, comment="Too many requests are open, ask again later"
@@ -65,16 +79,25 @@ def ask_commitment(
             transaction_uid=request.transaction_uid,
             association_id=request.association_id,
             asked_at=clock.now(),
-            references=references,
-            holder=HOUSE_HOLDER,
+            total=count,
         )
         if known is None:
             change.commitments.add(asked)
+            named = AskedInstances(id=asked.id, references=references, holder=HOUSE_HOLDER)
+            change.asked_instances.add(named)
         else:
             change.commitments.put(asked)
         change.owe("decide_commitment", asked.id, due_at=clock.now())
         change.note("commitment_asked", subject=asked.id, references=count)
     return StoreOutcome(status=status.SUCCESS)
+
+
+def _owe_again(change: Change, known: Commitment, *, now: datetime) -> None:
+    """Owe what an open question waits for: its job may have failed for good meanwhile."""
+    if known.state == "asked":
+        change.owe("decide_commitment", known.id, due_at=now)
+    else:
+        owe_report(change, known.peer)
 
 
 def decide_commitment(commitment_id: str, *, records: Records, store: SealedStore, clock: Clock) -> None:
@@ -83,42 +106,44 @@ def decide_commitment(commitment_id: str, *, records: Records, store: SealedStor
     Run again it goes on where it was. An instance that is not here may be on its way: it is waited for, for a while.
     """
     with records.view() as view:
-        held = view.commitments.get(commitment_id)
-    if held.state != "asked":
+        held, named = view.commitments.first(id=commitment_id), view.asked_instances.first(id=commitment_id)
+    if held is None or named is None or held.state != "asked":
         return
+    index_originals(held.id, records=records, store=store)
     originals = OriginalsOf(held.peer, records=records, store=store)
     # (1) the references that nobody has looked at yet
-    done = held.committed + held.failed
-    for part in _parts(originals.look(held.references[done:])):
-        is_last = held.committed + held.failed + len(part) == len(held.references)
-        held = _with(held, part)
-        if not is_last:
+    done = len(held.marks)
+    for part in _parts(originals.look(named.references[done:])):
+        held = _marked(held, held.marks + "".join(MARK_OF[one.reason] for one in part))
+        if len(held.marks) < held.total:
             _keep(held, records=records)
     # (2) those that were missing before, once more
-    missing = [row[:2] for row in held.failures if row[2] == NO_SUCH_INSTANCE]
-    if missing and done:
-        for part in _parts(originals.look(missing)):
-            held = _again(held, part)
+    missing = [at for at, mark in enumerate(held.marks[:done]) if mark == MISSING]
+    if missing:
+        marks = list(held.marks)
+        found = originals.look([named.references[at] for at in missing])
+        for at, one in zip(missing, found, strict=True):
+            marks[at] = MARK_OF[one.reason]
+        held = _marked(held, "".join(marks))
     # (3) wait for what may still come, or decide
-    again_at = None
-    if any(row[2] == NO_SUCH_INSTANCE for row in held.failures):
-        again_at = look_again_at(held.asked_at, originals.last_sent_at(), clock.now())
-    if again_at is not None:
-        with records.change(by=HOUSE) as change:
-            _put(change, held, outcome="not_yet")
-            change.owe("decide_commitment", held.id, due_at=again_at)
-        return
-    told = _told(held, originals)
     now = clock.now()
+    again_at = None
+    if MISSING in held.marks:
+        again_at = look_again_at(held.asked_at, originals.last_sent_at(now=now), now)
+    told = {} if again_at else _told(held, named, originals)
     with records.change(by=HOUSE) as change:
-        decided = replace(
-            held,
+        if not _put(change, held, outcome="not_yet" if again_at else "failed" if held.failed else "ok"):
+            return
+        if again_at is not None:
+            change.owe("decide_commitment", held.id, due_at=again_at)
+            return
+        change.commitments.set(
+            held.id,
             state="decided",
             decided_at=now,
             next_at=now + SAME_ASSOCIATION,
             give_up_at=now + REPORT_FOR,
         )
-        _put(change, decided, outcome="failed" if held.failed else "ok")
         owe_report(change, held.peer)
         for study_id, count in told.items():
             _tell_study(change, study_id, count, clock=clock)
@@ -138,26 +163,9 @@ def _parts(looked: Iterable[Looked]) -> Iterable[list[Looked]]:
         yield part
 
 
-def _with(held: Commitment, part: Sequence[Looked]) -> Commitment:
-    failures = [[one.sop_class_uid, one.sop_instance_uid, one.reason] for one in part if one.reason]
-    return replace(
-        held,
-        committed=held.committed + len(part) - len(failures),
-        failed=held.failed + len(failures),
-        failures=held.failures + failures,
-    )
-
-
-def _again(held: Commitment, part: Sequence[Looked]) -> Commitment:
-    reasons = {(one.sop_class_uid, one.sop_instance_uid): one.reason for one in part}
-    failures = [
-        [sop_class, uid, reasons.get((sop_class, uid), reason)]
-        for sop_class, uid, reason in held.failures
-        if reasons.get((sop_class, uid), reason)
-    ]
-    return replace(
-        held, committed=len(held.references) - len(failures), failed=len(failures), failures=failures
-    )
+def _marked(held: Commitment, marks: str) -> Commitment:
+    committed = marks.count(WHOLE)
+    return replace(held, marks=marks, committed=committed, failed=len(marks) - committed)
 
 
 def _keep(held: Commitment, *, records: Records) -> None:
@@ -165,21 +173,27 @@ def _keep(held: Commitment, *, records: Records) -> None:
         _put(change, held, outcome="not_yet")
 
 
-def _put(change: Change, held: Commitment, *, outcome: str) -> None:
-    """Write how far it came; where it was asked from meanwhile is not ours to overwrite."""
-    ((association_id,),) = change.commitments.pick(("association_id",), id=held.id)
-    change.commitments.put(replace(held, association_id=association_id))
+def _put(change: Change, held: Commitment, *, outcome: str) -> bool:
+    """Write how far it came, and nothing else; False where it was forgotten meanwhile, or decided by another."""
+    is_open = change.commitments.count(id=held.id, state="asked") == 1
+    if is_open:
+        change.commitments.set(held.id, marks=held.marks, committed=held.committed, failed=held.failed)
     change.note(
-        "commitment_decided", subject=held.id, outcome=outcome, committed=held.committed, failed=held.failed
+        "commitment_decided",
+        subject=held.id,
+        outcome=outcome if is_open else "superseded",
+        committed=held.committed,
+        failed=held.failed,
     )
+    return is_open
 
 
-def _told(held: Commitment, originals: OriginalsOf) -> dict[str, int]:
+def _told(held: Commitment, named: AskedInstances, originals: OriginalsOf) -> dict[str, int]:
     """Return how many instances the sender says that its studies have; a missing one is of the study when there is but one."""
-    if len(held.references) == 1:
+    if held.total == 1:
         return {}  # one image asked for by itself says nothing of how many there are
-    counts = Counter(originals.studies_of(held.references))
-    missing = sum(row[2] == NO_SUCH_INSTANCE for row in held.failures)
+    counts = Counter(originals.studies_of(named.references))
+    missing = held.marks.count(MISSING)
     if len(counts) == 1:
         return {study_id: count + missing for study_id, count in counts.items()}
     return dict(counts)

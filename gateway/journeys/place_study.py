@@ -34,11 +34,12 @@ _STUDY_HEAD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where an instance goes: its study, the key that seals it, and the keyed digest under which its UID is found."""
+    """Where an instance goes: its study, the key that seals it, and the keyed digests under which its UID is found."""
 
     study_id: str
     key: WrappedKey
     sop_key: str
+    sender_key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +49,16 @@ class _Spot:
     study_id: str
     key: WrappedKey
     sender: str
+    source: str
     secret: bytes
 
     def place(self, arrival: ReceivedInstance) -> Place:
         uid = arrival.head.sop_instance_uid or arrival.sop_instance_uid
         return Place(
-            study_id=self.study_id, key=self.key, sop_key=uid_key_under(self.secret, self.sender, uid)
+            study_id=self.study_id,
+            key=self.key,
+            sop_key=uid_key_under(self.secret, self.sender, uid),
+            sender_key=uid_key_under(self.secret, self.source, uid),
         )
 
 
@@ -106,7 +111,8 @@ def find_place(
         if found is None:
             return None
         study_id, holder = found
-        spot = _Spot(study_id=study_id, key=view.key(holder, "originals"), sender=sender, secret=secret)
+        key = view.key(holder, "originals")
+        spot = _Spot(study_id=study_id, key=key, sender=sender, source=_base(source, None), secret=secret)
     if memo is not None:
         memo.put(arrival, spot)
     return spot.place(arrival)
@@ -163,7 +169,8 @@ def begin_study(
         raise
     with records.view() as view:
         sealing_key = view.key(study.holder, "originals")
-    return _Spot(study_id=study.id, key=sealing_key, sender=sender, secret=secret).place(arrival)
+    spot = _Spot(study_id=study.id, key=sealing_key, sender=sender, source=_base(source, None), secret=secret)
+    return spot.place(arrival)
 
 
 def _base(source: Actor, case_id: str | None) -> str:

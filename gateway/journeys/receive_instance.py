@@ -176,6 +176,7 @@ def _record(
             case_id=case_id,
             holder=place.key.holder,
             sop_key=place.sop_key,
+            sender_key=place.sender_key,
             sop_class_uid=arrival.sop_class_uid,
             transfer_syntax_uid=arrival.transfer_syntax_uid,
             object_id=ref.object_id,

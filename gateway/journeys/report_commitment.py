@@ -28,6 +28,8 @@ from gateway.journeys.call_peer import call_of
 from gateway.ports import Change, Clock, Records, View
 
 MOST_AT_ONCE = 50
+MOST_REFERENCES_AT_ONCE = 50_000  # they are in memory while they are told
+_RENEWED_AFTER = CLAIMED_FOR / 5
 _WITHOUT_ADDRESS = "the peer has no address; told when it next negotiates storage commitment"
 _ANSWER_S = 30.0  # for one report; well below the claim's time
 _LOOK_FOR_ADDRESS = timedelta(days=1)
@@ -71,7 +73,7 @@ def claim_report(
         _claim(change, waiting[:1], now=now)
         change.note("commitment_reported", subject=waiting[0], outcome="begun", association=association_id)
     with records.view() as view:
-        return _result(view.commitments.get(waiting[0]))
+        return next(iter(_results(view, waiting[:1]).values()), None)
 
 
 def report_commitments(peer_ae: str, *, records: Records, clock: Clock, caller: Caller) -> None:
@@ -96,19 +98,27 @@ def report_commitments(peer_ae: str, *, records: Records, clock: Clock, caller: 
     if not due or peer is None:
         return
     with records.view() as view:
-        held = [view.commitments.get(commitment_id) for commitment_id in due]
-    for called in dict.fromkeys(one.called for one in held):
-        results = [_result(one) for one in held if one.called == called]
-        for told in caller(peer, called, results):
+        by_title = view.commitments.pick(("called", "id"), id=due)
+        results = _results(view, due)
+    left = [commitment_id for commitment_id in due if commitment_id in results]
+    for called in dict.fromkeys(title for title, _ in by_title):
+        now = _renewed(left, peer_ae, claimed_at=now, records=records, clock=clock)
+        of_title = {id_ for title, id_ in by_title if title == called}
+        for told in caller(peer, called, [results[id_] for id_ in left if id_ in of_title]):
             settle_report(
                 told.result_id, status=told.status, why=told.why, by=HOUSE, records=records, clock=clock
             )
+            left.remove(told.result_id)
+            now = _renewed(left, peer_ae, claimed_at=now, records=records, clock=clock)
 
 
 def settle_report(
     commitment_id: str, *, status: int | None, why: str, by: Actor, records: Records, clock: Clock
 ) -> None:
-    """Write down what the peer answered: told, or to be told again, or given up where it goes on refusing."""
+    """Write down what the peer answered: told, or to be told again, or given up where it goes on refusing.
+
+    Of an answer its status is kept; what a peer writes beside it may name a patient.
+    """
     now = clock.now()
     with records.change(by=by) as change:
         rows = change.commitments.pick(("peer", "state", "report_attempts", "give_up_at"), id=commitment_id)
@@ -122,7 +132,7 @@ def settle_report(
             )
             change.note("commitment_reported", subject=commitment_id, status=f"{status:04X}")
             return
-        error = f"answered {status:04X}H {why}".strip() if status is not None else why
+        error = f"answered {status:04X}H" if status is not None else why
         next_at = now + report_again_after(attempts)
         refuses = status is not None and attempts >= MOST_REFUSALS
         if refuses or (give_up_at is not None and next_at >= give_up_at):
@@ -134,7 +144,7 @@ def settle_report(
 
 
 def retry_commitment(commitment_id: str, *, by: Actor, records: Records, clock: Clock) -> Commitment:
-    """By a human's word: report now what waits for its next try; verify and report anew what was given up."""
+    """By a human's word: report, or verify, now what waits for its next try; verify and report anew what was given up."""
     now = clock.now()
     with records.change(by=by) as change:
         rows = change.commitments.pick(("peer", "state"), id=commitment_id)
@@ -145,8 +155,10 @@ def retry_commitment(commitment_id: str, *, by: Actor, records: Records, clock: 
             )
         peer, state = rows[0]
         if state == "decided":
-            change.commitments.set(commitment_id, next_at=now, give_up_at=now + REPORT_FOR)
+            change.commitments.set(commitment_id, next_at=now, tried_at=None, give_up_at=now + REPORT_FOR)
             owe_report(change, peer)
+        elif state == "asked":  # its job may have failed for good
+            change.owe("decide_commitment", commitment_id, due_at=now)
         elif state == "given_up":
             held = change.commitments.get(commitment_id)
             change.commitments.put(_anew(held, now))
@@ -180,20 +192,24 @@ def _anew(held: Commitment, now: datetime) -> Commitment:
         asked_at=now,
         decided_at=None,
         report_attempts=0,
+        tried_at=None,
         next_at=None,
         claimed_until=None,
         give_up_at=None,
         error="",
         committed=0,
         failed=0,
-        failures=[],
+        marks="",
     )
 
 
 def _claimable(view: View | Change, peer: str, now: datetime, *, association_id: str) -> list[str]:
-    """Return what this association may report: what it asked itself, else what is due and cannot be told by calling the peer."""
+    """Return what this association may report: what it asked itself, else what is due and cannot be told by calling the peer.
+
+    A peer that refuses on each of its associations is not asked more often for it than by our calls.
+    """
     rows = view.commitments.pick(
-        ("id", "association_id", "report_attempts", "claimed_until"),
+        ("id", "association_id", "report_attempts", "claimed_until", "tried_at"),
         peer=peer,
         state="decided",
         order="decided_at",
@@ -203,20 +219,44 @@ def _claimable(view: View | Change, peer: str, now: datetime, *, association_id:
     if own or not free:
         return own
     has_address = any(address for (address,) in view.peers.pick(("address",), ae_title=peer))
-    return [row[0] for row in free if row[2] > 0 or not has_address]
+    rested = [row for row in free if row[4] is None or row[4] + report_again_after(row[2]) <= now]
+    return [row[0] for row in rested if row[2] > 0 or not has_address]
 
 
 def _due(change: Change, peer: str, *, now: datetime) -> list[str]:
     rows = change.commitments.pick(
-        ("id", "next_at", "claimed_until"), peer=peer, state="decided", order="decided_at"
+        ("id", "total", "next_at", "claimed_until"), peer=peer, state="decided", order="decided_at"
     )
-    return [row[0] for row in rows if all(time is None or time <= now for time in row[1:])][:MOST_AT_ONCE]
+    due: list[str] = []
+    references = 0
+    for commitment_id, total, *times in rows:
+        if any(time is not None and time > now for time in times):
+            continue
+        references += total
+        if due and (references > MOST_REFERENCES_AT_ONCE or len(due) == MOST_AT_ONCE):
+            break
+        due.append(commitment_id)
+    return due
 
 
 def _claim(change: Change, commitment_ids: Sequence[str], *, now: datetime) -> None:
     for commitment_id in commitment_ids:
-        change.commitments.set(commitment_id, claimed_until=now + CLAIMED_FOR)
+        change.commitments.set(commitment_id, claimed_until=now + CLAIMED_FOR, tried_at=now)
         change.commitments.bump(commitment_id, "report_attempts")
+
+
+def _renewed(
+    commitment_ids: Sequence[str], peer: str, *, claimed_at: datetime, records: Records, clock: Clock
+) -> datetime:
+    """Claim again what is still to be told on this call, well before the claim lapses; return when it was claimed last."""
+    now = clock.now()
+    if not commitment_ids or now < claimed_at + _RENEWED_AFTER:
+        return claimed_at
+    with records.change(by=HOUSE) as change:
+        for (id_,) in change.commitments.pick(("id",), id=list(commitment_ids), state="decided"):
+            change.commitments.set(id_, claimed_until=now + CLAIMED_FOR)
+        change.note("commitment_reported", subject=peer, outcome="begun", transactions=len(commitment_ids))
+    return now
 
 
 def _give_up_old(change: Change, peer: str, *, now: datetime) -> None:
@@ -233,10 +273,19 @@ def _give_up(change: Change, commitment_id: str, *, error: str) -> None:
     change.note("commitment_reported", subject=commitment_id, outcome="given_up", why=error[:80])
 
 
-def _result(held: Commitment) -> CommitmentResult:
-    return CommitmentResult(
-        id=held.id,
-        transaction_uid=held.transaction_uid,
-        committed=held.safe,
-        failed=[(sop_class, uid, int(reason, 16)) for sop_class, uid, reason in held.failures],
-    )
+def _results(view: View, commitment_ids: Sequence[str]) -> dict[str, CommitmentResult]:
+    """Return what is to be told of these, but not of one that was forgotten meanwhile."""
+    found: dict[str, CommitmentResult] = {}
+    for commitment_id in commitment_ids:
+        held, named = view.commitments.first(id=commitment_id), view.asked_instances.first(id=commitment_id)
+        if held is None or named is None:
+            continue
+        found[held.id] = CommitmentResult(
+            id=held.id,
+            transaction_uid=held.transaction_uid,
+            committed=named.safe(held.marks),
+            failed=[
+                (sop_class, uid, int(reason, 16)) for sop_class, uid, reason in named.failures(held.marks)
+            ],
+        )
+    return found

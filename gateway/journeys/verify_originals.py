@@ -5,15 +5,14 @@ PS3.4 J.3.3.1.2: what is committed was stored whole, with every attribute. Copie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.domain.commitment import CLASS_CONFLICT, NO_SUCH_INSTANCE, PROCESSING_FAILURE
+from gateway.domain.commitment import CLASS_CONFLICT, MISSING_QUIET, NO_SUCH_INSTANCE, PROCESSING_FAILURE
 from gateway.domain.errors import NotFoundError, UnavailableError
 from gateway.journeys.lookup import house_secret, uid_key_under
-from gateway.ports import Records, View
+from gateway.ports import Records
 from storage import (
     KeyRefusedError,
     KeyUnknownError,
@@ -27,9 +26,10 @@ from storage import (
 
 _LOOKED_UP_AT_ONCE = 500
 _COLUMNS = (
-    "sop_key", "sop_class_uid", "study_id", "holder", "object_id", "size_bytes", "digest", "generation", "state", "conflict_of",
+    "sender_key", "sop_class_uid", "study_id", "holder", "object_id", "size_bytes", "digest", "generation", "state", "conflict_of",
 )  # fmt: skip
-# What says of one object that it is not as it was received; whatever else storage says is ours to mend, and proves nothing.
+# What says of one object that it is not as it was received; whatever else storage says (it is busy, the volume is away) is
+# ours to mend, and proves nothing.
 _LOST = (SealBrokenError, ObjectMissingError, ObjectUnreadableError, KeyRefusedError, KeyUnknownError)
 
 
@@ -57,7 +57,7 @@ class OriginalsOf:
     """The originals that one sender sent, in whatever case or study of its they lie."""
 
     def __init__(self, peer: str, *, records: Records, store: SealedStore) -> None:
-        self._base = f"peer:{peer}"
+        self._source = f"peer:{peer}"
         self._peer = peer
         self._records = records
         self._store = store
@@ -83,57 +83,24 @@ class OriginalsOf:
             rows = self._rows({uid for _, uid in chunk})
             yield from (rows[uid][0].study_id for _, uid in chunk if uid in rows)
 
-    def last_sent_at(self) -> datetime | None:
-        """Return when this sender last sent anything."""
+    def last_sent_at(self, *, now: datetime) -> datetime | None:
+        """Return when this sender sent anything, as far as waiting goes: now if it did of late, else None."""
         with self._records.view() as view:
-            return max((last_at for _, last_at in self._studies(view)), default=None)
+            count, _ = view.received_from(self._peer, since=now - MISSING_QUIET)
+        return now if count else None
 
     def _rows(self, uids: set[str]) -> dict[str, list[_Row]]:
-        """Return the rows of these UIDs; of the names under which this sender's studies lie, the first that knows one counts."""
+        """Return the rows of these UIDs, in whatever case they lie; the newest first. One query."""
         found: dict[str, list[_Row]] = {}
         with self._records.view() as view:
             secret = house_secret(view, self._store, b"uid-index")
-            left = self._under(view, secret, self._base, uids, found)
-            if (
-                left
-            ):  # what came for a case by its own AE title lies under that name; the newest studies first
-                names = {name: None for name, _ in self._studies(view) if name != self._base}
-                for name in names:
-                    if not left:
-                        break
-                    left = self._under(view, secret, name, left, found)
-        return found
-
-    def _under(
-        self, view: View, secret: bytes, sender: str, uids: set[str], found: dict[str, list[_Row]]
-    ) -> set[str]:
-        uid_of = {uid_key_under(secret, sender, uid): uid for uid in uids}
-        for (
-            key,
-            sop_class_uid,
-            study_id,
-            holder,
-            object_id,
-            size,
-            digest,
-            generation,
-            state,
-            conflict_of,
-        ) in view.instances.pick(_COLUMNS, sop_key=list(uid_of)):
+            uid_of = {uid_key_under(secret, self._source, uid): uid for uid in uids}
+            rows = view.instances.pick(_COLUMNS, sender_key=list(uid_of), order="-received_at")
+        for key, sop_class, study, holder, object_id, size, digest, generation, state, conflict_of in rows:
             ref = SealedRef(object_id=object_id, size_bytes=size, digest=digest, generation=generation)
             contested = conflict_of is not None and state == "quarantined"
-            found.setdefault(uid_of[key], []).append(_Row(sop_class_uid, study_id, holder, ref, contested))
-        return uids - found.keys()
-
-    def _studies(self, view: View) -> list[tuple[str, datetime]]:
-        """Return the names under which this sender's studies lie, newest first, with the time of the last instance."""
-        own = re.compile(re.escape(self._base) + r"(>[0-9a-f]{32})?(#[0-9]+)?")
-        others = {f"peer:{title}" for (title,) in view.peers.pick(("ae_title",))} - {self._base}
-        return [
-            (name, last_at)
-            for name, last_at in view.studies.pick(("sender", "last_at"), order="-last_at")
-            if own.fullmatch(name) and name not in others
-        ]
+            found.setdefault(uid_of[key], []).append(_Row(sop_class, study, holder, ref, contested))
+        return found
 
     def _looked(self, sop_class_uid: str, uid: str, rows: list[_Row]) -> Looked:
         alike = [row for row in rows if row.sop_class_uid == sop_class_uid]

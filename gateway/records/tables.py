@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 
 from gateway.domain.case import Case
-from gateway.domain.commitment import Commitment
+from gateway.domain.commitment import AskedInstances, Commitment
 from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
@@ -200,17 +200,17 @@ KINDS: dict[str, Kind] = {
         Instance,
         "instance",
         sealed=("head",),
-        index=(("case_id", "state"), ("sop_key",)),
+        index=(("case_id", "state"), ("sender_key",)),
         unique=(("study_id", "sop_key", "digest"),),
+        added=("sender_key",),
     ),
     "commitments": _kind(
         Commitment,
         "commitment",
-        sealed=("references", "failures"),
-        purpose="records",
         unique=(("peer", "transaction_uid"),),
         index=(("state", "peer"), ("association_id",)),
     ),
+    "asked_instances": _kind(AskedInstances, "asked_instances", sealed=("references",), purpose="records"),
     "deliveries": _kind(Delivery, "delivery", index=(("release_id",), ("case_id",), ("peer", "state"))),
     "documents": _kind(
         Document, "document", sealed=("name", "sha256"), index=(("case_id", "state"), ("parent_id",))

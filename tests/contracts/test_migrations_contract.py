@@ -121,6 +121,26 @@ def test_rows_of_version_1_are_read_as_they_were_with_the_defaults_of_what_is_ne
     house.close()
 
 
+def test_an_original_of_version_1_is_found_by_its_sender_where_its_study_says_no_more_than_that(first):
+    senders = ("peer:PACS", "peer:PACS#2", f"peer:PACS>{'0' * 32}", "link:l1")
+    with first.begin() as connection:
+        for number, sender in enumerate(senders):
+            study = OF_VERSION_1[3].replace("'peer:PACS'", f"'{sender}'").replace("'s1'", f"'t{number}'")
+            connection.exec_driver_sql(study.replace("'k'", f"'k{number}'"))
+            instance = {
+                "id": f"i{number}", "study_id": f"t{number}", "holder": "h", "sop_key": f"k{number}", "sop_class_uid": "1.2",
+                "transfer_syntax_uid": "1.2", "object_id": "o", "size_bytes": 1, "digest": b"", "generation": 1,
+                "state": "received", "received_at": "2026-10-01 08:00:00.000000", "association_id": "", "head": b"",
+            }  # fmt: skip
+            names = ", ".join(instance)
+            marks = ", ".join(f":{name}" for name in instance)
+            connection.execute(text(f"INSERT INTO instance ({names}) VALUES ({marks})"), instance)  # noqa: S608  # names above
+    upgrade_schema(first)
+    with first.connect() as connection:
+        keys = connection.execute(text("SELECT sender_key FROM instance ORDER BY id")).scalars().all()
+    assert keys == ["k0", "", "", "k3"]
+
+
 def test_code_of_version_1_goes_on_writing_beside_the_new_schema(first):
     upgrade_schema(first)
     with first.begin() as connection:

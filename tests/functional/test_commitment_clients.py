@@ -460,7 +460,7 @@ def test_a_listener_that_is_down_is_told_when_it_is_back(
     site.exchange.call("commitment", "retry", row["id"][:12])
     wait_for(lambda: heard.told, within_s=20)
     wait_for(lambda: site.commitments("AWAY")[0].state == "reported", within_s=10)
-    shown = site.exchange.call("commitment", "show", row["id"])
+    shown = site.exchange.call("commitment", "show", row["id"], "--uids")
     assert (shown["state"], shown["failures"], len(shown["references"])) == ("reported", [], 1)
     assert site.exchange.call("commitment", "list", "--open", "--peer", "AWAY") == []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,11 +10,13 @@ import pytest
 
 from dicom_node.event_report import Reported
 from dicom_node.receiver import CommitmentRequest
-from gateway.domain.commitment import MISSING_QUIET, REPORT_FOR
+from gateway.domain.commitment import CLAIMED_FOR, KEPT_FOR, MISSING_QUIET, REPORT_FOR
 from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.peer import Peer
-from gateway.journeys import commit_storage
+from gateway.journeys import commit_storage, report_commitment
 from gateway.journeys.commit_storage import ask_commitment, decide_commitment
+from gateway.journeys.forget_case import forget_case
+from gateway.journeys.keep_commitments import forget_commitments, read_commitment
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.report_commitment import (
     claim_report,
@@ -23,7 +25,8 @@ from gateway.journeys.report_commitment import (
     settle_report,
 )
 from gateway.journeys.settle_study import settle_study
-from storage import VolumeFailedError
+from gateway.journeys.verify_originals import OriginalsOf
+from storage import ObjectBusyError, VolumeFailedError
 from tests import factories
 from tests.fakes.journey_house import DESK, PACS, Killed, Trap, TrappedRecords, arrival
 
@@ -68,6 +71,15 @@ def _peer(house, **values):
         change.note("peer_added", subject="PACS")
 
 
+def _named(house, row):
+    (named,) = house.rows("asked_instances", id=row.id)
+    return named
+
+
+def _failures(house, row):
+    return _named(house, row).failures(row.marks)
+
+
 class Listener:
     """Stands for the network and the peer's listener: keeps what it is told, and answers as it is told to."""
 
@@ -92,7 +104,8 @@ def _report(house, listener, *, records=None):
 def test_a_question_is_kept_with_its_event_and_its_work_before_it_is_answered(house):
     assert _ask(house, [(CT, "1.2.3.4")]).status == 0
     (row,) = house.rows("commitments")
-    assert (row.state, row.peer, row.references) == ("asked", "PACS", [[CT, "1.2.3.4"]])
+    assert (row.state, row.peer, row.total) == ("asked", "PACS", 1)
+    assert _named(house, row).references == [[CT, "1.2.3.4"]]
     assert [(job.kind, job.subject_id) for job in house.rows("jobs")] == [("decide_commitment", row.id)]
     assert [event.actor for event in house.events("commitment_asked")] == ["peer:PACS"]
 
@@ -134,13 +147,13 @@ def test_each_reference_gets_the_reason_of_its_own_failure(house):
     house.clock.forward(minutes=11)
     row = _decide(house)
     assert row.state == "decided"
-    assert {uid: reason for _, uid, reason in row.failures} == {
+    assert {uid: reason for _, uid, reason in _failures(house, row)} == {
         damaged[1]: "0110",
         gone[1]: "0110",
         wrong_class[1]: "0119",
         "1.2.3.404": "0112",
     }
-    assert row.safe == [list(whole)]
+    assert _named(house, row).safe(row.marks) == [list(whole)]
 
 
 def test_what_another_sender_stored_and_what_was_copied_is_not_committed(house):
@@ -154,15 +167,15 @@ def test_what_another_sender_stored_and_what_was_copied_is_not_committed(house):
     _ask(house, [theirs, ours, *((CT, uid) for uid in copies)])
     house.clock.forward(minutes=11)
     row = _decide(house)
-    assert row.safe == [list(ours)]  # it lies under its case, and is found there
-    assert {reason for _, _, reason in row.failures} == {"0112"}
+    assert _named(house, row).safe(row.marks) == [list(ours)]  # it lies under its case, and is found there
+    assert {reason for _, _, reason in _failures(house, row)} == {"0112"}
 
 
 def test_two_objects_under_one_uid_are_not_committed_before_a_human_has_judged(house):
     first = _receive(house, factories.ct_instance(number=1))
     _receive(house, factories.ct_instance(number=1, InstanceNumber=77))
     _ask(house, [first])
-    assert [row[2] for row in _decide(house).failures] == ["0110"]
+    assert [row[2] for row in _failures(house, _decide(house))] == ["0110"]
     conflict = next(row for row in house.rows("instances") if row.conflict_of)
     with house.records.change(by=DESK) as change:
         change.instances.set(conflict.id, state="excluded")
@@ -185,10 +198,11 @@ def test_an_instance_whose_key_was_destroyed_is_not_committed(house):
         change.destroy_keys("x")
         change.note("case_forgotten", subject="x")
     _ask(house, [pair])
-    assert [row[2] for row in _decide(house).failures] == ["0110"]
+    assert [row[2] for row in _failures(house, _decide(house))] == ["0110"]
 
 
-def test_storage_that_does_not_answer_decides_nothing(house):
+@pytest.mark.parametrize("error", [VolumeFailedError, ObjectBusyError])
+def test_storage_that_does_not_answer_decides_nothing(house, error):
     pair = _receive(house, factories.ct_instance())
     _ask(house, [pair])
 
@@ -197,7 +211,7 @@ def test_storage_that_does_not_answer_decides_nothing(house):
             return getattr(house.store, name)
 
         def verify(self, *_, **__):
-            raise VolumeFailedError("x")
+            raise error("x")
 
     with pytest.raises(UnavailableError):
         _decide(house, store=Away())
@@ -214,7 +228,7 @@ def test_what_is_asked_before_it_has_landed_is_waited_for(house):
     house.clock.forward(seconds=30)
     _receive(house, content)
     row = _decide(house)
-    assert (row.state, row.committed, row.failed, row.failures) == ("decided", 2, 0, [])
+    assert (row.state, row.committed, row.failed, row.marks) == ("decided", 2, 0, "..")
 
 
 def test_the_wait_ends_when_the_sender_has_been_silent_or_ten_minutes_have_passed(house):
@@ -385,7 +399,7 @@ def test_a_peer_that_goes_on_refusing_is_given_up_after_eight_tries(house):
         _report(house, listener)
     assert len(listener.told) == 8
     (row,) = house.rows("commitments")
-    assert (row.state, row.error) == ("given_up", "answered 0110H refused")
+    assert (row.state, row.error) == ("given_up", "answered 0110H")
 
 
 def test_many_answers_go_out_in_one_call_to_each_title_that_was_called(house):
@@ -427,6 +441,26 @@ def test_a_peer_with_too_many_open_questions_is_told_to_come_again(house, monkey
     monkeypatch.setattr(commit_storage, "MOST_OPEN", 2)
     statuses = [_ask(house, [(CT, "1.2.3.4")], transaction=f"1.2.{n}").status for n in range(3)]
     assert statuses == [0, 0, 0x0213]
+    assert _ask(house, [(CT, "1.2.3.4")], transaction="1.2.1").status == 0  # the same again is no new one
+
+
+@pytest.mark.parametrize("state", ["asked", "decided", "given_up"])
+def test_what_was_not_told_counts_in_every_state_by_its_references_too(house, monkeypatch, state):
+    monkeypatch.setattr(commit_storage, "MOST_OPEN_REFERENCES", 3)
+    pairs = [(CT, "1.2.3.4"), (CT, "1.2.3.5")]
+    assert _ask(house, pairs).status == 0
+    _set(house, house.rows("commitments")[0].id, state=state)
+    assert _ask(house, pairs, transaction="1.2.4").status == 0x0213
+    assert _ask(house, pairs[:1], transaction="1.2.5").status == 0
+    assert _ask(house, pairs, source=replace(PACS, id="OTHER")).status == 0
+    _set(house, house.rows("commitments", transaction_uid="1.2.3", peer="PACS")[0].id, state="reported")
+    assert _ask(house, pairs, transaction="1.2.6").status == 0
+
+
+def _set(house, commitment_id, **columns):
+    with house.records.change(by=DESK) as change:
+        change.commitments.set(commitment_id, **columns)
+        change.note("commitment_decided", subject=commitment_id)
 
 
 def test_a_question_that_could_not_be_kept_is_no_success(house):
@@ -486,4 +520,315 @@ def test_a_peer_whose_title_looks_like_our_own_numbering_is_another_sender(house
     theirs = _receive(house, factories.ct_instance(), source=replace(PACS, id="PACS#2"), calling_ae="PACS#2")
     _ask(house, [theirs])
     house.clock.forward(minutes=11)
-    assert [row[2] for row in _decide(house).failures] == ["0112"]
+    assert [row[2] for row in _failures(house, _decide(house))] == ["0112"]
+
+
+def _fail_jobs(house):
+    """As the runner does with a job that failed for good."""
+    for job in house.rows("jobs"):
+        with house.records.change(by=DESK) as change:
+            change.jobs.set(job.id, state="failed", dedup_key=None)
+            change.note("job_failed", subject=job.id)
+
+
+@pytest.mark.parametrize("state", ["asked", "decided"])
+@pytest.mark.parametrize("way", ["the sender asks again", "a human tries again"])
+def test_a_question_whose_job_failed_for_good_is_owed_anew(house, state, way):
+    _peer(house)
+    pair = _receive(house, factories.ct_instance())
+    _ask(house, [pair])
+    if state == "decided":
+        _decide(house)
+    _fail_jobs(house)
+    kind = {"asked": "decide_commitment", "decided": "report_commitments"}[state]
+    assert _owed(house, kind) == []
+    (row,) = house.rows("commitments")
+    if way == "the sender asks again":
+        assert _ask(house, [pair], association="a2").status == 0
+    else:
+        assert retry_commitment(row.id, by=DESK, records=house.records, clock=house.clock).state == state
+    assert len(_owed(house, kind)) == 1
+
+
+def test_forgetting_a_case_forgets_who_asked_for_its_images(house):
+    """The UIDs lie under the house's key, which outlives the case's."""
+    case, other = house.case(1), house.case(2)
+    _peer(house)
+    forgotten = [_receive(house, factories.ct_instance(1, number=n), called_ae=case.ref) for n in range(1, 4)]
+    stays = _receive(house, factories.ct_instance(2), called_ae=other.ref)
+    matched = _receive(house, factories.ct_instance(1, number=9))
+    _set_case(house, matched, case)
+    _ask(house, forgotten[:1], transaction="1.2.1")
+    _decide(house)
+    house.clock.forward(seconds=3)
+    _report(house, Listener())  # told
+    _ask(house, [*forgotten[1:2], stays], transaction="1.2.2")
+    for row in house.rows("commitments", state="asked"):
+        decide_and_get(house, row.id)  # to be told
+    _ask(house, forgotten[2:], transaction="1.2.3")  # to be verified
+    _ask(house, [matched], transaction="1.2.4")
+    _ask(house, [stays], transaction="1.2.5")
+    assert forget_case(ref=case.ref, confirm=case.ref, by=DESK, records=house.records, store=house.store)
+    assert [row.transaction_uid for row in house.rows("commitments")] == ["1.2.5"]
+    uids = {uid for row in house.rows("asked_instances") for _, uid in row.references}
+    assert uids == {stays[1]}
+    assert house.events("case_forgotten")[0].details["commitments"] == 4
+    for job in _owed(house, "decide_commitment"):  # what was owed for them does no harm
+        decide_commitment(job.subject_id, records=house.records, store=house.store, clock=house.clock)
+    _ask(house, forgotten, transaction="1.2.1")  # the sender asks again, and hears the truth
+    house.clock.forward(minutes=11)
+    _decide(house)
+    (again,) = house.rows("commitments", transaction_uid="1.2.1")
+    assert again.marks == "mmm"
+
+
+def _set_case(house, pair, case):
+    (instance,) = [row for row in house.rows("instances") if row.head["sop_instance_uid"] == pair[1]]
+    with house.records.change(by=DESK) as change:
+        change.studies.set(instance.study_id, case_id=case.id)
+        change.instances.set(instance.id, case_id=case.id)
+        change.adopt_keys(instance.holder, case_id=case.id)
+        change.note("study_matched", subject=instance.study_id)
+
+
+def test_an_image_that_comes_while_its_case_is_being_forgotten_hides_no_question(house):
+    case = house.case()
+    content = factories.ct_instance(number=2)
+    _receive(house, factories.ct_instance(number=1), called_ae=case.ref)
+    late = (CT, str(factories.read(content).SOPInstanceUID))
+    _ask(house, [late])
+
+    class Late:
+        view = house.records.view
+
+        def change(self, *, by):
+            _receive(house, content, called_ae=case.ref)
+            return house.records.change(by=by)
+
+    forget_case(ref=case.ref, confirm=case.ref, by=DESK, records=Late(), store=house.store)
+    assert house.rows("commitments") == house.rows("asked_instances") == []
+
+
+@pytest.mark.parametrize("moment", ["decide", "claim", "report"])
+def test_a_question_that_is_forgotten_while_it_is_in_hand_is_let_go(house, moment):
+    _peer(house)
+    _ask(house, [_receive(house, factories.ct_instance())])
+    (row,) = house.rows("commitments")
+
+    def forget():
+        with house.records.change(by=DESK) as change:
+            change.commitments.remove(id=row.id)
+            change.asked_instances.remove(id=row.id)
+            change.note("case_forgotten", subject="x")
+
+    class Forgetting:
+        def __getattr__(self, name):
+            return getattr(house.store, name)
+
+        def verify(self, *how, **more):
+            forget()
+            return house.store.verify(*how, **more)
+
+    class Between:
+        view = house.records.view
+
+        def change(self, *, by):
+            forget()
+            return house.records.change(by=by)
+
+    def caller(peer, called, results):
+        forget()
+        return [Reported(result_id=result.id, status=0) for result in results]
+
+    if moment == "decide":
+        decide_commitment(row.id, records=house.records, store=Forgetting(), clock=house.clock)
+    else:
+        _decide(house)
+        house.clock.forward(seconds=3)
+        if moment == "claim":
+            assert claim_report("PACS", "a1", address="", records=Between(), clock=house.clock) is None
+        else:
+            _report(house, caller)
+    assert house.rows("commitments") == []
+
+
+def test_what_was_told_or_given_up_is_removed_when_it_is_of_no_more_use(house):
+    _peer(house)
+    pair = _receive(house, factories.ct_instance())
+    for n, state in enumerate(("asked", "decided", "reported", "given_up")):
+        _ask(house, [pair], transaction=f"1.2.{n}")
+        (row,) = house.rows("commitments", transaction_uid=f"1.2.{n}")
+        now = house.clock.now()
+        _set(house, row.id, state=state, reported_at=now if state == "reported" else None, give_up_at=now)
+    house.clock.forward(seconds=KEPT_FOR.total_seconds() - 1)
+    assert forget_commitments(records=house.records, clock=house.clock) == 0
+    house.clock.forward(seconds=1)
+    assert forget_commitments(records=house.records, clock=house.clock) == 2
+    left = house.rows("commitments")
+    assert sorted(row.state for row in left) == ["asked", "decided"]
+    assert {row.id for row in house.rows("asked_instances")} == {row.id for row in left}
+    assert [event.details["commitments"] for event in house.events("commitment_forgotten")] == [2]
+
+
+def test_who_looks_at_what_a_question_names_is_noted(house):
+    _ask(house, [(CT, "1.2.3.4")])
+    (row,) = house.rows("commitments")
+    assert read_commitment(row.id, by=DESK, records=house.records).references == [[CT, "1.2.3.4"]]
+    assert [(e.actor, e.subject) for e in house.events("commitment_read")] == [("staff:coordinator", row.id)]
+
+
+def test_what_a_peer_writes_beside_its_refusal_is_kept_nowhere(house):
+    _peer(house)
+    _ask(house, [_receive(house, factories.ct_instance())])
+    row = _decide(house)
+    why = "no study of SVENSSON^ANNA 19121212-1212"
+    for _ in range(8):
+        house.clock.forward(hours=2)
+        claim_report("PACS", "a1", address="", records=house.records, clock=house.clock)
+        settle_report(row.id, status=0x0110, why=why, by=PACS, records=house.records, clock=house.clock)
+    assert house.rows("commitments")[0].state == "given_up"
+    assert "SVENSSON" not in repr([house.rows("commitments"), house.events()])
+    assert {e.details["why"] for e in house.events("commitment_reported") if "why" in e.details} == {
+        "answered 0110H"
+    }
+
+
+def test_a_peer_that_refuses_on_one_association_after_another_keeps_its_week(house):
+    _peer(house)
+    _ask(house, [_receive(house, factories.ct_instance())])
+    _decide(house)
+    told = 0
+    for n in range(20):
+        result = claim_report(
+            "PACS", "a1" if n == 0 else f"b{n}", address="", records=house.records, clock=house.clock
+        )
+        if result is not None:
+            told += 1
+            settle_report(result.id, status=0x0110, why="", by=PACS, records=house.records, clock=house.clock)
+    (row,) = house.rows("commitments")
+    assert (told, row.state) == (1, "decided")
+    house.clock.forward(minutes=2)
+    assert claim_report("PACS", "c", address="", records=house.records, clock=house.clock)
+
+
+def test_a_peer_without_address_is_told_when_it_comes_even_after_it_refused(house):
+    """The job looks for its address once a day; that wait is the job's alone."""
+    _peer(house, address="")
+    _ask(house, [_receive(house, factories.ct_instance())])
+    _decide(house)
+    claimed = claim_report("PACS", "a1", address="", records=house.records, clock=house.clock)
+    settle_report(claimed.id, status=0x0110, why="", by=PACS, records=house.records, clock=house.clock)
+    house.clock.forward(minutes=2)
+    _report(house, Listener())
+    assert house.rows("commitments")[0].next_at > house.clock.now() + timedelta(hours=23)
+    assert claim_report("PACS", "b", address="", records=house.records, clock=house.clock)
+
+
+def test_a_slow_peer_is_told_each_of_many_once(house):
+    """Fifty answers may take longer than a claim holds: what is still to be told is claimed again on the way."""
+    _peer(house)
+    pair = _receive(house, factories.ct_instance())
+    for n in range(20):
+        _ask(house, [pair], transaction=f"1.2.{n}")
+    _decide(house)
+    house.clock.forward(seconds=3)
+    began, told = house.clock.now(), []
+
+    def slow(peer, called, results):
+        for result in results:
+            house.clock.forward(seconds=29)
+            other = claim_report("PACS", "a1", address="", records=house.records, clock=house.clock)
+            assert other is None, "its claim has lapsed"
+            told.append(result.id)
+            yield Reported(result_id=result.id, status=0)
+
+    _report(house, slow)
+    assert len(told) == len(set(told)) == 20
+    assert house.clock.now() - began > CLAIMED_FOR
+    assert {row.report_attempts for row in house.rows("commitments")} == {1}
+
+
+def test_no_more_is_read_into_memory_at_once_than_fits(house, monkeypatch):
+    monkeypatch.setattr(report_commitment, "MOST_REFERENCES_AT_ONCE", 3)
+    _peer(house)
+    pairs = [_receive(house, factories.ct_instance(number=n)) for n in range(1, 6)]
+    for n, some in enumerate((pairs, pairs[:2], pairs[:1], pairs[:1])):
+        _ask(house, some, transaction=f"1.2.{n}")
+    _decide(house)
+    house.clock.forward(seconds=3)
+    calls = []
+
+    def caller(peer, called, results):
+        calls.append([len(result.committed) for result in results])
+        return [Reported(result_id=result.id, status=0) for result in results]
+
+    for _ in range(3):
+        _report(house, caller)
+    assert sorted(count for call in calls for count in call) == [1, 1, 2, 5]
+    assert all(sum(call) <= 3 or len(call) == 1 for call in calls)
+    assert _owed(house, "report_commitments")
+
+
+def test_what_was_asked_is_written_once_however_often_progress_is_kept(house, monkeypatch):
+    monkeypatch.setattr(commit_storage, "KEPT_EVERY_REFERENCES", 2)
+    _ask(house, [_receive(house, factories.ct_instance(number=n)) for n in range(1, 8)])
+    sealed = []
+    monkeypatch.setattr(type(house.store), "seal_value", lambda *a, **k: sealed.append(k) or b"")
+    assert _decide(house).marks == "......."
+    assert sealed == []
+
+
+def test_a_thousand_cases_and_a_thousand_missing_images_are_one_question_to_the_records(house):
+    """However many names a sender's studies lie under: what is asked of the records grows with the references alone."""
+    ours = [_receive(house, factories.ct_instance(n), called_ae=house.case(n).ref) for n in range(1, 9)]
+    asked = []
+
+    class Counting:
+        def __init__(self, view):
+            self.view = view
+
+        def __getattr__(self, name):
+            found = getattr(self.view, name)
+            if name not in {"instances", "studies"}:
+                return found
+            return Trapping(name, found)
+
+    class Trapping:
+        def __init__(self, name, shelf):
+            self.name, self.shelf = name, shelf
+
+        def pick(self, *columns, **where):
+            asked.append(self.name)
+            return self.shelf.pick(*columns, **where)
+
+    class Views:
+        @contextmanager
+        def view(self):
+            with house.records.view() as view:
+                yield Counting(view)
+
+    originals = OriginalsOf("PACS", records=Views(), store=house.store)
+    looked = list(originals.look([*ours, *((CT, f"1.2.3.{n}") for n in range(400))]))
+    assert [one.reason for one in looked] == [""] * 8 + ["0112"] * 400
+    assert asked == ["instances"]
+
+
+@pytest.mark.parametrize("called", ["CONSILIUM", "its case"])
+def test_an_image_that_version_1_kept_is_found(house, called):
+    """Its row has no key of its sender's; it is given one where it is first needed."""
+    case = house.case()
+    pair = _receive(house, factories.ct_instance(), called_ae=case.ref if called == "its case" else called)
+    (instance,) = house.rows("instances")
+    new = instance.sender_key
+    with house.records.change(by=DESK) as change:
+        change.instances.set(instance.id, sender_key="")
+        change.note("instance_kept", subject=instance.id)
+    _ask(house, [pair])
+    assert _decide(house).marks == "."
+    assert house.rows("instances")[0].sender_key == new
+    if called == "its case":
+        with house.records.change(by=DESK) as change:
+            change.instances.set(instance.id, sender_key="")
+            change.note("instance_kept", subject=instance.id)
+        forget_case(ref=case.ref, confirm=case.ref, by=DESK, records=house.records, store=house.store)
+        assert house.rows("asked_instances") == []

@@ -213,6 +213,8 @@ EVENTS: dict[str, str] = {
     "commitment_asked": N_("A sender asked whether its images are safe"),
     "commitment_decided": N_("Images were verified for a storage commitment"),
     "commitment_reported": N_("The result of a storage commitment was reported"),
+    "commitment_read": N_("The images that a storage commitment names were looked at"),
+    "commitment_forgotten": N_("Storage commitments of long ago were removed"),
     "delivery_asked": N_("A release is to be sent to a PACS"),
     "delivery_progressed": N_("Images of a release were sent to a PACS"),
     "delivery_ended": N_("The sending of a release to a PACS ended"),

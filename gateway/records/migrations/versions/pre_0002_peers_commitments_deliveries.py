@@ -37,7 +37,15 @@ def upgrade() -> None:
     ):
         op.add_column("peer", column)
     op.add_column("study", sa.Column("told", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
-    op.create_index("ix_instance_sop_key", "instance", ["sop_key"])
+    op.add_column(
+        "instance", sa.Column("sender_key", sa.Text(), nullable=False, server_default=sa.text("''"))
+    )
+    # Both keys are one where nothing was added to the sender's name; the others are filled by `index_originals`.
+    op.execute(
+        "UPDATE instance SET sender_key = sop_key WHERE study_id IN "
+        "(SELECT id FROM study WHERE sender NOT LIKE '%>%' AND sender NOT LIKE '%#%')"
+    )
+    op.create_index("ix_instance_sender_key", "instance", ["sender_key"])
     op.create_index(
         "ix_audit_event_peers",
         "audit_event",
@@ -62,14 +70,20 @@ def _commitments() -> None:
         sa.Column("decided_at", _TIME),
         sa.Column("reported_at", _TIME),
         sa.Column("report_attempts", sa.BigInteger(), nullable=False),
+        sa.Column("tried_at", _TIME),
         sa.Column("next_at", _TIME),
         sa.Column("claimed_until", _TIME),
         sa.Column("give_up_at", _TIME),
         sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("committed", sa.BigInteger(), nullable=False),
         sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("marks", sa.Text(), nullable=False),
+    )
+    op.create_table(
+        "asked_instances",
+        sa.Column("id", sa.Text(), primary_key=True),
         sa.Column("references", sa.LargeBinary(), nullable=False),
-        sa.Column("failures", sa.LargeBinary(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
     )
     op.create_index("ix_commitment_state_peer", "commitment", ["state", "peer"])

@@ -37,7 +37,7 @@ def _commitment(staffed, number, state, **values):
     now = staffed.clock.now() + timedelta(seconds=number)
     fixed = {
         "id": f"{number:032x}", "peer": f"PACS{number}", "called": "CONSILIUM", "transaction_uid": f"1.2.{number}",
-        "association_id": "a1", "asked_at": now, "references": [["1.2", "3.4"]], "state": state,
+        "association_id": "a1", "asked_at": now, "total": 1, "state": state,
     }  # fmt: skip
     held = Commitment(**(fixed | values))
     with staffed.house.records.change(by=OPERATOR) as change:
@@ -60,7 +60,13 @@ def test_what_was_given_up_stands_first_and_can_be_tried_again(staffed, desk):
     with staffed.house.records.view() as view:
         assert view.commitments.get(lost.id).state == "asked"
         assert [job.kind for job in view.jobs.find(subject_id=lost.id)] == ["decide_commitment"]
-    assert desk.post(f"/desk/commitments/{lost.id}/retry", {}).status_code == 409
+    # Work that failed for good leaves it "asked": trying again owes the work anew.
+    with staffed.house.records.change(by=OPERATOR) as change:
+        change.jobs.remove(subject_id=lost.id)
+        change.note("job_failed", subject=lost.id)
+    assert desk.post(f"/desk/commitments/{lost.id}/retry", {}).status_code == 303
+    with staffed.house.records.view() as view:
+        assert [job.kind for job in view.jobs.find(subject_id=lost.id)] == ["decide_commitment"]
 
 
 def test_the_page_speaks_swedish_and_says_when_nobody_asked(desk):
