@@ -97,6 +97,8 @@ Address = Annotated[
 Tls = Annotated[bool | None, typer.Option("--tls/--no-tls", help="Whether we call it by TLS.")]
 Description = Annotated[str | None, typer.Option("--description", help="Whose it is.")]
 
+Again = Annotated[bool, typer.Option("--again", help="It is the hospital that had this AE title before.")]
+
 
 @app.command("add")
 def add(
@@ -118,6 +120,7 @@ def add(
     address: Address = None,
     tls: Tls = None,
     description: Description = None,
+    again: Again = False,
 ) -> None:
     """Let a PACS send; it counts from its next association on."""
     with house_of(ctx) as parts:
@@ -125,7 +128,8 @@ def add(
             host, called, certificate, name, echo, store, commit, receive, sop_class, transfer_syntax,
             max_associations, max_object, per_day, address, tls, description,
         )  # fmt: skip
-        peer = add_peer(ae_title=ae_title, by=operator(), **_ports(parts), **{"hosts": [], **given})
+        given = {"hosts": [], **given}
+        peer = add_peer(ae_title=ae_title, by=operator(), again=again, **_ports(parts), **given)
         where = ", ".join(peer.hosts) or "this computer only"
         emit(ctx, data=as_json(peer), human=f"{peer.ae_title} may send from {where}{_proof(peer)}")
 

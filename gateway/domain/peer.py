@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from gateway.domain.errors import InvalidError
+from gateway.domain.errors import ConflictError, InvalidError
 
 AE_TITLE_LENGTH = 16  # PS3.5 6.2, VR AE
 DAY = timedelta(days=1)  # the window of ``day_bytes``
@@ -20,6 +20,12 @@ _NAME_KINDS = ("DNS", "URI")
 Expiry = Literal["far", "soon", "very_soon", "tomorrow", "expired"]
 # Days that are left, and how that is told (N2: 30, 7 and 1).
 _EXPIRIES: tuple[tuple[int, Expiry], ...] = ((1, "tomorrow"), (7, "very_soon"), (30, "soon"))
+
+
+class TitleUsedError(ConflictError):
+    """An earlier peer of this AE title left studies, storage commitments or deliveries, and they would become this one's."""
+
+    next_step = "If it is the same hospital, say so: tick the box, or add --again. If it is another, agree on another AE title."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

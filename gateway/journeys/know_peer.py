@@ -6,11 +6,12 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from dicom_node.receiver import AssociationEnd
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
-from gateway.domain.peer import Peer, normal_name
+from gateway.domain.peer import Peer, TitleUsedError, normal_name
 from gateway.domain.people import Actor
 from gateway.journeys.admit_peer import admit, proof_of
 from gateway.journeys.read_certificate import HOW_TO_GIVE, read_certificate, split_pem
@@ -42,23 +43,39 @@ CHANGEABLE = frozenset(
     }
 )  # fmt: skip
 _WHY_LENGTH = 240
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_peer(
-    *, ae_title: str, hosts: Sequence[str], by: Actor, records: Records, clock: Clock, **more: Any
+    *,
+    ae_title: str,
+    hosts: Sequence[str],
+    by: Actor,
+    records: Records,
+    clock: Clock,
+    again: bool = False,
+    **more: Any,
 ) -> Peer:
-    """Add a peer; it counts from the next association on. ``more`` are fields of ``CHANGEABLE``."""
-    now = clock.now()
+    """Add a peer; it counts from the next association on. ``more`` are fields of ``CHANGEABLE``.
+
+    What a removed peer left behind belongs to whoever has its AE title: ``again`` says that it is the same hospital.
+    """
+    with records.view() as view:
+        values = _normal({"hosts": list(hosts), **more}, view, clock)
+        peer = Peer(ae_title=ae_title.strip(), created_at=clock.now(), **values)
+        is_used = not view.peers.count(ae_title=peer.ae_title) and _left_something(view, peer.ae_title)
+    if is_used and not again:
+        with records.change(by=by) as change:
+            change.note("peer_added", subject=peer.ae_title, outcome="refused", why="an earlier peer's title")
+        raise TitleUsedError
     with records.change(by=by) as change:
-        values = _normal({"hosts": list(hosts), **more}, change, clock)
-        peer = Peer(ae_title=ae_title.strip(), created_at=now, **values)
         if change.peers.count(ae_title=peer.ae_title):
             raise ConflictError(
                 f"there is a peer {peer.ae_title} already",
                 next_step=f"Change it: consilium peer change {peer.ae_title} …",
             )
         change.peers.add(peer)
-        _note_added(change, peer)
+        _note_added(change, peer, **({"again": "same hospital"} if is_used else {}))
     return peer
 
 
@@ -171,6 +188,12 @@ def note_refusal(
             status=f"{status:04X}",
             why=why[:80],
         )
+
+
+def _left_something(view: View, ae_title: str) -> bool:
+    """Tell whether anything here stands under this AE title."""
+    instances, _ = view.received_from(ae_title, since=_EVER)
+    return bool(instances or view.commitments.count(peer=ae_title) or view.deliveries.count(peer=ae_title))
 
 
 def _switch(ae_title: str, state: str, *, by: Actor, records: Records, clock: Clock) -> Peer:

@@ -24,7 +24,10 @@ from dicom_node.requestor import Call, OutboundAssociation
 from dicom_node.scu import OutboundInstance, echo, send
 from dicom_node.tls import Identity, ServerTls, client_context
 from gateway.adapters.peer_trust import PeerTrust
+from gateway.domain.commitment import Commitment
+from gateway.domain.delivery import Delivery
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from gateway.domain.peer import TitleUsedError
 from gateway.domain.tls_files import TlsFiles
 from gateway.doors.dimse import DimseDoor
 from gateway.doors.peer_book import PeerBook, QuotaError
@@ -42,10 +45,12 @@ from gateway.journeys.know_peer import (
     unpin_certificate,
 )
 from gateway.journeys.peer_sheet import peer_sheet
+from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.show_peer import expiring_pins, show_peer, show_peers, show_strangers
 from tests import factories
 from tests.fakes.certificates import Authority, self_signed
 from tests.fakes.journey_house import DESK, arrival
+from tests.fakes.journey_house import PACS as PACS_ACTOR
 from tests.unit.dicom_node.peers import RawPeer, command, data_set, p_data
 
 CT = str(CTImageStorage)
@@ -534,6 +539,61 @@ def test_disabling_is_undone_by_enabling(house):
     assert enable_peer(**ports).disabled_at is None
     assert [e.details["state"] for e in house.events("peer_disabled")] == ["disabled", "enabled"]
     assert house.rows("peers")[0].description == "kept"
+
+
+def leave(house, what):
+    """What a peer of the title PACS leaves behind."""
+    if what == "studies":
+        receive_instance(
+            arrival(factories.ct_instance(number=1)), source=PACS_ACTOR,
+            **house.ports("records", "store", "clock", "policy"),
+        )  # fmt: skip
+        return
+    with house.records.change(by=DESK) as change:
+        if what == "commitments":
+            change.commitments.add(
+                Commitment(
+                    id="q", peer="PACS", called="CONSILIUM", transaction_uid="1.2.3", association_id="a1",
+                    asked_at=house.clock.now(),
+                )
+            )  # fmt: skip
+        else:
+            now = house.clock.now()
+            change.deliveries.add(
+                Delivery(
+                    id="d", release_id="r", case_id="c", peer="PACS", asked_by="staff:x", asked_at=now, give_up_at=now
+                )
+            )  # fmt: skip
+        change.note("case_read")
+
+
+@pytest.mark.parametrize("what", ["studies", "commitments", "deliveries"])
+def test_a_title_that_a_removed_peer_left_something_under_is_given_again_only_to_the_same_hospital(
+    house, what
+):
+    """Whoever is given the title would own its studies, hear its commitments and be sent its releases."""
+    add(house, description="Northern hospital")
+    leave(house, what)
+    with pytest.raises(ConflictError, match="already"):
+        add(house, again=True)
+    remove_peer(ae_title="PACS", by=DESK, records=house.records)
+    with pytest.raises(TitleUsedError) as refused:
+        add(house, description="Southern hospital", address="127.0.0.1:104")
+    assert "--again" in refused.value.next_step
+    assert house.rows("peers") == []
+    told = house.events("peer_added")[-1]
+    assert (told.subject, told.outcome, told.actor) == ("PACS", "refused", "staff:coordinator")
+    add(house, "PACS2")  # a title of its own is free
+    add(house, description="Northern hospital, new address", again=True)
+    told = house.events("peer_added")[-1]
+    assert (told.outcome, told.details["again"]) == ("ok", "same hospital")
+
+
+def test_a_title_that_nothing_was_left_under_is_free(house):
+    add(house)
+    remove_peer(ae_title="PACS", by=DESK, records=house.records)
+    add(house, again=True)
+    assert "again" not in house.events("peer_added")[-1].details
 
 
 # showing them

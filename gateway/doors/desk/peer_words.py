@@ -59,6 +59,12 @@ REFUSALS: tuple[str, ...] = (
     N_("Write a number, or none."),
     N_("Give it one: HOST:PORT where it listens."),
     N_("Let it in again first."),
+    N_(
+        "An earlier peer of this AE title left studies, storage commitments or deliveries, and they would become this one's."
+    ),
+    N_(
+        "If it is the same hospital, say so: tick the box, or add --again. If it is another, agree on another AE title."
+    ),
 )
 # What the node's own tables mean, as the onboarding sheet says it.
 FROM_THE_NODE: tuple[str, ...] = tuple(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from dicom_node.scu import EchoResult
 from gateway.domain.errors import ConflictError, ConsiliumError, InvalidError, NotFoundError
+from gateway.domain.peer import TitleUsedError
 from gateway.doors.desk import peer_form, peer_words
 from gateway.doors.desk.staff import Desk, Staff
 from gateway.doors.http import Form, Refused, plain
@@ -72,11 +73,13 @@ class PeerPages:
             peer = add_peer(
                 ae_title=form.text("ae_title", at_most=80),
                 certificates=[pem] if pem else [],
+                again="again" in form,
                 **values,
                 **self._ports(who),
             )
         except (InvalidError, ConflictError) as error:
-            return self._new(request, who, peer_form.given(form), problem=error)
+            asks_again = "again" in form or isinstance(error, TitleUsedError)
+            return self._new(request, who, peer_form.given(form), problem=error, asks_again=asks_again)
         return self._to(peer.ae_title, "peer_added")
 
     def peer(self, request: Request, slug: str) -> Response:
@@ -183,10 +186,22 @@ class PeerPages:
         )
 
     def _new(
-        self, request: Request, who: Staff, given: dict[str, Any], *, problem: ConsiliumError | None = None
+        self,
+        request: Request,
+        who: Staff,
+        given: dict[str, Any],
+        *,
+        problem: ConsiliumError | None = None,
+        asks_again: bool = False,
     ) -> Response:
         return self._page(
-            request, "new_peer.html", who, status=422 if problem else 200, given=given, problem=problem
+            request,
+            "new_peer.html",
+            who,
+            status=422 if problem else 200,
+            given=given,
+            problem=problem,
+            asks_again=asks_again,
         )
 
     def _page(

@@ -13,13 +13,14 @@ from babel.messages.pofile import read_po
 
 from dicom_node.meanings import REJECTIONS, STATUSES
 from dicom_node.receiver import AssociationEnd
-from gateway.domain.peer import Expiry
+from gateway.domain.commitment import Commitment
+from gateway.domain.peer import Expiry, TitleUsedError
 from gateway.doors.desk import peer_words
 from gateway.doors.desk.app import desk_app
 from gateway.doors.desk.peer_form import slug_of, title_of
 from gateway.doors.desk.sheet_file import sheet_html
 from gateway.doors.http import DoorConfig
-from gateway.journeys.know_peer import add_peer, note_association
+from gateway.journeys.know_peer import add_peer, note_association, remove_peer
 from gateway.journeys.peer_sheet import peer_sheet
 from tests.fakes.certificates import self_signed
 from tests.fakes.door_client import ORIGIN, Browser
@@ -120,6 +121,33 @@ def test_a_title_that_is_taken_is_said(staffed, desk):
     answer = desk.post("/desk/peers", {"ae_title": "PACS", **RIGHTS})
     assert answer.status_code == 422
     assert "already" in answer.text
+
+
+def test_a_title_of_an_earlier_peer_is_given_again_when_a_box_says_that_it_is_the_same_hospital(
+    staffed, desk
+):
+    add(staffed)
+    with staffed.records.change(by=OPERATOR) as change:
+        change.commitments.add(
+            Commitment(
+                id="q", peer="PACS", called="CONSILIUM", transaction_uid="1.2.3", association_id="a1",
+                asked_at=staffed.clock.now(),
+            )
+        )  # fmt: skip
+        change.note("case_read")
+    remove_peer(ae_title="PACS", by=OPERATOR, records=staffed.records)
+    form = {"ae_title": "PACS", "hosts": "10.0.0.0/8", **RIGHTS}
+    assert 'name="again"' not in desk.get("/desk/peers/new").text
+    answer = desk.post("/desk/peers", form)
+    assert answer.status_code == 422
+    assert 'name="again"' in answer.text
+    assert "It is the same hospital" in answer.text
+    assert {TitleUsedError.__doc__, TitleUsedError.next_step} <= set(
+        peer_words.REFUSALS
+    )  # so they have their Swedish
+    assert peers(staffed) == []
+    assert desk.post("/desk/peers", {**form, "again": "1"}).status_code == 303
+    assert [peer.ae_title for peer in peers(staffed)] == ["PACS"]
 
 
 def test_the_form_holds_what_the_peer_is_and_changes_it_to_what_it_says(staffed, desk):
