@@ -40,9 +40,9 @@ def test_every_value_is_bound(jobs):
 
 
 def test_a_column_that_is_a_word_of_sql_is_quoted():
-    commitments = Statements(KINDS["commitments"].table, DIALECTS[0])
-    assert '"references"' in commitments.select
-    assert commitments.insert.count("?") == len(commitments.names)
+    asked = Statements(KINDS["asked_instances"].table, DIALECTS[0])
+    assert '"references"' in asked.select
+    assert asked.insert.count("?") == len(asked.names)
 
 
 def test_a_time_is_kept_in_utc_to_the_microsecond_as_sqlalchemy_writes_it():
