@@ -70,8 +70,9 @@ class Admitted:
 
     ``sop_classes`` None means every storage SOP class that the node knows; ``private_sop_classes`` adds those
     outside the standard; ``transfer_syntaxes`` None means every one that the node knows; ``max_associations`` counts
-    this calling AE over all addresses that it calls from. ``still_admitted`` is asked about twice a second, by a thread of the node's own, as
-    long as the association lasts: False ends it with A-ABORT; None, and an exception, mean yes.
+    this calling AE over all addresses that it calls from. ``still_admitted`` is asked about twice a second, by a
+    thread of the node's own, as long as the association lasts: False ends it with A-ABORT; None, and an exception,
+    mean yes.
     """
 
     may_store: bool

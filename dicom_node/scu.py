@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 from dicom_node import command as dimse
@@ -19,7 +18,6 @@ from dicom_node import contexts, status
 from dicom_node.association_request import MAX_CONTEXTS
 from dicom_node.dial import Call, Step
 from dicom_node.errors import AssociationOver, PeerRejected, PeerUnreachable
-from dicom_node.part10 import open_part10
 from dicom_node.requestor import OutboundAssociation
 from dicom_node.streams import Replayed
 
@@ -68,32 +66,6 @@ class OutboundInstance:
     sop_instance_uid: str
     transfer_syntax_uid: str
     open: Callable[[], ClosableStream]
-
-    @classmethod
-    def of_file(cls, path: Path) -> OutboundInstance:
-        """From a Part 10 file; raises `NotDicomError`."""
-        with path.open("rb") as file:
-            meta, _ = open_part10(file)
-        return cls(
-            sop_class_uid=meta.sop_class_uid,
-            sop_instance_uid=meta.sop_instance_uid,
-            transfer_syntax_uid=meta.transfer_syntax_uid,
-            open=lambda: _FileDataSet(path),
-        )
-
-
-class _FileDataSet:
-    """The data set of a Part 10 file."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._stream: Replayed = open_part10(self._file)[1]
-
-    def read(self, size: int = -1, /) -> bytes:
-        return self._stream.read(size)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from dicom_node.part10 import file_meta_bytes, open_part10
 from dicom_node.receiver import Admitted, StoreOutcome
 from dicom_node.requestor import Call
 from dicom_node.scu import OutboundInstance, echo, send
+from tests.fakes.outbound import outbound_file
 from tests.unit.dicom_node.peers import (
     CALLED,
     CALLING,
@@ -322,7 +323,7 @@ def test_our_scu_and_storescp_exchange_every_bit(tmp_path):
     ]
     with storescp(folder) as port:
         assert echo(call(port)).reached
-        outcomes = list(send(call(port), [OutboundInstance.of_file(path) for path in files]))
+        outcomes = list(send(call(port), [outbound_file(path) for path in files]))
     assert all(outcome.kept for outcome in outcomes)
     assert sorted(map(data_set_of, folder.iterdir())) == sorted(map(data_set_of, files))
 

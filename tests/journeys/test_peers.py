@@ -240,16 +240,31 @@ def test_what_is_open_ends_within_a_second_of_the_change(house, cut):
     assert (ended.outcome, ended.details["why"]) == ("aborted", "the peer is no longer admitted")
 
 
-def test_a_change_that_takes_nothing_away_disturbs_nobody(house):
+@pytest.fixture
+def looks(monkeypatch):
+    """How often the node has asked whether somebody may stay."""
+    made = []
+
+    def counted(book, attempt, given, ask=PeerBook._still):
+        answer = ask(book, attempt, given)
+        made.append(answer)
+        return answer
+
+    monkeypatch.setattr(PeerBook, "_still", counted)
+    return lambda: len(made)
+
+
+def test_a_change_that_takes_nothing_away_disturbs_nobody(house, looks):
     add(house)
     with node_of(house) as port, open_association(port) as idle:
         change(house, description="the same, told better", address="127.0.0.1:104")
         give_token(ae_title="PACS", by=DESK, **house.ports("records", "random"))
-        time.sleep(WITHIN_S)
+        before = looks()
+        wait_for(lambda: looks() >= before + 3)  # the first may go by the row as it was
         assert idle.send_c_echo().Status == status.SUCCESS
 
 
-def test_a_sender_is_cut_off_in_the_midst_of_an_object(house):
+def test_a_sender_is_cut_off_in_the_midst_of_an_object(house, looks):
     add(house)
     with node_of(house) as port, RawPeer(port) as sender:
         assert sender.associate(calling="PACS")[0] == 0x02
@@ -263,7 +278,8 @@ def test_a_sender_is_cut_off_in_the_midst_of_an_object(house):
 
         thread = threading.Thread(target=dripping)
         thread.start()
-        time.sleep(0.7)
+        before = looks()
+        wait_for(lambda: looks() > before)  # while it sends
         assert house.events("association_ended") == []
         began = time.monotonic()
         remove_peer(ae_title="PACS", by=DESK, records=house.records)
