@@ -74,4 +74,4 @@ class Limits:
     max_pending_per_address: int = 20
     max_associations: int = 128
     max_associations_per_address: int = 64
-    user_identity: Literal["ignore", "refuse"] = "ignore"
+    user_identity: Literal["ignore", "refuse"] = "refuse"

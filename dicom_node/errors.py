@@ -3,6 +3,7 @@
 DicomNodeError
 ├── ListenError                the address could not be taken
 ├── HeadError                  the first attributes of a data set cannot be read
+├── DataSetCut                 a data set that ends inside an element
 ├── NotDicomError              a file that is not DICOM
 ├── PeerUnreachable            our own call out did not become an association
 │   └── PeerRejected           A-ASSOCIATE-RJ: ``lasting`` tells that calling again cannot help
@@ -34,6 +35,13 @@ class ListenError(DicomNodeError):
 
 class HeadError(DicomNodeError):
     """The first attributes of the data set cannot be read: ask the sender to export the object again."""
+
+
+class DataSetCut(DicomNodeError):  # noqa: N818 - a state of the object, not a fault
+    """The data set ends inside an element: it is not whole, so nothing of it is kept; send it whole."""
+
+    def __init__(self, tag: int) -> None:
+        super().__init__(f"Data set ends inside element ({tag >> 16:04X},{tag & 0xFFFF:04X})")
 
 
 class NotDicomError(DicomNodeError):

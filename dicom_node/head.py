@@ -214,7 +214,7 @@ def read_head(stream: _Readable, transfer_syntax_uid: str, *, cap_bytes: int = 1
     source = _Source(stream, cap_bytes, deflated=encoding == "deflated")
     explicit = encoding != "implicit"
     if encoding in ("implicit", "explicit", "deflated"):
-        explicit = _looks_explicit(source.peek(8), expected=explicit)
+        explicit = looks_explicit(source.peek(8), expected=explicit)
     elements = _Elements(source, explicit=explicit, little=encoding != "big")
     values: dict[str, bytes] = {}
     while source.at + 8 <= len(source.clear) or source.has(8):
@@ -233,7 +233,7 @@ def read_head(stream: _Readable, transfer_syntax_uid: str, *, cap_bytes: int = 1
     return _decoded(values), bytes(source.consumed)
 
 
-def _looks_explicit(first: bytes, *, expected: bool) -> bool:
+def looks_explicit(first: bytes, *, expected: bool) -> bool:
     """Some senders declare one VR encoding and write the other: believe the first element, when it is clear."""
     if len(first) < 8:
         return expected

@@ -21,6 +21,7 @@ from gateway.adapters.witness_file import FileWitness
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
+from gateway.journeys.drop_study import sweep_empty_studies
 from gateway.journeys.keep_commitments import forget_commitments
 from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.doors.jobs.schedule import Duty
 
 CHECKPOINT_EVERY_S = 60.0
+SWEEP_EVERY_S = 900.0
 FORGET_EVERY_S = 86_400.0
 
 
@@ -159,6 +161,7 @@ def doorway(parts: Parts) -> Doorway:
 
 def dicom_node(parts: Parts) -> DicomNode:
     """Return the node, not yet listening: plain first, then TLS, where they are set."""
+    from dicom_node.ae import Limits
     from dicom_node.node import DicomNode, Listening
     from gateway.doors.dimse import DimseDoor
 
@@ -174,7 +177,8 @@ def dicom_node(parts: Parts) -> DicomNode:
     if settings.dicom_tls:
         host, port = host_and_port(settings.dicom_tls, what="--dicom-tls")
         listeners.append(Listening(host=host, port=port, tls=_server_tls(parts)))
-    return DicomNode(receiver=DimseDoor(parts.house), listeners=listeners)
+    limits = Limits(user_identity=parts.settings.dicom_user_identity)
+    return DicomNode(receiver=DimseDoor(parts.house), listeners=listeners, limits=limits)
 
 
 def _server_tls(parts: Parts) -> ServerTls:
@@ -214,11 +218,19 @@ def duties(parts: Parts) -> list[Duty]:
             records=house.records, store=house.store, witness=house.witness, origin=house.policy.tenant
         )
 
+    def sweep_studies() -> None:
+        sweep_empty_studies(records=house.records, clock=house.clock)
+
     def forget_told() -> None:
         forget_commitments(records=house.records, clock=house.clock)
 
     return [
         Duty(name="checkpoint_audit", every_s=CHECKPOINT_EVERY_S, perform=checkpoint),
+        Duty(
+            name="sweep_empty_studies",
+            every_s=SWEEP_EVERY_S,
+            perform=sweep_studies,
+        ),
         Duty(name="forget_commitments", every_s=FORGET_EVERY_S, perform=forget_told),
     ]
 

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     plain_dicom_elsewhere: bool = False
     dicom_tls: str = ""
     dicom_tls_profile: Literal["b12", "b13"] = "b12"
+    dicom_user_identity: Literal["refuse", "ignore"] = "refuse"
     dicom_certificate: str = ""
     dicom_key: str = ""
     dicom_authorities: str = ""

@@ -57,6 +57,7 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "study_settled": ("nothing more of a study came for the quiet period", "written"),
     "study_reopened": ("an instance came after its study had settled", "written"),
     "study_matched": ("a study was matched with a case", "written"),
+    "study_dropped": ("a study of which no instance was kept was dropped with its key", "erased"),
     "study_waits": ("a study came that fits no case yet; it waits in the inbox", "written"),
     "study_unmatched": ("a study was taken from a case, back to the inbox", "written"),
     "link_made": ("a patient link was made", "written"),

@@ -15,7 +15,6 @@ from gateway.domain.policy import Policy
 from gateway.domain.study import Study
 from gateway.journeys.lookup import house_secret, uid_key_under
 from gateway.journeys.match_study import IDENTITY, best_case, described
-from gateway.journeys.open_case import mark_item
 from gateway.ports import Clock, Records, View
 from storage import SealedStore, WrappedKey
 
@@ -159,7 +158,6 @@ def begin_study(
             change.studies.add(study)
             score = int(study.match.get("score", 0))
             if bound is not None:
-                mark_item(change, change.cases.get(bound.id), "imaging")
                 change.note("study_matched", case_id=bound.id, subject=study.id, score=score)
             else:
                 change.note("study_waits", subject=study.id, score=score)

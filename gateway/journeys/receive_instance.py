@@ -7,16 +7,20 @@ from datetime import timedelta
 
 from dicom_node import status
 from dicom_node.ae import is_uid
+from dicom_node.errors import DataSetCut
 from dicom_node.part10 import file_meta_bytes
 from dicom_node.receiver import ReceivedInstance, StoreOutcome
 from dicom_node.streams import Replayed
+from dicom_node.wholeness import WholeDataSet
 from gateway.domain.case import RECEIVING_STATES, Case
 from gateway.domain.errors import ConflictError, ConsiliumError, NotFoundError
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.study import Instance
+from gateway.journeys.drop_study import drop_empty_study
 from gateway.journeys.hold_conflict import conflict_finding
+from gateway.journeys.open_case import mark_item
 from gateway.journeys.place_study import Place, PlaceMemo, begin_study, find_place
 from gateway.ports import Change, Clock, Records
 from storage import (
@@ -77,6 +81,28 @@ def receive_instance(
         place = begin_study(
             arrival, source=source, case=case, records=records, store=store, clock=clock, policy=policy
         )
+    try:
+        _keep(arrival, place, source=source, records=records, store=store, clock=clock, policy=policy)
+    except BaseException as error:
+        drop_empty_study(place.study_id, by=source, records=records)
+        if isinstance(error, DataSetCut):
+            return StoreOutcome(status=status.CANNOT_UNDERSTAND, comment=status.comment(str(error)))
+        raise
+    # (4) answer
+    return StoreOutcome(status=status.SUCCESS)
+
+
+def _keep(
+    arrival: ReceivedInstance,
+    place: Place,
+    *,
+    source: Actor,
+    records: Records,
+    store: SealedStore,
+    clock: Clock,
+    policy: Policy,
+) -> None:
+    """Bytes, then row; an error leaves neither."""
     # (2) bytes: sealed as they stream in, durable on return (D1)
     key = place.key
     ref = store.seal(_part10(arrival), key=key, kind="original", limit_bytes=policy.instance_limit_bytes)
@@ -88,8 +114,6 @@ def receive_instance(
     except BaseException:
         _forget_unrecorded(ref, records=records, store=store)
         raise
-    # (4) answer
-    return StoreOutcome(status=status.SUCCESS)
 
 
 def _keep_whole(
@@ -139,7 +163,7 @@ def _part10(arrival: ReceivedInstance) -> Replayed:
         sop_instance_uid=arrival.sop_instance_uid,
         transfer_syntax_uid=arrival.transfer_syntax_uid,
     )
-    return Replayed(head, arrival.stream)
+    return Replayed(head, WholeDataSet(arrival.stream, arrival.transfer_syntax_uid))
 
 
 def _record(
@@ -201,6 +225,8 @@ def _record(
             bytes=instance.size_bytes,
         )
         change.studies.set(place.study_id, state="receiving", last_at=now, instances=count + 1)
+        if count == 0 and case_id is not None:
+            mark_item(change, change.cases.get(case_id), "imaging")
         if state == "settled":
             change.note("study_reopened", case_id=case_id or "", subject=place.study_id)
         if not change.jobs.count(kind="settle_study", subject_id=place.study_id, state="queued"):

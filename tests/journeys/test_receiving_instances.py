@@ -13,8 +13,10 @@ from dicom_node import status
 from dicom_node.receiver import AssociationEnd
 from gateway.domain import errors
 from gateway.domain.peer import Peer
+from gateway.domain.people import HOUSE
 from gateway.doors import dimse
 from gateway.doors.dimse import DimseDoor
+from gateway.journeys.drop_study import sweep_empty_studies
 from gateway.journeys.know_peer import add_peer, admit
 from gateway.journeys.match_study import assign_study, suggestions, unassign_study
 from gateway.journeys.receive_instance import receive_instance
@@ -450,3 +452,57 @@ def test_a_study_whose_settling_failed_for_good_is_settled_after_its_next_instan
     with house.records.view() as view:
         states = [j.state for j in view.jobs.find(kind="settle_study", order="created_at")]
     assert states == ["failed", "queued"]
+
+
+def test_half_an_object_is_refused_and_leaves_nothing(house):
+    case = house.case()
+    whole = factories.ct_instance(size=64)
+    half = arrival(whole, called_ae=case.ref)
+    half = replace(half, stream=io.BytesIO(half.stream.read()[:-100]))
+    outcome = receive_instance(half, source=PACS, **house.ports("records", "store", "clock", "policy"))
+    assert outcome.status == status.CANNOT_UNDERSTAND
+    assert outcome.comment == "Data set ends inside element (7FE0,0010)"
+    assert not house.objects()
+    assert not house.rows("instances")
+    assert not house.rows("studies")
+    assert _receive(house, whole, called_ae=case.ref).status == status.SUCCESS
+    assert house.rows("instances")[0].conflict_of is None
+
+
+class Broken:
+    """An association that is lost in the middle of an object."""
+
+    def read(self, _size: int = -1, /) -> bytes:
+        raise node_errors.PeerLost
+
+    def readinto(self, _buffer: object, /) -> int:
+        raise node_errors.PeerLost
+
+
+def test_a_study_of_which_nothing_was_kept_goes_with_its_key(house):
+    with pytest.raises(node_errors.PeerLost):
+        _receive(house, factories.ct_instance(), stream=Broken())
+    assert not house.rows("studies")
+    dropped = house.events("study_dropped")
+    assert len(dropped) == 1
+    with pytest.raises(errors.NotFoundError), house.records.view() as view:
+        view.key(dropped[0].subject, "originals")
+    _receive(house, factories.ct_instance(number=1))
+    with pytest.raises(node_errors.PeerLost):
+        _receive(house, factories.ct_instance(number=2), stream=Broken())
+    assert len(house.rows("studies")) == 1, "what has an instance stays"
+
+
+def test_what_a_crash_left_empty_is_swept_after_an_hour(house):
+    _receive(house, factories.ct_instance(study=1))
+    with house.records.change(by=HOUSE) as change:
+        (kept,) = change.studies.find()
+        empty = replace(kept, id="e" * 32, study_key="other", instances=0)
+        change.adopt_keys(kept.id, case_id=None)
+        change.studies.add(replace(empty, holder=kept.id))
+        change.note("study_waits", subject=empty.id)
+    ports = house.ports("records", "clock")
+    assert sweep_empty_studies(**ports) == 0
+    house.clock.forward(hours=2)
+    assert sweep_empty_studies(**ports) == 1
+    assert [study.id for study in house.rows("studies")] == [kept.id]

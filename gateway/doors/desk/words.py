@@ -228,6 +228,7 @@ EVENTS: dict[str, str] = {
     "study_settled": N_("A study has arrived"),
     "study_reopened": N_("An image came after its study had arrived"),
     "study_matched": N_("A study was matched with a case"),
+    "study_dropped": N_("A study of which nothing arrived whole was dropped"),
     "study_waits": N_("A study came that waits in the inbox"),
     "study_unmatched": N_("A study was taken back to the inbox"),
     "link_made": N_("A patient link was made"),

@@ -7,6 +7,7 @@ import io
 import socket
 import struct
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from pydicom.filewriter import write_dataset
 from pynetdicom import AE, evt
 from pynetdicom.dsutils import decode as decode_data_set
 
+from dicom_node import command as dimse
 from dicom_node import commitment, event_report
 from dicom_node.commitment import MAX_REFERENCES, encode_result, read_question
 from dicom_node.errors import PeerUnreachable
@@ -247,13 +249,19 @@ class CommittingReceiver(KeepingReceiver):
         return self.taken
 
     def report_due(self, attempt):
-        self.looks += 1
+        with self.changed:
+            self.looks += 1
+            self.changed.notify_all()
         return self.results.pop(0) if self.results else None
 
     def reported(self, result_id, *, status, why=""):
         with self.changed:
             self.answers.append((result_id, status, why))
             self.changed.notify_all()
+
+    def wait_for_looks(self, count):
+        with self.changed:
+            return self.changed.wait_for(lambda: self.looks >= count, 20.0)
 
     def wait_for_answer(self, count=1):
         with self.changed:
@@ -460,29 +468,68 @@ def test_a_report_fits_into_the_pdus_that_the_peer_takes(receiver):
         assert len(read_dataset(DicomBytesIO(data), False, True).ReferencedSOPSequence) == 500
 
 
+def reporter_of(receiver, said, *, abstract_syntax=CLASS):
+    """The reporter of one association, without the association: each silence is a call, and no clock is asked."""
+    agreed = SimpleNamespace(abstract_syntax=abstract_syntax, transfer_syntax=EXPLICIT, context_id=1)
+    return handler.Reporter(
+        receiver=receiver,
+        attempt=SimpleNamespace(association_id="a1"),
+        accepted=SimpleNamespace(peer_max_pdu_bytes=0, contexts={1: agreed}),
+        say=said.append,
+        waited_s=lambda: 0.0,
+    )
+
+
 def test_without_a_question_the_receiver_is_asked_once_and_never_where_commitment_was_not_negotiated(
     receiver,
 ):
-    with running(receiver) as port, AskingPeer(port) as peer, RawPeer(port) as storing:
-        peer.begin()
-        storing.associate()
-        time.sleep(1.7)
-        assert receiver.looks == 1
-        peer.ask()
-        time.sleep(1.7)
-        assert 3 <= receiver.looks <= 5  # twice a second
+    storing = reporter_of(receiver, [], abstract_syntax=CT)
+    for _ in range(5):
+        storing.look()
+    assert receiver.looks == 0
+    reporter = reporter_of(receiver, [])
+    for _ in range(5):
+        reporter.look()
+    assert receiver.looks == 1
+    reporter.asked()
+    for _ in range(5):
+        reporter.look()
+    assert receiver.looks == 6
 
 
-def test_a_refusal_is_told_and_not_tried_again_here(receiver):
+def test_in_every_silence_the_receiver_of_a_question_is_asked_again(receiver):
     with running(receiver) as port, AskingPeer(port) as peer:
         peer.begin()
         peer.ask()
-        receiver.results += [RESULT, RESULT]
-        peer.report()
-        peer.answer(code=0x0110)
-        assert receiver.wait_for_answer() == ("r1", 0x0110, "")
-        time.sleep(1.3)
-        assert len(receiver.results) == 1
+        assert receiver.wait_for_looks(4)
+
+
+def test_a_refusal_is_told_and_not_tried_again_here(receiver):
+    said = []
+    reporter = reporter_of(receiver, said)
+    reporter.asked()
+    receiver.results += [RESULT, RESULT]
+    reporter.look()
+    assert said
+    reporter.answered(Answered({dimse.MESSAGE_ID_RESPONDED: 1, dimse.STATUS: 0x0110}))
+    assert receiver.wait_for_answer() == ("r1", 0x0110, "")
+    told = len(said)
+    for _ in range(5):
+        reporter.look()
+    assert (len(receiver.results), len(said)) == (1, told)
+
+
+class Answered:
+    """A command set as the reporter asks for it."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def number(self, tag):
+        return self.numbers[tag]
+
+    def text(self, tag):
+        return ""
 
 
 @pytest.mark.parametrize("how", ["release", "drop"])

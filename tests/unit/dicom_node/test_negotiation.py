@@ -176,11 +176,12 @@ def test_user_identity_is_neither_kept_nor_answered():
     assert request.identity_type == 2
     assert "secret" not in repr(request)
     assert user_items(request).user_identity is None
-    assert negotiation.well_formed(request, Limits()) is None
+    assert negotiation.well_formed(request, Limits(user_identity="ignore")) is None
 
 
-def test_user_identity_can_be_refused():
-    refused = negotiation.well_formed(request_of(extra=[identity()]), Limits(user_identity="refuse"))
+def test_user_identity_is_refused_unless_the_operator_says_otherwise():
+    """N8."""
+    refused = negotiation.well_formed(request_of(extra=[identity()]), Limits())
     assert (refused.result, refused.source, refused.reason) == (1, 1, 1)
 
 

@@ -24,6 +24,7 @@ ROUTES: dict[tuple[str, str], str] = {
     ("POST", "/sign-out"): EVERYBODY,
     ("GET", "/"): STAFF,
     ("GET", "/audit"): PRIVACY,
+    ("GET", "/conformance.html"): STAFF,
     **dict.fromkeys(
         [
             ("GET", "/board.json"),
@@ -66,6 +67,10 @@ ROUTES: dict[tuple[str, str], str] = {
             ("POST", "/peers/of/{slug}/pins"),
             ("POST", "/peers/of/{slug}/disable"),
             ("POST", "/peers/of/{slug}/enable"),
+            ("GET", "/cases/{ref}/deliveries/{delivery_id}"),
+            ("POST", "/cases/{ref}/deliveries/{delivery_id}/again"),
+            ("POST", "/cases/{ref}/deliveries/{delivery_id}/stop"),
+            ("POST", "/cases/{ref}/releases/{number}/deliveries"),
             ("GET", "/commitments"),
             ("POST", "/commitments/{commitment_id}/retry"),
         ],
@@ -119,6 +124,7 @@ def place(tmp_path_factory):
         "grant_id": "0" * 32,
         "job_id": "0" * 32,
         "commitment_id": "0" * 32,
+        "delivery_id": "0" * 32,
         "slug": "MR~202~2Fx",
     }
     app = desk_app(house, CONFIG)
@@ -198,7 +204,8 @@ def test_the_right_role_gets_in(place, method, path):
     _, app, tokens, values = place
     role = ROUTES[method, path]
     answer = ask(app, method, filled(path, values), tokens["coordinator" if role == STAFF else role])
-    assert answer.status_code == (404 if path.endswith("{number}") else 200)
+    absent = path.endswith(("{number}", "{delivery_id}"))
+    assert answer.status_code == (404 if absent else 200)
 
 
 @pytest.mark.parametrize(("method", "path"), [key for key in ROUTES if key[0] == "POST"])

@@ -346,7 +346,7 @@ def test_no_byte_leaves_where_the_event_cannot_be_written(staffed, released, roo
     def broken(*_, **__):
         raise UnavailableError("the disk is full")
 
-    monkeypatch.setattr("gateway.records.audit.append", broken)
+    monkeypatch.setattr("gateway.records.audit.Trail.append", broken)
     for path in ("/package.zip", "/files/0"):
         answer = room.send("GET", base(released) + path)
         assert answer.status_code == 503
