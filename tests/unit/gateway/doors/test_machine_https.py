@@ -56,6 +56,7 @@ def store(house, caller, *, public_url=SECURE, **headers):
         (PROXY, {"X_Forwarded_For": "192.0.2.1"}),  # it does not say
         (PROXY, {"X_Forwarded_For": "192.0.2.1", "X_Forwarded_Proto": "http"}),
         (PROXY, {"X_Forwarded_For": "192.0.2.1", "X_Forwarded_Proto": "http, https"}),
+        (PROXY, {"X_Forwarded_For": "192.0.2.1", "X_Forwarded_Proto": ""}),
         (HERE, {"X_Forwarded_For": "192.0.2.1"}),
         (HERE, {"X_Forwarded_Proto": "http"}),
     ],
