@@ -137,8 +137,10 @@ def communication(facts: Facts) -> list[Section]:
             ),
             (
                 "Largest object",
-                (f"{size(min(facts.max_instance_bytes, limits.max_instance_bytes))}; of a refused one up to "
-                f"{size(limits.drain_bytes)} are read on, so that its status can be answered"),
+                (
+                    f"{size(min(facts.max_instance_bytes, limits.max_instance_bytes))}; of a refused one up to "
+                    f"{size(limits.drain_bytes)} are read on, so that its status can be answered"
+                ),
             ),
             ("Role selection", "SCU accepted; SCP is proposed by us for storage commitment reports"),
             ("SOP Class Common Extended Negotiation", "read: classes declared as Storage are taken"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 
 from dicom_node.meanings import REJECTIONS, STATUSES, Meaning
 from gateway.domain.calls import CallRules
@@ -66,8 +67,8 @@ def peer_sheet(
 
 
 def _tests(peer: Peer, *, policy: Policy, host: str, plain: str, tls: str) -> list[str]:
-    """Lines for DCMTK, which most engineers have at hand; quoted, since a title may hold a space."""
-    titles = f'-aet "{peer.ae_title}" -aec "{policy.ae_title}"'
+    """Lines for DCMTK, which most engineers have at hand; quoted, since they are pasted into a shell and a title may hold anything."""
+    titles = f"-aet {quote(peer.ae_title)} -aec {quote(policy.ae_title)}"
     if peer.is_bound:
         proof = "+tls peer.key peer.crt +cf our-certificate.pem "
         port = tls

@@ -221,7 +221,9 @@ def her_second_look(scene: Scene, her: Coordinator) -> None:
 def her_peers(scene: Scene, her: Coordinator) -> None:
     """Who may send, who tried, what is called, and a release on its way to a reviewer's PACS."""
     take, call, (ref, *_) = scene.album.take, scene.exchange.call, scene.refs
-    subprocess.run(["/usr/bin/echoscu", "-aet", "UNKNOWN_CT", *_node(scene)], check=False, capture_output=True)
+    subprocess.run(
+        ["/usr/bin/echoscu", "-aet", "UNKNOWN_CT", *_node(scene)], check=False, capture_output=True
+    )
     with _storescp(scene.place / "review-pacs") as port:
         call("peer", "add", "REVIEW_PACS", "--receive", "--no-store", "--address", f"127.0.0.1:{port}")
         her.go("/desk/peers")

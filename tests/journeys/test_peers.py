@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import shlex
 import threading
 import time
 from contextlib import contextmanager
@@ -702,7 +703,10 @@ def test_the_sheet_says_what_the_configuration_says(house, tmp_path):
     ports = {"policy": policy, "rules": house.as_house().calls, **house.ports("records", "clock")}
     plain = peer_sheet(ae_title="OPEN", **ports)
     assert (plain.plain_port, plain.tls_port, plain.host) == ("11112", "", "x.example")
-    assert any("storescu" in line and '-aec "SECOND_OPINION"' in line for line in plain.tests)
+    assert any("storescu" in line and "-aec SECOND_OPINION " in line for line in plain.tests)
+    add(house, "$(id) x'")
+    pasted = peer_sheet(ae_title="$(id) x'", **ports).tests[0]
+    assert shlex.split(pasted)[3] == "$(id) x'", "a title is text, not a command"
     bound = peer_sheet(ae_title="PACS", **ports)
     assert (bound.plain_port, bound.tls_port) == ("", "2762")
     assert [line.split()[0] for line in bound.tests] == ["echoscu"]
