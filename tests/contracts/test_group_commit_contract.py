@@ -160,17 +160,19 @@ def test_who_waits_for_its_turn_too_long_gives_up_and_leaves_the_queue(house, mo
     next_gets_in(house, "d")
 
 
-def test_who_waits_for_the_commit_too_long_is_refused_and_so_are_the_others(house, monkeypatch):
-    first, second = Caller(house, "a", stays=True), Caller(house, "b", stays=True)
-    queued(house, first, second)
+def test_who_waits_for_the_commit_too_long_gives_up_for_all_and_who_comes_then_begins_anew(
+    house, monkeypatch
+):
+    first, second, third = Caller(house, "a", stays=True), Caller(house, "b", stays=True), Caller(house, "c")
+    queued(house, first, second, third)
     with monkeypatch.context() as patch:
         patch.setattr(turn, "PATIENCE_S", 0.05)
         first.may_go.set()
         first.join(PATIENCE_S)
     assert type(first.result) is UnavailableError
-    assert ended(first, second) == [UnavailableError] * 2
-    assert subjects(house) == set()
-    next_gets_in(house, "c")
+    assert ended(first, second, third) == [UnavailableError, UnavailableError, "durable"]
+    assert subjects(house) == {"c"}
+    next_gets_in(house, "d")
 
 
 def test_a_claim_that_waits_for_its_turn_too_long_gives_up(house, monkeypatch):
