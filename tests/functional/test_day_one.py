@@ -139,7 +139,7 @@ DAY_ONE = {
     ),
     9: Row(
         "asynchronous operations, user identity, roles",
-        "1/1; identity not looked at; roles answered, SCP for commitment alone",
+        "1/1; (1,1,1) for an identity unless the operator says otherwise; roles answered, SCP for commitment alone",
         (
             f"{HERE}::test_row_9_what_else_is_negotiated",
             "unit/dicom_node/test_commitment.py::test_the_peer_is_scu_of_commitment_here_and_nothing_else",
@@ -474,19 +474,15 @@ def test_row_7_the_senders_own_compression_is_taken(site):
 def test_row_9_what_else_is_negotiated(site):
     _, port = site
     role = item(0x54, struct.pack(">H", len(CT)) + CT.encode() + b"\1\1")
-    asked = (
-        item(0x53, struct.pack(">HH", 8, 8)),
-        role,
-        item(0x58, b"\2\1" + struct.pack(">H", 4) + b"user" + struct.pack(">H", 6) + b"secret"),
-    )
+    identity = item(0x58, b"\2\1" + struct.pack(">H", 4) + b"user" + struct.pack(">H", 6) + b"secret")
     with RawPeer(port) as peer:
-        kind, body = peer.associate(extra=asked)
+        kind, body = peer.associate(extra=(item(0x53, struct.pack(">HH", 8, 8)), role))
         assert kind == 2
         assert item(0x53, struct.pack(">HH", 1, 1)) in body  # one operation at a time
         assert role[:-2] + b"\1\0" in body  # the peer is SCU and nothing else
-        assert b"\x59\0" not in body  # identity: no answer, which says that it was not looked at
-        assert b"secret" not in body
         assert peer.echo() == 0
+    with RawPeer(port) as peer:
+        assert peer.associate(extra=(role, identity)) == (3, bytes([0, 1, 1, 1]))
 
 
 def test_row_33_every_refusal_has_a_comment_and_an_event_with_address_and_titles(site):
