@@ -609,7 +609,7 @@ def test_an_image_that_comes_while_its_case_is_being_forgotten_hides_no_question
     assert house.rows("commitments") == house.rows("asked_instances") == []
 
 
-@pytest.mark.parametrize("moment", ["decide", "claim", "report"])
+@pytest.mark.parametrize("moment", ["decide", "claim", "claimed", "report"])
 def test_a_question_that_is_forgotten_while_it_is_in_hand_is_let_go(house, moment):
     _peer(house)
     _ask(house, [_receive(house, factories.ct_instance())])
@@ -632,9 +632,14 @@ def test_a_question_that_is_forgotten_while_it_is_in_hand_is_let_go(house, momen
     class Between:
         view = house.records.view
 
+        @contextmanager
         def change(self, *, by):
-            forget()
-            return house.records.change(by=by)
+            if moment == "claim":
+                forget()
+            with house.records.change(by=by) as change:
+                yield change
+            if moment == "claimed":
+                forget()
 
     def caller(peer, called, results):
         forget()
@@ -645,7 +650,7 @@ def test_a_question_that_is_forgotten_while_it_is_in_hand_is_let_go(house, momen
     else:
         _decide(house)
         house.clock.forward(seconds=3)
-        if moment == "claim":
+        if moment != "report":
             assert claim_report("PACS", "a1", address="", records=Between(), clock=house.clock) is None
         else:
             _report(house, caller)
