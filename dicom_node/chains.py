@@ -14,6 +14,7 @@ from dicom_node.errors import CertificateError, HandshakeRefused
 from dicom_node.receiver import PeerCertificate
 from dicom_node.revocation import RevocationLists
 
+Chain = Sequence[x509.Certificate]  # the peer's own certificate first, what we trust last
 _LONGEST_SUBJECT: Final = 64
 
 
@@ -41,7 +42,7 @@ class ChainJudge:
         self._authorities = frozenset(authorities)
         self._pins = frozenset(pins)
 
-    def proven(self, chain: Sequence[x509.Certificate]) -> PeerCertificate:
+    def proven(self, chain: Chain) -> PeerCertificate:
         """What the chain (leaf first) proves.
 
         (1) It is valid now: a resumed session was verified earlier. (2) It hangs on an authority, or the certificate

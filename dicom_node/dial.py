@@ -10,14 +10,12 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from cryptography import x509
-
-from dicom_node.chains import verified_chain
+from dicom_node.chains import Chain, verified_chain
 from dicom_node.errors import AssociationOver, PeerUnreachable
 
 StepName = Literal["name", "connection", "tls", "association", "verification"]
@@ -64,7 +62,7 @@ class Call:
     timeout_s: float = 10.0
     response_timeout_s: float = 120.0
     tls: ssl.SSLContext | None = None
-    objection: Callable[[Sequence[x509.Certificate]], str] | None = None
+    objection: Callable[[Chain], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from cryptography import x509
-
 from dicom_node.certificates import authority_files, read_certificate
-from dicom_node.chains import ChainJudge
+from dicom_node.chains import Chain, ChainJudge
 from dicom_node.dial import Call
 from dicom_node.errors import CertificateError, HandshakeRefused
 from dicom_node.receiver import PeerCertificate
@@ -84,7 +82,7 @@ def _by_tls(call: Call, peer: Peer, rules: CallRules, on_proven: Callable[[PeerC
             f"no call by TLS can be made: {error}", next_step="Mend the certificate that it names."
         ) from error
 
-    def objection(chain: Sequence[x509.Certificate]) -> str:
+    def objection(chain: Chain) -> str:
         try:
             found = judge.proven(chain)  # by whom we trust, in time, not revoked
         except HandshakeRefused as refused:

@@ -31,7 +31,7 @@ SECOND_SENTENCE = {
     "gateway/doors/reviewer/visitor.py",
 }
 # TLS is the DICOM node's craft: what a certificate says, whether it is revoked, our own (PS3.15 B.12).
-CERTIFICATES = ("certificates", "own_certificate", "revocation", "tls")
+CERTIFICATES = ("certificates", "chains", "own_certificate", "revocation", "tls")
 CRYPTOGRAPHY = (
     "storage/",
     "anonymizer/pseudonyms",
