@@ -138,7 +138,7 @@ REQUESTS = {
     ),
     "an identity of just less": (
         associate_rq(extra=(item(0x58, IDENTITY + struct.pack(">H", 2000) + bytes(2000)),)),
-        2,
+        3,
     ),
     "an item longer than its request": (pdu(1, associate_rq()[6:] + b"\x50\0\xff\xff"), ABORT),
     "128 contexts of one class": (associate_rq(*MANY[:128]), 2),
