@@ -11,6 +11,7 @@ from typing import Any
 
 from dicom_node.receiver import AssociationEnd
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
+from gateway.domain.ids import CASE_REF
 from gateway.domain.peer import Peer, TitleUsedError, normal_name
 from gateway.domain.people import Actor
 from gateway.journeys.admit_peer import admit, proof_of
@@ -60,6 +61,7 @@ def add_peer(
 
     What a removed peer left behind belongs to whoever has its AE title: ``again`` says that it is the same hospital.
     """
+    _refuse_ambiguous(ae_title)
     with records.view() as view:
         values = _normal({"hosts": list(hosts), **more}, view, clock)
         peer = Peer(ae_title=ae_title.strip(), created_at=clock.now(), **values)
@@ -77,6 +79,17 @@ def add_peer(
         change.peers.add(peer)
         _note_added(change, peer, **({"again": "same hospital"} if is_used else {}))
     return peer
+
+
+def _refuse_ambiguous(ae_title: str) -> None:
+    """Refuse titles that the house itself gives to other things: cases, and the rows of a sender's studies."""
+    if CASE_REF.match(ae_title.strip().upper()):
+        raise InvalidError("this AE title has the form of a case's", next_step="Cases have theirs already.")
+    if set("#>") & set(ae_title):
+        raise InvalidError(
+            "an AE title with # or > cannot be told from the names that we give to a sender's studies",
+            next_step="Ask the hospital for another title; 16 letters, digits, _ and - do.",
+        )
 
 
 def change_peer(

@@ -728,3 +728,10 @@ def test_a_title_that_is_none_is_not_found(house):
         peer_by_title(view, "X" * 40)
     with pytest.raises((NotFoundError, UnavailableError)):
         show_peer(ae_title="", **house.ports("records", "clock"))
+
+
+@pytest.mark.parametrize("title", ["PACS#2", "PACS>X", "C-P57ENK8V", "c-p57enk8v"])
+def test_a_title_that_the_house_gives_to_other_things_is_no_peers(house, title):
+    with pytest.raises(InvalidError, match="AE title"):
+        add(house, title)
+    assert not house.rows("peers")
