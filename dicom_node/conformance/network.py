@@ -115,7 +115,8 @@ def communication(facts: Facts) -> list[Section]:
             ("Implementation Version Name", f"`{IMPLEMENTATION_VERSION_NAME}`"),
             ("Maximum PDU length offered", f"{size(limits.max_pdu_bytes)}; any of the peer's is kept, 0 too"),
             ("Associations accepted at a time", f"{limits.max_associations}"),
-            ("… from one address", f"{limits.max_associations_per_address}, or fewer for a peer"),
+            ("… from one address", f"{limits.max_associations_per_address}"),
+            ("… of one calling AE title, over all addresses", "as set for that peer"),
             (
                 "Connections without an association",
                 f"{limits.max_pending}; {limits.max_pending_per_address} of one address; the oldest yields",
