@@ -173,7 +173,10 @@ class DataSetStream(ReadOnce):
         self.cap_bytes = plane.limits.max_instance_bytes
 
     def _some(self, target: memoryview, /) -> int:
-        return self._plane.read_fragment(target) if self._more() else 0
+        if not self._more():
+            return 0
+        allowed = self.cap_bytes - self.received_bytes  # what lies behind the cap is not read as if it were the object
+        return self._plane.read_fragment(target if len(target) <= allowed else target[:allowed])
 
     def drain(self, at_most_bytes: int) -> None:
         """Throw the rest away, so that an exact status can be answered; past the bound the association ends."""

@@ -155,6 +155,15 @@ def test_an_object_past_its_cap_ends_the_stream():
     assert isinstance(over, InstanceTooLarge)
 
 
+@pytest.mark.parametrize("into", [False, True])
+@pytest.mark.parametrize(("cap", "fits"), [(len(DATA), True), (len(DATA) - 1, False), (1, False)])
+def test_the_cap_is_exact_to_the_byte(cap, fits, into):
+    sent = p_data(1, 3, command()) + p_data(1, 2, DATA)
+    found, over = messages(sent, limits=Limits(max_instance_bytes=cap), into=into, read=1 << 20)
+    assert isinstance(over, InstanceTooLarge) is not fits
+    assert [held for _, _, held in found] == ([DATA] if fits else [])
+
+
 def test_a_broken_stream_stays_broken():
     with TcpPair() as pair:
         pair.peer.sendall(p_data(1, 3, command()) + p_data(1, 0, DATA))
