@@ -87,14 +87,12 @@ def operator() -> Actor:
     return Actor(kind="operator", id=name)
 
 
-def read_text(path: Path, *, what: str) -> str:
+def read_text(path: Path, *, what: str, next_step: str = "Check the path, and that it is UTF-8 text.") -> str:
     """Read a small file that was named on the command line; ``-`` is standard input."""
     try:
         return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(
-            f"{what} {path} cannot be read", next_step="Check the path, and that it is UTF-8 text."
-        ) from error
+        raise InvalidError(f"{what} {path} cannot be read", next_step=next_step) from error
 
 
 def log_for_a_part() -> None:

@@ -42,6 +42,7 @@ from gateway.journeys.know_peer import (
     unpin_certificate,
 )
 from gateway.journeys.peer_sheet import peer_sheet
+from gateway.journeys.read_certificate import HOW_TO_GIVE
 from gateway.journeys.show_peer import pins_of, show_peer, show_peers
 
 app = typer.Typer(help="Peers: the PACS that may send, and that are sent to.", no_args_is_help=True)
@@ -237,7 +238,7 @@ def pin(
                 "give a certificate, or --remove SPKI", next_step="See `consilium peer pin --help`."
             )
         if file is not None:
-            peer = pin_certificate(pem=read_text(file, what="the certificate"), only=only, **ports)
+            peer = pin_certificate(pem=_certificate(file), only=only, **ports)
         else:
             peer = unpin_certificate(spki=remove, **ports)
         pins = pins_of(peer.certificates, now=parts.house.clock.now())
@@ -311,6 +312,10 @@ def _as_it_runs(parts: Parts) -> Policy:
     return replace(parts.house.policy, dicom_at=at.get("dicom", ""), dicom_tls_at=at.get("dicom_tls", ""))
 
 
+def _certificate(path: Path) -> str:
+    return read_text(path, what="the certificate", next_step=HOW_TO_GIVE)
+
+
 # The fields of a peer in the order of the options above.
 _FIELDS = (
     "hosts", "called", "certificates", "names", "may_echo", "may_store", "may_commit", "may_receive",
@@ -318,9 +323,7 @@ _FIELDS = (
     "calls_by_tls", "description",
 )  # fmt: skip
 _READ: dict[str, Callable[[Any], Any]] = {
-    "certificates": lambda files: [
-        read_text(path, what="the certificate") for path in files if str(path) != "."
-    ],
+    "certificates": lambda files: [_certificate(path) for path in files if str(path) != "."],
     "max_associations": number_of,
     "max_instance_bytes": bytes_of,
     "day_bytes": bytes_of,

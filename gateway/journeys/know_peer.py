@@ -270,6 +270,11 @@ def _certificates(texts: Sequence[str], *, known: set[str], clock: Clock) -> lis
     found = []
     for text in texts:
         pems = split_pem(text)
+        if not pems and "PRIVATE KEY" in text:
+            raise InvalidError(
+                "this is a private key, and it stays with its owner",
+                next_step="Take the certificate instead; if the key came from the peer, it needs a new one.",
+            )
         if not pems:
             raise InvalidError("there is no PEM certificate in what was given", next_step=HOW_TO_GIVE)
         pem = pems[0]  # a file of a chain begins with the certificate itself (RFC 8446 4.4.2)

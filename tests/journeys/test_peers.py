@@ -735,3 +735,9 @@ def test_a_title_that_the_house_gives_to_other_things_is_no_peers(house, title):
     with pytest.raises(InvalidError, match="AE title"):
         add(house, title)
     assert not house.rows("peers")
+
+
+def test_a_private_key_given_for_a_certificate_is_called_by_its_name(house):
+    key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    with pytest.raises(InvalidError, match="private key"):
+        add(house, certificates=[key])
