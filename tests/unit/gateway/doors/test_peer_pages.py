@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po
 from dicom_node.meanings import REJECTIONS, STATUSES
 from dicom_node.receiver import AssociationEnd
 from gateway.domain.commitment import Commitment
-from gateway.domain.peer import Expiry, TitleUsedError
+from gateway.domain.peer import Expiry, Peer, TitleUsedError
 from gateway.doors.desk import peer_words
 from gateway.doors.desk.app import desk_app
 from gateway.doors.desk.peer_form import slug_of, title_of
@@ -232,7 +232,9 @@ def test_calling_a_peer_shows_how_far_it_came(staffed, desk):
 
 @pytest.mark.parametrize("title", ["PACS", "MR 2", "A/B", "100%", "~TILDE~", "../..", "a?b#c", "<i>", "+&=;"])
 def test_every_title_has_a_page_of_its_own(staffed, desk, title):
-    add(staffed, title)
+    with staffed.records.change(by=OPERATOR) as change:  # a title that is refused today may be there from before
+        change.peers.add(Peer(ae_title=title, created_at=staffed.clock.now()))
+        change.note("peer_added", subject=title)
     assert title_of(slug_of(title)) == title
     assert re.fullmatch(r"[A-Za-z0-9_.~-]+", slug_of(title))
     page = desk.get(f"/desk/peers/of/{slug_of(title)}")
