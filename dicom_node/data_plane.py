@@ -175,7 +175,9 @@ class DataSetStream(ReadOnce):
     def _some(self, target: memoryview, /) -> int:
         if not self._more():
             return 0
-        allowed = self.cap_bytes - self.received_bytes  # what lies behind the cap is not read as if it were the object
+        allowed = (
+            self.cap_bytes - self.received_bytes
+        )  # what lies behind the cap is not read as if it were the object
         return self._plane.read_fragment(target if len(target) <= allowed else target[:allowed])
 
     def drain(self, at_most_bytes: int) -> None:

@@ -232,7 +232,9 @@ def test_calling_a_peer_shows_how_far_it_came(staffed, desk):
 
 @pytest.mark.parametrize("title", ["PACS", "MR 2", "A/B", "100%", "~TILDE~", "../..", "a?b#c", "<i>", "+&=;"])
 def test_every_title_has_a_page_of_its_own(staffed, desk, title):
-    with staffed.records.change(by=OPERATOR) as change:  # a title that is refused today may be there from before
+    with staffed.records.change(
+        by=OPERATOR
+    ) as change:  # a title that is refused today may be there from before
         change.peers.add(Peer(ae_title=title, created_at=staffed.clock.now()))
         change.note("peer_added", subject=title)
     assert title_of(slug_of(title)) == title
