@@ -13,6 +13,7 @@ from typing import Protocol
 from dicom_node import status
 from dicom_node.ae import is_uid
 from dicom_node.contexts import encoding_of
+from dicom_node.elements import ITEM, ITEM_END, SEQUENCE_END, SHORT_VR, UNDEFINED
 from dicom_node.receiver import CommitmentResult, StoreOutcome
 
 SOP_CLASS = "1.2.840.10008.1.20.1"  # Storage Commitment Push Model
@@ -29,9 +30,6 @@ _MAX_UID_BYTES = 66  # 64 and some padding
 _TRANSACTION_UID, _REFERENCED, _FAILED = 0x00081195, 0x00081199, 0x00081198
 _SOP_CLASS_UID, _SOP_INSTANCE_UID, _REASON = 0x00081150, 0x00081155, 0x00081197
 _UIDS = frozenset({_TRANSACTION_UID, _SOP_CLASS_UID, _SOP_INSTANCE_UID})
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
-_SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _TAG_LENGTH = struct.Struct("<HHI")
 _TAG_VR_LENGTH = struct.Struct("<HH2sH")
 _U32 = struct.Struct("<I")
@@ -109,7 +107,7 @@ class _Reader:
         if not explicit or group == 0xFFFE:
             return tag, b"", length
         _, _, vr, length = _TAG_VR_LENGTH.unpack(encoded)
-        if vr in _SHORT_VR:
+        if vr in SHORT_VR:
             return tag, vr, length
         if not (vr.isalpha() and vr.isupper()):
             raise _Unfit(status.INVALID_ARGUMENT, f"element {tag:08X} has no valid VR")
@@ -164,20 +162,20 @@ class _Question:
         return Asked(self._transaction_uid, tuple(self._references))
 
     def _element(self, level: _Level, tag: int, vr: bytes, length: int) -> None:
-        if tag in (_ITEM_END, _SEQUENCE_END):
-            if len(self._open) == 1 or level.end is not None or level.is_sequence != (tag == _SEQUENCE_END):
+        if tag in (ITEM_END, SEQUENCE_END):
+            if len(self._open) == 1 or level.end is not None or level.is_sequence != (tag == SEQUENCE_END):
                 raise _Unfit(status.INVALID_ARGUMENT, "a delimiter stands where nothing is open")
             self._close()
         elif level.is_sequence:
-            if tag != _ITEM:
+            if tag != ITEM:
                 raise _Unfit(status.INVALID_ARGUMENT, "a sequence holds what is no item")
-            if not level.is_ours and length != _UNDEFINED:
+            if not level.is_ours and length != UNDEFINED:
                 self._reader.skip(length)
             else:
                 self._enter(level, length, is_sequence=False, is_ours=level.is_ours)
         elif tag == _REFERENCED and len(self._open) == 1:
             self._enter(level, length, is_sequence=True, is_ours=True, vr=vr)
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED:
             self._enter(level, length, is_sequence=True, is_ours=False, vr=vr)
         elif level.is_ours and tag in _UIDS:
             self._uid(tag, length)
@@ -189,7 +187,7 @@ class _Question:
     ) -> None:
         if len(self._open) == _MAX_DEPTH:
             raise _Unfit(status.INVALID_ARGUMENT, f"sequences are nested deeper than {_MAX_DEPTH}")
-        end = None if length == _UNDEFINED else self._reader.at + length
+        end = None if length == UNDEFINED else self._reader.at + length
         if end is not None and level.end is not None and end > level.end:
             raise _Unfit(status.INVALID_ARGUMENT, "an item is longer than its sequence")
         # UN holds implicit little endian, whatever stands around it (PS3.5 6.2.2 note 5).
@@ -253,7 +251,7 @@ def _uid_bytes(uid: str) -> bytes:
 def _element(tag: int, vr: bytes, value: bytes, explicit: bool) -> bytes:
     if not explicit:
         return _TAG_LENGTH.pack(tag >> 16, tag & 0xFFFF, len(value)) + value
-    if vr in _SHORT_VR:
+    if vr in SHORT_VR:
         return _TAG_VR_LENGTH.pack(tag >> 16, tag & 0xFFFF, vr, len(value)) + value
     return _TAG_VR_LENGTH.pack(tag >> 16, tag & 0xFFFF, vr, 0) + _U32.pack(len(value)) + value
 

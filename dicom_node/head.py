@@ -16,6 +16,7 @@ from pydicom import charset
 
 from dicom_node.ae import is_uid
 from dicom_node.contexts import encoding_of
+from dicom_node.elements import ITEM_END, SEQUENCE_END, SHORT_VR, UNDEFINED
 from dicom_node.errors import HeadError
 
 # tag → field of Head. Ascending order is the rule (PS3.5 7.1): reading stops behind the last one.
@@ -45,11 +46,6 @@ _MAX_VALUE_BYTES = 4096  # the longest wanted value is a PN of five components i
 _DELIMITERS = {ord(c) for c in "^=\\\r\n\t\f"}
 _MAX_DEPTH = 64
 _CHUNK_BYTES = 4096
-
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
-# PS3.5 7.1.2: these carry two reserved bytes and a 32-bit length; so does every VR yet to be invented.
-_SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +160,7 @@ class _Elements:
             group, element, vr, length = self._typed.unpack_from(ahead, at)
             if group != 0xFFFE:
                 tag = group << 16 | element
-                if vr in _SHORT_VR:
+                if vr in SHORT_VR:
                     return tag, vr, length
                 if not (vr.isalpha() and vr.isupper()):
                     raise HeadError(f"element {tag:08X} has no valid VR")
@@ -177,9 +173,9 @@ class _Elements:
         levels = [self._inside(vr)]  # one reader per open sequence or item
         while levels:
             tag, inner_vr, length = levels[-1].header()
-            if tag in (_ITEM_END, _SEQUENCE_END):
+            if tag in (ITEM_END, SEQUENCE_END):
                 levels.pop()
-            elif length != _UNDEFINED:
+            elif length != UNDEFINED:
                 self.source.skip(length)
             elif len(levels) == _MAX_DEPTH:
                 raise HeadError(f"sequences are nested deeper than {_MAX_DEPTH}")
@@ -222,7 +218,7 @@ def read_head(stream: _Readable, transfer_syntax_uid: str, *, cap_bytes: int = 1
         if tag > _LAST_WANTED:
             break
         name = _WANTED.get(tag)
-        if length == _UNDEFINED:
+        if length == UNDEFINED:
             elements.skip_undefined(vr=vr)
         elif name is None:
             source.skip(length)

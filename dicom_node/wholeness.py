@@ -10,13 +10,11 @@ from __future__ import annotations
 import struct
 
 from dicom_node.contexts import encoding_of
+from dicom_node.elements import ITEM_END, SEQUENCE_END, SHORT_VR, UNDEFINED
 from dicom_node.errors import DataSetCut
 from dicom_node.head import looks_explicit
 from dicom_node.receiver import ReadableStream
 
-_SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH = 64
 _LITTLE = (struct.Struct("<HHI"), struct.Struct("<HH2sH"), struct.Struct("<I"))
 _BIG = (struct.Struct(">HHI"), struct.Struct(">HH2sH"), struct.Struct(">I"))
@@ -88,7 +86,7 @@ class WholeDataSet:
         tag, vr, size = group << 16 | element, b"", 8
         if self._levels[-1] and group != 0xFFFE:
             _, _, vr, length = self._typed.unpack_from(data, at)
-            if vr not in _SHORT_VR:
+            if vr not in SHORT_VR:
                 if not (vr.isalpha() and vr.isupper()):
                     self._follows = False
                     return size
@@ -96,9 +94,9 @@ class WholeDataSet:
                     return 0
                 length, size = self._long.unpack_from(data, at + 8)[0], 12
         self._tag = tag
-        if tag in (_ITEM_END, _SEQUENCE_END):
+        if tag in (ITEM_END, SEQUENCE_END):
             self._close()
-        elif length != _UNDEFINED:
+        elif length != UNDEFINED:
             self._skip = length
         elif len(self._levels) > _MAX_DEPTH:
             self._follows = False

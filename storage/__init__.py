@@ -1,6 +1,7 @@
 """Sealed objects: ciphertext, keys and where bytes lie, and nothing about what the bytes mean."""
 
 from storage.errors import (
+    BYTES_LOST,
     KeyFileError,
     KeyRefusedError,
     KeyUnknownError,
@@ -29,6 +30,7 @@ from storage.sealed import SealedRef, SealedStore, open_disk_store
 from storage.sealing import Readable
 
 __all__ = [
+    "BYTES_LOST",
     "DiskObjects",
     "FileKeys",
     "KekRef",

@@ -83,3 +83,7 @@ class KeyUnknownError(StoreKeyError):
 
 class KeyFileError(StoreKeyError):
     """The file of master keys cannot be used; correct what is named and start again."""
+
+
+BYTES_LOST = (ObjectMissingError, ObjectUnreadableError, SealBrokenError)
+"""What says that an object's bytes are not whole any more; every other error says nothing of them."""

@@ -17,7 +17,7 @@ from gateway.journeys.read_original import read_original
 from gateway.journeys.recall_release import recall_releases
 from gateway.journeys.sandboxed import Cleaned, Harvested, Held
 from gateway.ports import Change, Clock, Records, Sandbox
-from storage import ObjectMissingError, ObjectUnreadableError, SealBrokenError, SealedRef, SealedStore
+from storage import BYTES_LOST, SealedRef, SealedStore
 
 # One object is cleaned in memory (never in a file); larger ones are held until they can be cleaned as a stream.
 LIMIT_BYTES = 1 << 30
@@ -164,7 +164,7 @@ def _read_again(
     """Return where something known is left in a copy; None where its bytes are lost or damaged, so that nothing can leak."""
     try:
         content = read_copy(copy, records=records, store=store)
-    except (ObjectMissingError, SealBrokenError, ObjectUnreadableError):
+    except BYTES_LOST:
         return None
     media_type = str(copy.index["media_type"])
     return sandboxed.leaks(sandbox, content, media_type=media_type, known=known, original_uids=uids)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from gateway.journeys.sandboxed import Held
 from storage import (
-    ObjectMissingError,
-    ObjectUnreadableError,
-    SealBrokenError,
+    BYTES_LOST,
     SealedRef,
     SealedStore,
     WrappedKey,
@@ -21,7 +19,7 @@ def read_original(ref: SealedRef, *, key: WrappedKey, store: SealedStore) -> byt
     try:
         with store.open(ref, key=key, kind="original") as reader:
             return reader.read()
-    except (ObjectMissingError, SealBrokenError, ObjectUnreadableError):
+    except BYTES_LOST:
         return Held(
             code="unreadable_object",
             reason="What was stored of this is missing or damaged. Have it restored from a backup, or leave it out.",

@@ -24,9 +24,7 @@ from gateway.journeys.open_case import mark_item
 from gateway.journeys.place_study import Place, PlaceMemo, begin_study, find_place
 from gateway.ports import Change, Clock, Records
 from storage import (
-    ObjectMissingError,
-    ObjectUnreadableError,
-    SealBrokenError,
+    BYTES_LOST,
     SealedRef,
     SealedStore,
     StorageError,
@@ -125,11 +123,7 @@ def _keep_whole(
     )
     try:
         store.verify(first, key=key, kind="original")
-    except (
-        ObjectMissingError,
-        ObjectUnreadableError,
-        SealBrokenError,
-    ):  # any other error says nothing of the bytes
+    except BYTES_LOST:
         with records.change(by=source) as change:
             change.instances.set(twin.id, object_id=fresh.object_id, generation=fresh.generation)
             change.note("instance_mended", case_id=twin.case_id or "", subject=twin.id, lost=twin.object_id)

@@ -14,11 +14,9 @@ from gateway.domain.errors import NotFoundError, UnavailableError
 from gateway.journeys.lookup import house_secret, uid_key_under
 from gateway.ports import Records
 from storage import (
+    BYTES_LOST,
     KeyRefusedError,
     KeyUnknownError,
-    ObjectMissingError,
-    ObjectUnreadableError,
-    SealBrokenError,
     SealedRef,
     SealedStore,
     StorageError,
@@ -30,7 +28,7 @@ _COLUMNS = (
 )  # fmt: skip
 # What says of one object that it is not as it was received; whatever else storage says (it is busy, the volume is away) is
 # ours to mend, and proves nothing.
-_LOST = (SealBrokenError, ObjectMissingError, ObjectUnreadableError, KeyRefusedError, KeyUnknownError)
+_LOST = (*BYTES_LOST, KeyRefusedError, KeyUnknownError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
