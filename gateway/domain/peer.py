@@ -150,10 +150,11 @@ def normal_name(name: str) -> str:
     kind, colon, value = name.strip().partition(":")
     if not colon or kind.upper() not in _NAME_KINDS:
         kind, value = ("DNS", name.strip()) if not colon else (kind, value)
-    value = value.strip()
+    is_host = kind.upper() == "DNS"
+    value = value.strip().rstrip(".").lower() if is_host else value.strip()
     if not value or not value.isprintable() or " " in value or kind.upper() not in _NAME_KINDS:
         return ""
-    return f"DNS:{value.rstrip('.').lower()}" if kind.upper() == "DNS" else f"URI:{value}"
+    return f"DNS:{value}" if is_host else f"URI:{value}"
 
 
 def where_it_listens(address: str) -> tuple[str, int]:

@@ -83,6 +83,10 @@ class PlaceMemo:
             self._spots.clear()
         self._spots[_memo_key(arrival)] = (self._clock() + MEMO_S, spot)
 
+    def forget(self, arrival: ReceivedInstance) -> None:
+        """Ask anew for the next: this place did not hold."""
+        self._spots.pop(_memo_key(arrival), None)
+
 
 def _memo_key(arrival: ReceivedInstance) -> tuple[str, ...]:
     return arrival.association_id, arrival.called_ae, arrival.head.study_instance_uid

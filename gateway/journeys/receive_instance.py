@@ -82,6 +82,10 @@ def receive_instance(
     try:
         _keep(arrival, place, source=source, records=records, store=store, clock=clock, policy=policy)
     except BaseException as error:
+        if memo is not None:
+            memo.forget(
+                arrival
+            )  # the study may have been dropped or closed, and the next is not refused for that
         drop_empty_study(place.study_id, by=source, records=records)
         if isinstance(error, DataSetCut):
             return StoreOutcome(status=status.CANNOT_UNDERSTAND, comment=status.comment(str(error)))

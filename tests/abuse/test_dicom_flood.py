@@ -176,8 +176,11 @@ def test_a_flood_of_twelve_thousand_connections_stops_nobody(tmp_path):
         print(told)
         assert plain.failed is None, plain.failed
         assert secure.failed is None, secure.failed
-        assert max(plain.took) <= 1, told
-        assert max(secure.took) <= 1, told
+        # The flood outruns the kernel's queue, where a SYN may be lost; the friend's kernel sends it again after a second
+        # (RFC 6298). That may happen to one, and costs it that second and not more.
+        assert sorted(plain.took)[-2] <= 1, told
+        assert sorted(secure.took)[-2] <= 1, told
+        assert max(*plain.took, *secure.took) <= 1 + 1, told
         assert len(plain.took) > 20
         assert node.most_resident_bytes <= 512 << 20, told
         assert node.descriptors < 400, told  # what is dropped is closed

@@ -53,8 +53,10 @@ def echoing(port):
     took, over = [], threading.Event()
 
     def ask():
-        while not over.wait(0.05):
+        while True:  # once at least, however quickly the rest is over
             took.append(timed_echo(port))
+            if over.wait(0.05):
+                return
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

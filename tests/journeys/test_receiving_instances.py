@@ -19,6 +19,7 @@ from gateway.doors.dimse import DimseDoor
 from gateway.journeys.drop_study import sweep_empty_studies
 from gateway.journeys.know_peer import add_peer, admit
 from gateway.journeys.match_study import assign_study, suggestions, unassign_study
+from gateway.journeys.place_study import PlaceMemo
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import REFUSALS
 from gateway.journeys.settle_study import settle_study
@@ -440,6 +441,25 @@ def test_a_study_of_a_closed_case_that_comes_again_waits_in_the_inbox_and_is_not
         change.note("case_moved")
     assert _receive(house, content).status == status.SUCCESS
     assert sorted(s.case_id is None for s in house.rows("studies")) == [False, True]
+
+
+def test_a_remembered_place_that_did_not_hold_is_asked_for_anew(house):
+    case, memo = house.case(), PlaceMemo()
+    slices = [factories.ct_instance(number=n) for n in range(1, 4)]
+
+    def receive(n):
+        said = arrival(slices[n])
+        return receive_instance(
+            said, source=PACS, memo=memo, **house.ports("records", "store", "clock", "policy")
+        )
+
+    assert [receive(n).status for n in (0, 1)] == [status.SUCCESS] * 2
+    with house.records.change(by=DESK) as change:
+        change.cases.set(case.id, state="declined")
+        change.note("case_moved", case_id=case.id, subject=case.id)
+    with pytest.raises(errors.ConflictError):
+        receive(2)
+    assert receive(2).status == status.SUCCESS  # in the inbox, as the first of a study of its own
 
 
 def test_a_study_whose_settling_failed_for_good_is_settled_after_its_next_instance(house):

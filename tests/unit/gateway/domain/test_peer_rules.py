@@ -23,7 +23,7 @@ def peer(**values):
     ("text", "kept"),
     [("pacs.example", "DNS:pacs.example"), ("DNS:PACS.Example.", "DNS:pacs.example"), (" dns:a ", "DNS:a"),
      ("URI:urn:x:Y", "URI:urn:x:Y"), ("uri:urn:x", "URI:urn:x"), ("IP:10.0.0.1", ""), ("email:a@b", ""), ("", ""),
-     ("DNS:", ""), ("a b", ""), ("DNS:a\nb", "")],
+     ("DNS:", ""), ("a b", ""), ("DNS:a\nb", ""), (".", "")],
 )  # fmt: skip
 def test_names_are_kept_as_they_are_compared(text, kept):
     assert normal_name(text) == kept
