@@ -49,7 +49,7 @@ from gateway.domain.release import Copy, Release
 from gateway.domain.study import Instance, Study
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 metadata = MetaData()
 
 
@@ -288,6 +288,14 @@ audit_head = Table(
     Column("id", Integer, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
+)
+# A batch of object ids is written down before the first object under one of them (D7): its objects are ours, and how old.
+object_batch = Table(
+    "object_batch",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("made_at", Utc, nullable=False),
+    Column("until", Utc, nullable=False),
 )
 duty = Table("duty", metadata, Column("name", Text, primary_key=True), Column("next_at", Utc, nullable=False))
 meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
