@@ -1,5 +1,6 @@
 """Sealed objects: ciphertext, keys and where bytes lie, and nothing about what the bytes mean."""
 
+from storage.copying import copy_object, sealed_length
 from storage.errors import (
     BYTES_LOST,
     KeyFileError,
@@ -10,9 +11,11 @@ from storage.errors import (
     ObjectMissingError,
     ObjectUnreadableError,
     SealBrokenError,
+    SealTooSlowError,
     StorageError,
     StoreFullError,
     StoreKeyError,
+    StoreLowError,
     TooLargeError,
     VolumeFailedError,
     VolumeUnfitError,
@@ -22,15 +25,20 @@ from storage.keys.file import FileKeys, create_key_file
 from storage.keys.memory import MemoryKeys
 from storage.keys.port import KekRef, KeyProvider
 from storage.objects.disk import DiskObjects
+from storage.objects.ids import PROBE_BATCH, batch_of, new_batch, new_object_id
 from storage.objects.memory import MemoryObjects
 from storage.objects.port import Objects, StoredObject
 from storage.process import harden_process
 from storage.reader import SealedReader
+from storage.room import FULL, Ballast, Room, room_of, tells_of_room
 from storage.sealed import SealedRef, SealedStore, open_disk_store
 from storage.sealing import Readable
 
 __all__ = [
     "BYTES_LOST",
+    "FULL",
+    "PROBE_BATCH",
+    "Ballast",
     "DiskObjects",
     "FileKeys",
     "KekRef",
@@ -46,19 +54,29 @@ __all__ = [
     "ObjectUnreadableError",
     "Objects",
     "Readable",
+    "Room",
     "SealBrokenError",
+    "SealTooSlowError",
     "SealedReader",
     "SealedRef",
     "SealedStore",
     "StorageError",
     "StoreFullError",
     "StoreKeyError",
+    "StoreLowError",
     "StoredObject",
     "TooLargeError",
     "VolumeFailedError",
     "VolumeUnfitError",
     "WrappedKey",
+    "batch_of",
+    "copy_object",
     "create_key_file",
     "harden_process",
+    "new_batch",
+    "new_object_id",
     "open_disk_store",
+    "room_of",
+    "sealed_length",
+    "tells_of_room",
 ]

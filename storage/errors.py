@@ -10,11 +10,18 @@
     ├── ObjectExistsError      the name is taken
     ├── TooLargeError          more bytes than the caller allowed
     ├── StoreFullError         no room; heals by itself when room returns
+    ├── SealTooSlowError       the stream took half a day
+    │   └── StoreLowError      what room is left is kept for what must be written anyway
     ├── VolumeFailedError      a write was refused by the device; final for this process
     ├── VolumeUnfitError       the place cannot keep what publishing promises
     └── StoreKeyError          anything about keys
         ├── KeyRefusedError    the wrapped key does not open
         ├── KeyUnknownError    the master key it names is not here
+        ├── KeyForgottenError  it was destroyed, and must not be used any more
+        ├── KeyUnconfirmedError nobody can tell whether it was destroyed
+        ├── KeyServiceError    the key service or module does not answer; says nothing of the keys
+        ├── KeyKeptError       this version of the master key must not be destroyed
+        ├── KeyBackupError     a backup of the master key does not open
         └── KeyFileError       the file of master keys is missing, exposed or malformed
 
 An error that the *sender's stream* raises while it is being sealed passes through unchanged.
@@ -61,6 +68,14 @@ class StoreFullError(StorageError):
     """The store has no room (space, quota or file handles), and nothing was kept; make room and send again."""
 
 
+class StoreLowError(StoreFullError):
+    """The store keeps the room that is left for what must be written anyway, so nothing was begun; make room, and it takes objects again within a second."""
+
+
+class SealTooSlowError(StorageError):
+    """The stream took half a day and more, and nothing of it was kept; send again, on a better connection or in pieces."""
+
+
 class VolumeFailedError(StorageError):
     """The volume refused a write or a flush, so nothing more is written by this process; check the device and its file system, then restart."""
 
@@ -79,6 +94,26 @@ class KeyRefusedError(StoreKeyError):
 
 class KeyUnknownError(StoreKeyError):
     """The master key that wrapped this key is not here; bring back the key file or the version that is named."""
+
+
+class KeyServiceError(StoreKeyError):
+    """The key service or module does not answer as it should, so no key is used, and nothing is lost; mend what is named, then try again."""
+
+
+class KeyKeptError(StoreKeyError):
+    """This version of the master key stays: the current one is in use, and versions are destroyed from the oldest on."""
+
+
+class KeyBackupError(StoreKeyError):
+    """The backup of the master key does not open with these shares; bring the sealed file and the shares of one and the same backup."""
+
+
+class KeyForgottenError(StoreKeyError):
+    """The keys of this holder were destroyed, and what they sealed is gone for good; a copy that was put back opens nothing."""
+
+
+class KeyUnconfirmedError(StoreKeyError):
+    """Nobody can tell just now whether this key was destroyed, so it is not used; try again when the records answer."""
 
 
 class KeyFileError(StoreKeyError):

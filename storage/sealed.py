@@ -6,26 +6,31 @@ database columns go through `seal_value` and `open_value`.
 
 import hmac
 import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.buffers import BufferPool
 from storage.case_key import CASE_KEY_BYTES, DIGEST_BYTES, CaseKey
-from storage.errors import KeyRefusedError, SealBrokenError
+from storage.errors import KeyRefusedError, SealBrokenError, SealTooSlowError
 from storage.format import MIN_SEGMENT_BYTES, FloeParameters, key_context, object_context
 from storage.key_cache import KeyCache, WrappedKey
 from storage.keys.file import FileKeys
 from storage.keys.port import KekRef, KeyProvider
 from storage.objects.disk import DiskObjects
 from storage.objects.ids import checked_id, new_object_id
-from storage.objects.port import Objects
+from storage.objects.port import Cached, Objects
 from storage.reader import SealedReader
+from storage.room import Room
 from storage.sealing import Readable, Sealing
 from storage.values import open_value, seal_value
 
 # Small enough that an object is sealed and written out while it is still coming, large enough that 4 GiB cost no more.
 SEGMENT_BYTES = 1 << 18
+# An id is young when its object appears: who clears away what nothing names goes by the age of the id (docs/decisions/0045).
+SEAL_WITHIN_S = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,13 @@ class SealedStore:
     """Seals, opens and forgets; safe for use by many threads, and over `fork`."""
 
     def __init__(
-        self, *, objects: Objects, keys: KeyProvider, tenant: str, segment_bytes: int = SEGMENT_BYTES
+        self,
+        *,
+        objects: Objects,
+        keys: KeyProvider,
+        tenant: str,
+        segment_bytes: int = SEGMENT_BYTES,
+        new_id: Callable[[], str] = new_object_id,
     ) -> None:
         if not tenant:
             raise ValueError("a store belongs to a named tenant")
@@ -71,6 +82,7 @@ class SealedStore:
         self._tenant = tenant
         self._parameters = FloeParameters(segment_bytes=segment_bytes)
         self._buffers = BufferPool(segment_bytes)
+        self._new_id = new_id
         self._cache = KeyCache(self._unwrap)
 
     def new_key(self, *, holder: str, purpose: str) -> WrappedKey:
@@ -109,10 +121,12 @@ class SealedStore:
             The stream has more than `limit_bytes`.
         StoreFullError, VolumeFailedError
             Nothing was kept.
+        SealTooSlowError
+            The stream took longer than `SEAL_WITHIN_S`; nothing was kept.
         StoreKeyError
             The wrapped key does not open.
         """
-        object_id = new_object_id()
+        began, object_id = time.monotonic(), self._new_id()
         sealing = Sealing(
             stream,
             case_key=self._cache.get(key),
@@ -123,6 +137,9 @@ class SealedStore:
         )
         with closing(sealing.pieces()) as pieces:
             self._objects.publish(object_id, pieces)
+        if time.monotonic() - began > SEAL_WITHIN_S:
+            self._objects.remove(object_id)
+            raise SealTooSlowError(object_id)
         return SealedRef(
             object_id=object_id, size_bytes=sealing.size_bytes, digest=sealing.digest(), generation=generation
         )
@@ -137,9 +154,14 @@ class SealedStore:
         SealBrokenError
             It is not the object that `ref`, `key` and `kind` name.
         """
+        return self._open(ref, key=key, kind=kind, is_passing=False)
+
+    def _open(self, ref: SealedRef, *, key: WrappedKey, kind: str, is_passing: bool) -> SealedReader:
         case_key = self._cache.get(key)
         stored = self._objects.open(ref.object_id)
         try:
+            if is_passing and isinstance(stored, Cached):
+                stored.pass_by()
             return SealedReader(
                 stored,
                 key=case_key.secret,
@@ -151,19 +173,56 @@ class SealedStore:
             stored.close()
             raise
 
-    def verify(self, ref: SealedRef, *, key: WrappedKey, kind: str) -> None:
-        """Read the whole object, its final segment included, and compare the digest; raise if anything is wrong."""
+    def verify(
+        self, ref: SealedRef, *, key: WrappedKey, kind: str, pace: Callable[[int], None] | None = None
+    ) -> None:
+        """Read the whole object, its final segment included, and compare the digest; raise if anything is wrong.
+
+        `pace` is called with the number of bytes each time some were read. It may wait, or raise to end the reading; and
+        what is read under it alone is not left in the machine's memory.
+        """
         digester = self._cache.get(key).digester()
-        with self.open(ref, key=key, kind=kind) as reader:
+        with self._open(ref, key=key, kind=kind, is_passing=pace is not None) as reader:
             buffer = memoryview(bytearray(min(ref.size_bytes, self._parameters.segment_bytes) + 1))
             while count := reader.readinto(buffer):  # reading to the end verifies the final segment too
                 digester.update(buffer[:count])
+                if pace is not None:
+                    pace(count)
         if not hmac.compare_digest(digester.digest(), ref.digest):
             raise SealBrokenError(f"{ref.object_id}: the digest is another")
+
+    @property
+    def objects(self) -> Objects:
+        """The place of the sealed bytes, for who copies or counts them as they are; nothing is opened there."""
+        return self._objects
+
+    def beside(self, objects: Objects) -> "SealedStore":
+        """The same tenant and master keys over another place: a backup's."""
+        return SealedStore(
+            objects=objects,
+            keys=self._keys,
+            tenant=self._tenant,
+            segment_bytes=self._parameters.segment_bytes,
+        )
 
     def forget(self, object_id: str) -> None:
         """Remove an object; idempotent. Forget its key first: bytes without a key are already unreadable."""
         self._objects.remove(object_id)
+
+    def object_ids(self) -> Iterator[str]:
+        """Ids of all objects, in no order; one published or removed meanwhile may or may not appear.
+
+        Raises
+        ------
+        ObjectUnreadableError
+            The place could not list them all.
+        """
+        return self._objects.ids()
+
+    def sealed_bytes(self, object_id: str) -> int:
+        """How long an object is as it lies there, whoever's it is; raises as `open`."""
+        with closing(self._objects.open(object_id)) as stored:
+            return stored.size_bytes
 
     def forget_holder(self, holder: str) -> None:
         """Drop this process's unwrapped keys of one holder; other processes drop theirs within five minutes."""
@@ -186,6 +245,10 @@ class SealedStore:
     def derive(self, *, key: WrappedKey, label: bytes, length: int = 32) -> bytes:
         """Derive a key for another craft (pseudonyms, for one) from the case key; equal labels give equal keys."""
         return self._cache.get(key).derive(label, length)
+
+    def room(self) -> Room | None:
+        """Measure what room the objects have; None where only a refused write tells. Raises ``OSError``."""
+        return self._objects.room()
 
     def probe(self) -> None:
         """Try volume, master key and cipher with throw-away data; raise what is wrong and how to mend it (D15)."""
@@ -223,6 +286,10 @@ class SealedStore:
         )
 
 
-def open_disk_store(path: Path, key_file: Path, *, tenant: str) -> SealedStore:
+def open_disk_store(
+    path: Path, key_file: Path, *, tenant: str, new_id: Callable[[], str] = new_object_id
+) -> SealedStore:
     """Open the embedded default: objects under `path`, the master key in `key_file` (see `create_key_file`)."""
-    return SealedStore(objects=DiskObjects(path / "objects"), keys=FileKeys(key_file), tenant=tenant)
+    return SealedStore(
+        objects=DiskObjects(path / "objects"), keys=FileKeys(key_file), tenant=tenant, new_id=new_id
+    )

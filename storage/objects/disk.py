@@ -23,8 +23,9 @@ from storage.errors import (
     VolumeFailedError,
     VolumeUnfitError,
 )
-from storage.objects.ids import ID_PATTERN, checked_id, new_object_id
-from storage.objects.writeback import hasten, leave_cache
+from storage.objects.ids import ID_PATTERN, PROBE_BATCH, checked_id, new_object_id
+from storage.objects.writeback import hasten, in_memory, leave_cache
+from storage.room import Room, room_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +35,7 @@ BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
 DRAFTS = "tmp"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+LET_GO_BYTES = 32 << 20
 READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -97,13 +99,17 @@ class DiskObjects:
     def ids(self) -> Iterator[str]:
         for number in range(256):
             shard = f"{number:02x}"
-            with os.scandir(self._root / shard) as entries:
-                yield from (
-                    e.name for e in entries if ID_PATTERN.fullmatch(e.name) and e.name.startswith(shard)
-                )
+            try:
+                names = os.listdir(self._root / shard)
+            except OSError as error:
+                raise unreadable(f"{shard}: {error.strerror}", error) from error
+            yield from (name for name in names if ID_PATTERN.fullmatch(name) and name.startswith(shard))
+
+    def room(self) -> Room | None:
+        return room_of(self._root)
 
     def probe(self) -> None:
-        object_id, content = new_object_id(), os.urandom(512)
+        object_id, content = new_object_id(PROBE_BATCH), os.urandom(512)
         self.publish(object_id, [content])
         try:
             stored, back = self.open(object_id), memoryview(bytearray(len(content)))
@@ -201,7 +207,13 @@ class DiskObject:
 
     def __init__(self, fd: int, size_bytes: int) -> None:
         self._fd = fd
+        self._passed: int | None = None
         self.size_bytes = size_bytes
+
+    def pass_by(self) -> None:
+        """Leave what is in memory where it is; what is not, is let go again as it is read."""
+        if not in_memory(self._fd):
+            self._passed = 0
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         done = 0
@@ -213,11 +225,16 @@ class DiskObject:
                 done += count
         except OSError as error:
             raise unreadable(error.strerror or "", error) from error
+        if self._passed is not None and offset - self._passed >= LET_GO_BYTES:
+            leave_cache(self._fd, self._passed, offset - self._passed)
+            self._passed = offset
         return done
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            if self._passed is not None:
+                leave_cache(fd)
             os.close(fd)
 
 

@@ -1,7 +1,9 @@
 """The port to a place that keeps sealed bytes, not to what they mean."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from storage.room import Room
 
 
 class StoredObject(Protocol):
@@ -22,6 +24,14 @@ class StoredObject(Protocol):
 
     def close(self) -> None:
         """Let go; idempotent."""
+
+
+@runtime_checkable
+class Cached(Protocol):
+    """A kept object whose reading leaves copies in this machine's memory; optional, and advice only."""
+
+    def pass_by(self) -> None:
+        """Call before reading what nobody needs soon: what was not in memory before is not left there."""
 
 
 class Objects(Protocol):
@@ -63,7 +73,16 @@ class Objects(Protocol):
         """Remove an object for good; idempotent."""
 
     def ids(self) -> Iterator[str]:
-        """Ids of all objects, in no order; one published or removed meanwhile may or may not appear."""
+        """Ids of all objects, in no order; one published or removed meanwhile may or may not appear.
+
+        Raises
+        ------
+        ObjectUnreadableError
+            The place could not list them all: what did not appear may be there.
+        """
+
+    def room(self) -> Room | None:
+        """Measure what room there is (D13); None where nobody can tell, and only a refused write does. Raises ``OSError``."""
 
     def probe(self) -> None:
         """Publish, read back and remove one small object; raise what is wrong and how to mend it (D15)."""

@@ -4,7 +4,7 @@ What is durable is decided by ``fsync`` alone, which still waits for every byte 
 
 References
 ----------
-sync_file_range(2), posix_fadvise(2).
+sync_file_range(2), posix_fadvise(2), preadv2(2).
 """
 
 import ctypes
@@ -33,7 +33,15 @@ def hasten(fd: int, begun: int, size_bytes: int) -> int:
     return end
 
 
-def leave_cache(fd: int) -> None:
+def in_memory(fd: int) -> bool:
+    """Tell whether the file's beginning is in the page cache, as it is where somebody reads it; does not read it."""
+    try:
+        return os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT) > 0
+    except OSError:  # it is not, or this file system does not tell
+        return False
+
+
+def leave_cache(fd: int, offset: int = 0, size_bytes: int = 0) -> None:
     """Give back the memory of what is on the device: ciphertext is read once, and a full cache makes writes slow."""
     with suppress(OSError):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(fd, offset, size_bytes, os.POSIX_FADV_DONTNEED)
