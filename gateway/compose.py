@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.doorbell_celery import CeleryDoorbell
 from gateway.adapters.doorbell_local import LocalDoorbell
 from gateway.adapters.mail_file import FileMailer
+from gateway.adapters.room_gauge import VolumeGauge, volume_gauge
 from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
@@ -21,6 +23,8 @@ from gateway.adapters.witness_file import FileWitness
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
+from gateway.domain.room import ballast_bytes
+from gateway.journeys.check_room import watch_room
 from gateway.journeys.drop_study import sweep_empty_studies
 from gateway.journeys.keep_commitments import forget_commitments
 from gateway.journeys.set_up_house import set_up_house
@@ -52,6 +56,7 @@ class Parts:
     doorbell: Doorbell
     records: SqlRecords
     sandbox: ForkingSandbox
+    gauge: VolumeGauge
     ending: ExitStack = field(default_factory=ExitStack)  # what doors have to say before the records close
 
     def close(self) -> None:
@@ -71,7 +76,22 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
     write, read = open_engines(records_url(settings))
     make_schema(write)
     store = _store(settings, has_sealed=has_sealed(read))
-    records = SqlRecords(write=write, read=read, store=store, clock=clock, doorbell=doorbell)
+    room = volume_gauge(
+        objects=store.room,
+        records=records_url(settings),
+        witness=settings.witness.removeprefix("file:") or str(home / "audit" / "checkpoints"),
+        rules=settings.room_rules(),
+        ballast=partial(ballast_bytes, is_trial=settings.mode != "production") if settings.ballast else None,
+        mark=home / "room.mark",
+    )
+    records = SqlRecords(
+        write=write,
+        read=read,
+        store=store,
+        clock=clock,
+        doorbell=doorbell,
+        on_full=room.give_up_ballast,
+    )
     sandbox = ForkingSandbox(workers=sandbox_workers or settings.workers)
     house = House(
         records=records,
@@ -86,9 +106,12 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
         witness=_file(settings.witness, home / "audit" / "checkpoints", FileWitness, "witness"),
         policy=settings.policy(),
         calls=_call_rules(settings),
+        room=room,
     )
     set_up_house(records=records, store=store)
-    return Parts(house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox)
+    return Parts(
+        house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox, gauge=room
+    )
 
 
 def records_url(settings: Settings) -> str:
@@ -224,7 +247,11 @@ def duties(parts: Parts) -> list[Duty]:
     def forget_told() -> None:
         forget_commitments(records=house.records, clock=house.clock)
 
+    def look_at_room() -> None:
+        watch_room(records=house.records, room=house.room)
+
     return [
+        Duty(name="watch_room", every_s=0, perform=look_at_room),
         Duty(name="checkpoint_audit", every_s=CHECKPOINT_EVERY_S, perform=checkpoint),
         Duty(
             name="sweep_empty_studies",

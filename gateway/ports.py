@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gateway.domain.audit import AuditEvent
+from gateway.domain.backup import Backup, Database, Facts, NamedObject
 from gateway.domain.calls import CallRules
 from gateway.domain.case import Case
 from gateway.domain.commitment import AskedInstances, Commitment
 from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
+from gateway.domain.forgetting import Forgetting, Hold, Tombstone
 from gateway.domain.grant import Grant
 from gateway.domain.job import Job
 from gateway.domain.opinion import Answer
@@ -25,9 +27,10 @@ from gateway.domain.peer import Peer
 from gateway.domain.people import Actor, Person
 from gateway.domain.policy import Policy
 from gateway.domain.release import Copy, Release
+from gateway.domain.room import EndlessRoom, Lack
 from gateway.domain.study import Instance, Study
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
-from storage import SealedStore, WrappedKey
+from storage import Objects, Readable, SealedStore, WrappedKey
 
 T = TypeVar("T")
 
@@ -101,6 +104,9 @@ class View(Protocol):
     answers: Shelf[Answer]
     people: Shelf[Person]
     jobs: Shelf[Job]
+    backups: Shelf[Backup]
+    holds: Shelf[Hold]
+    forgettings: Shelf[Forgetting]
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key of a holder, or raise ``NotFoundError`` (it was forgotten, or never was)."""
@@ -120,6 +126,9 @@ class View(Protocol):
 
     def received_from(self, ae_title: str, *, since: datetime) -> tuple[int, int]:
         """Return how many instances of a peer were kept since then, and their bytes."""
+
+    def tombstones(self, *, after: int = 0) -> list[Tombstone]:
+        """Return whose keys were destroyed, in the order of commits."""
 
 
 class Change(Protocol):
@@ -145,6 +154,11 @@ class Change(Protocol):
     answers: WritableShelf[Answer]
     people: WritableShelf[Person]
     jobs: WritableShelf[Job]
+    backups: WritableShelf[Backup]
+    holds: WritableShelf[Hold]
+    forgettings: WritableShelf[Forgetting]
+    now: datetime
+    """The moment of this change, as its events tell it."""
 
     def note(
         self, kind: str, *, case_id: str = "", subject: str = "", outcome: str = "ok", **details: str | int
@@ -172,7 +186,19 @@ class Change(Protocol):
         """Give the keys of an unmatched study to a case, so that forgetting the case forgets them."""
 
     def destroy_keys(self, case_id: str) -> int:
-        """Delete the wrapped keys of a case, its adopted studies' among them: what they sealed is gone for good."""
+        """Delete the wrapped keys of a case, its adopted studies' among them: what they sealed is gone for good.
+
+        Each holder gets a tombstone in the same transaction. Raises ``ConflictError`` while the case is under a legal hold.
+        """
+
+    def bury(self, holder: str, *, case_id: str) -> int:
+        """Delete a holder's wrapped keys wherever they are and keep a tombstone, also of one that has none here. Returns how many keys."""
+
+    def keks_of(self, case_id: str) -> list[tuple[str, str, int]]:
+        """Return (holder, id, version of the master key) for each wrapped key of a case."""
+
+    def tombstones(self, *, after: int = 0) -> list[Tombstone]:
+        """Return whose keys were destroyed, in the order of commits."""
 
 
 class Records(Protocol):
@@ -304,6 +330,110 @@ class Witness(Protocol):
         """Return all notes, oldest first."""
 
 
+class RoomGauge(Protocol):
+    """How much room there is where the house writes (D13). Never raises; measures at most twice a second, else costs nothing."""
+
+    @property
+    def is_told_low(self) -> bool:
+        """Whether the audit was last told that room is low; it outlives the process."""
+
+    @property
+    def well_s(self) -> float:
+        """For how many seconds there has been room."""
+
+    def lack(self, wanted_bytes: int = 0) -> Lack | None:
+        """Return what there is too little of to take in anything, or so many bytes more; None where there is room."""
+
+    def refused(self) -> None:
+        """Hear that a write found no room, whatever the volume says: nothing is let in for some seconds, then one may try."""
+
+    def tend(self) -> None:
+        """Make the ballast again where there is room for it."""
+
+    def tell_low(self, *, is_low: bool) -> None:
+        """Remember what the audit was told."""
+
+
+class Register(Protocol):
+    """Keeps the register of what was forgotten apart from the records, so that a restored backup forgets it again."""
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Append lines durably."""
+
+    def lines(self) -> list[str]:
+        """Return all lines, oldest first; none where nothing was ever forgotten."""
+
+
+class Snapshot(Protocol):
+    """One moment of the records. It is gone when the block that took it ends."""
+
+    facts: Facts
+
+    def objects(self) -> Iterator[NamedObject]:
+        """Yield every sealed object that a row names; an id that two rows name comes twice."""
+
+    def keys(self) -> Iterator[WrappedKey]:
+        """Yield every wrapped key."""
+
+    def reading(self) -> AbstractContextManager[Readable]:
+        """Give the bytes from which these records can be put back; the database as it is, so not for a place of others."""
+
+
+class Snapshots(Protocol):
+    """Copies of the whole records, of one moment each. Every method blocks; none holds up a writer."""
+
+    database: Database
+
+    def take(self) -> AbstractContextManager[Snapshot]:
+        """Take one beside whatever runs. Raises ``UnavailableError``."""
+
+    def check(self, stream: Readable) -> Facts | None:
+        """Read a snapshot to its end and look whether it is whole; None where only a server could tell its facts.
+
+        Raises ``InvalidError`` (it is damaged) or ``UnavailableError``.
+        """
+
+    def is_empty(self) -> bool:
+        """Tell whether there are no records here."""
+
+    def put_back(self, stream: Readable, facts: Facts) -> None:
+        """Make records of a snapshot: all of them or nothing. Idempotent for the same snapshot; ``ConflictError`` for other records."""
+
+    def facts(self) -> Facts:
+        """Tell what the records that are here say of themselves."""
+
+    def upgrade(self) -> None:
+        """Bring older records up to this version."""
+
+
+class BackupPlace(Protocol):
+    """A backup repository: objects under their ids, and the manifests that make backups of them. ``UnavailableError`` where it fails."""
+
+    objects: Objects
+    name: str
+
+    def ids(self) -> list[str]:
+        """Return the ids of all backups, oldest first."""
+
+    def manifest(self, backup_id: str) -> bytes:
+        """Return a manifest as it lies. Raises ``NotFoundError``."""
+
+    def listed(self, backup_id: str) -> Iterator[bytes]:
+        """Yield the lines of its list of objects."""
+
+    def keep_list(self, backup_id: str, lines: Iterable[bytes]) -> None:
+        """Write the list, durably."""
+
+    def keep_manifest(self, backup_id: str, content: bytes) -> None:
+        """Write the manifest, durably and last: from here on it is a backup."""
+
+    def drop(self, backup_id: str) -> None:
+        """Take a manifest away, durably, then its list; idempotent."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the repository against other writers. Raises ``BusyError`` where another holds it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """All ports of one running house, bundled for the doors; a journey still takes the few that it uses, by name."""
@@ -318,5 +448,7 @@ class House:
     scanner: Scanner
     sandbox: Sandbox
     witness: Witness
+    register: Register
     policy: Policy
     calls: CallRules = field(default_factory=CallRules)
+    room: RoomGauge = field(default_factory=EndlessRoom)

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.domain.errors import InvalidError
 from gateway.domain.policy import Policy
+from gateway.domain.room import RoomRules
 from gateway.domain.tls_files import TlsFiles
 
 DEFAULT_HOME = Path("~/.consilium")
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
     mdt_days: int = Field(default=15, ge=1, le=365)
     file_limit_bytes: int = Field(default=4 << 30, ge=1)
     link_limit_bytes: int = Field(default=20 << 30, ge=1)
+    room_percent: int = Field(default=0, ge=0, le=100)
+    room_bytes: int = Field(default=256 << 20, ge=0)
+    room_most_bytes: int = Field(default=32 << 30, ge=0)
+    ballast: bool = True
 
     @property
     def url(self) -> str:
@@ -78,6 +83,13 @@ class Settings(BaseSettings):
             else _path(self.dicom_revoked, usual / "revoked.pem"),
             lists_expected=self.dicom_revoked not in ("", NO_LISTS),
             lists_mark=self.home / "revocation-lists.seen",
+        )
+
+    def room_rules(self) -> RoomRules:
+        """Return how much stays free: a trial on a developer's full disk goes by ``room_bytes`` alone."""
+        usual = 90 if self.mode == "production" else 100
+        return RoomRules(
+            percent=self.room_percent or usual, least_bytes=self.room_bytes, most_bytes=self.room_most_bytes
         )
 
     def policy(self) -> Policy:

@@ -10,6 +10,8 @@
     ├── ObjectExistsError      the name is taken
     ├── TooLargeError          more bytes than the caller allowed
     ├── StoreFullError         no room; heals by itself when room returns
+    ├── StoreOutageError       the place does not answer; heals by itself when it does
+    ├── StoreDeniedError       the place refuses us, or has not what we were told of
     ├── SealTooSlowError       the stream took half a day
     │   └── StoreLowError      what room is left is kept for what must be written anyway
     ├── VolumeFailedError      a write was refused by the device; final for this process
@@ -53,7 +55,7 @@ class ObjectUnreadableError(StorageError):
 
 
 class ObjectBusyError(StorageError):
-    """The object cannot be opened just now, for want of file handles or memory, which says nothing of its bytes; try again."""
+    """The object cannot be opened just now, for want of file handles, of memory or of an answer, which says nothing of its bytes; try again."""
 
 
 class ObjectExistsError(StorageError):
@@ -74,6 +76,14 @@ class StoreLowError(StoreFullError):
 
 class SealTooSlowError(StorageError):
     """The stream took half a day and more, and nothing of it was kept; send again, on a better connection or in pieces."""
+
+
+class StoreOutageError(StorageError):
+    """The store does not answer, so nothing was kept or removed, as far as is known; look at the network and at the server, and send again."""
+
+
+class StoreDeniedError(StorageError):
+    """The store refuses us, which says nothing of what it keeps; correct its address, bucket or access key, or what that key may do."""
 
 
 class VolumeFailedError(StorageError):

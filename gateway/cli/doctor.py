@@ -38,7 +38,14 @@ def register(app: typer.Typer) -> None:
 def doctor(ctx: typer.Context) -> None:
     """Check the home, the keys, the store, the records, the sandbox and what runs."""
     with house_of(ctx) as parts:
-        checks = [*_home(parts), *_craft(parts), *_certificate(parts), *_lists(parts), *_running(parts)]
+        checks = [
+            *_home(parts),
+            *_room(parts),
+            *_craft(parts),
+            *_certificate(parts),
+            *_lists(parts),
+            *_running(parts),
+        ]
         rows = [(state, what, told) for what, state, told in checks]
         data = {
             "ok": all(state != "wrong" for _, state, _ in checks),
@@ -69,6 +76,32 @@ def _home(parts: Parts) -> list[Check]:
                 f"{', '.join(trial)}: for trials only; production refuses them by name",
             )
         )
+    return checks
+
+
+def _room(parts: Parts) -> list[Check]:
+    """What room each place has, how much of it is kept back, and whether the ballast is there."""
+    checks: list[Check] = []
+    for place, room, reserve, lack in parts.gauge.told():
+        if lack is not None:
+            told = (
+                f"{lack}: nothing new is taken in. Make room (docs/operations.md); intake goes on by itself."
+            )
+            checks.append((f"room, {place}", "wrong", told))
+        elif room is None:
+            checks.append(
+                (
+                    f"room, {place}",
+                    "ok",
+                    "only the server itself can tell; when it refuses, senders are told to wait",
+                )
+            )
+        else:
+            told = f"{room.free_bytes / (1 << 30):.1f} GiB free, the last {reserve / (1 << 30):.2f} are kept back"
+            checks.append((f"room, {place}", "ok" if room.free_bytes >= 2 * reserve else "warning", told))
+    if missing := [str(one.path) for one in parts.gauge.ballasts if not one.is_whole]:
+        told = f"not there: {', '.join(missing)}; the scheduler makes it when there is room"
+        checks.append(("ballast", "warning", told))
     return checks
 
 

@@ -101,6 +101,8 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "job_failed": ("a job failed for good and waits for a human", "-"),
     "job_retried": ("a failed job was started again by a human", "-"),
     "case_forgotten": ("a case's keys were destroyed", "erased"),
+    "room_low": ("room ran low, and nothing new was taken in", "-"),
+    "room_back": ("there was room again", "-"),
     "audit_signed": ("the head of the trail was signed and handed to the witness", "-"),
     "audit_read": ("the audit trail was read", "read"),
     "audit_verified": ("the audit trail was verified", "read"),

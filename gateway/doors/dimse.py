@@ -7,6 +7,7 @@ import structlog
 from dicom_node import status
 from dicom_node.errors import AssociationOver
 from dicom_node.receiver import (
+    TEMPORARY_CONGESTION,
     Admitted,
     AssociationAttempt,
     AssociationEnd,
@@ -19,6 +20,7 @@ from dicom_node.receiver import (
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.people import HOUSE, Actor
 from gateway.doors.peer_book import PeerBook
+from gateway.journeys.check_room import room_for
 from gateway.journeys.commit_storage import ask_commitment
 from gateway.journeys.know_peer import note_association, note_refusal
 from gateway.journeys.place_study import PlaceMemo
@@ -41,7 +43,13 @@ class DimseDoor:
 
     def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
         """Decide by the peers' rows as they are now; a change ends established associations within a second."""
-        return self._book.admit(attempt)
+        answer = self._book.admit(attempt)
+        if isinstance(answer, Admitted) and answer.may_store and (lack := self._house.room.lack()):
+            result, source, reason = (
+                TEMPORARY_CONGESTION  # D13: whoever is not known is told no more than always
+            )
+            return Refused(result=result, source=source, reason=reason, why=str(lack))
+        return answer
 
     def receive(self, instance: ReceivedInstance) -> StoreOutcome:
         """Keep one instance, or say why not: in the status, in the comment, and in the audit."""
@@ -49,15 +57,16 @@ class DimseDoor:
         source = Actor(kind="peer", id=instance.calling_ae.strip(), address=instance.address)
 
         def keep(arrival: ReceivedInstance) -> StoreOutcome:
-            return receive_instance(
-                arrival,
-                source=source,
-                records=house.records,
-                store=house.store,
-                clock=house.clock,
-                policy=house.policy,
-                memo=self._memo,
-            )
+            with room_for(room=house.room):
+                return receive_instance(
+                    arrival,
+                    source=source,
+                    records=house.records,
+                    store=house.store,
+                    clock=house.clock,
+                    policy=house.policy,
+                    memo=self._memo,
+                )
 
         try:
             outcome = self._book.metered(instance, keep)

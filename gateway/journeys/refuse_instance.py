@@ -12,12 +12,20 @@ from gateway.domain.errors import (
     UnavailableError,
     UnknownCaseError,
 )
-from storage import StorageError, StoreFullError, StoreKeyError, TooLargeError, VolumeFailedError
+from storage import (
+    StorageError,
+    StoreFullError,
+    StoreKeyError,
+    StoreLowError,
+    TooLargeError,
+    VolumeFailedError,
+)
 
 # The status that tells the sender, and the Error Comment that tells her engineer (PS3.4 B.2.3, PS3.18 I.2.2).
 # The first row that fits counts.
 REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (TooLargeError, status.OUT_OF_RESOURCES, "object is larger than this exchange accepts"),
+    (StoreLowError, status.OUT_OF_RESOURCES, "store is low on room and takes nothing new, send again later"),
     (StoreFullError, status.OUT_OF_RESOURCES, "store is full, send again later"),
     (VolumeFailedError, status.OUT_OF_RESOURCES, "store does not take writes, operator is needed"),
     (StoreKeyError, status.OUT_OF_RESOURCES, "keys cannot be used, operator is needed"),

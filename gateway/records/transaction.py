@@ -18,6 +18,7 @@ from gateway.domain.errors import UnavailableError
 # A driver's connection: pysqlite3's or psycopg's. ``execute(sql, values)`` returns a cursor in both.
 Connection = Any
 
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 _ENDED_WHILE_IDLE = "25P03"  # PostgreSQL ended a session that let it wait inside a transaction
 
 
@@ -71,6 +72,16 @@ def failure(engine: Engine, error: BaseException) -> UnavailableError:
     driver = engine.dialect.loaded_dbapi
     is_damage = isinstance(error, driver.Error) and not isinstance(error, driver.OperationalError)
     return unanswered(error, is_outage=not is_damage or getattr(error, "sqlstate", None) == _ENDED_WHILE_IDLE)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell a database whose writes find no room from one that does not answer; a quota says the same as a broken device.
+
+    References
+    ----------
+    https://www.sqlite.org/rescode.html; PostgreSQL Appendix A, 53100 disk_full.
+    """
+    return getattr(error, "sqlite_errorname", "") in _FULL or getattr(error, "sqlstate", None) == "53100"
 
 
 def unanswered(error: BaseException | None, *, is_outage: bool) -> UnavailableError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -11,18 +11,20 @@ import structlog
 from sqlalchemy import Dialect, Engine
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
-from gateway.domain.errors import ConflictError
+from gateway.domain.errors import ConflictError, UnavailableError
+from gateway.domain.forgetting import Tombstone
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.ports import Change, Clock, Doorbell, View
 from gateway.records.audit import Head, Trail
+from gateway.records.forgotten import ForgottenHolders, Tombstones
 from gateway.records.group import Writer
 from gateway.records.received import PeerHistory
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.shelf import Mapping, SqlShelf
 from gateway.records.statements import Statements
 from gateway.records.tables import KINDS, case_key
-from gateway.records.transaction import Connection, reading
+from gateway.records.transaction import Connection, is_full, reading
 from storage import SealedStore, WrappedKey
 
 RING_AHEAD_S = 0.3
@@ -52,6 +54,7 @@ class _Craft:
         self.ring = KeyRing(store, dialect)
         self.trail = Trail(dialect)
         self.peers = PeerHistory(dialect)
+        self.tombstones = Tombstones(dialect)
         self.shelves = {name: Mapping(kind, dialect) for name, kind in KINDS.items()}
         self.keys = Statements(case_key, dialect)
         jobs = self.shelves["jobs"].statements
@@ -95,6 +98,9 @@ class _Unit:
 
     def received_from(self, ae_title: str, *, since: datetime) -> tuple[int, int]:
         return self._craft.peers.received(self._connection, ae_title, since=since)
+
+    def tombstones(self, *, after: int = 0) -> list[Tombstone]:
+        return self._craft.tombstones.all(self._connection, after=after)
 
 
 class _Change(_Unit):
@@ -158,10 +164,30 @@ class _Change(_Unit):
 
     def destroy_keys(self, case_id: str) -> int:
         """Delete all wrapped keys of a case, its adopted studies' among them: what they sealed is gone for good."""
-        sql = f"DELETE FROM case_key WHERE case_id = {self._craft.keys.mark} RETURNING holder"  # noqa: S608  # ours alone
-        holders = [holder for (holder,) in self._connection.execute(sql, (case_id,)).fetchall()]
-        self.forgotten += dict.fromkeys(holders)
-        return len(holders)
+        mark = self._craft.keys.mark
+        held = f"SELECT 1 FROM hold WHERE holder = {mark} AND ended_at IS NULL"  # noqa: S608  # ours alone
+        if self._connection.execute(held, (case_id,)).fetchone() is not None:
+            raise ConflictError(
+                "the case is under a legal hold, and nobody may forget it",
+                next_step="Ask who placed the hold; `consilium case unhold REF --reason …` ends it.",
+            )
+        holders = {holder for holder, _, _ in self.keks_of(case_id)}
+        return sum(self.bury(holder, case_id=case_id) for holder in sorted(holders))
+
+    def bury(self, holder: str, *, case_id: str) -> int:
+        sql = f"DELETE FROM case_key WHERE holder = {self._craft.keys.mark}"  # noqa: S608  # ours alone
+        count = int(self._connection.execute(sql, (holder,)).rowcount)
+        self._craft.tombstones.add(self._connection, holder, case_id=case_id, at=self.now)
+        self.forgotten.append(holder)
+        return count
+
+    def keks_of(self, case_id: str) -> list[tuple[str, str, int]]:
+        sql = self._craft.keys
+        matching, values = sql.matching({"case_id": case_id})
+        rows = self._connection.execute(
+            sql.selecting(("holder", "kek_id", "kek_version")) + matching, values
+        ).fetchall()
+        return [(str(holder), str(kek_id), int(version)) for holder, kek_id, version in rows]
 
 
 def _storable(text: str) -> str:
@@ -173,13 +199,22 @@ class SqlRecords:
     """Implements ``ports.Records`` over a writing and a reading engine."""
 
     def __init__(
-        self, *, write: Engine, read: Engine, store: SealedStore, clock: Clock, doorbell: Doorbell
+        self,
+        *,
+        write: Engine,
+        read: Engine,
+        store: SealedStore,
+        clock: Clock,
+        doorbell: Doorbell,
+        on_full: Callable[[], None] = lambda: None,
     ) -> None:
         self._write, self._read = write, read
         self._craft = _Craft(write.dialect, store)
         self._ring = self._craft.ring
+        self._forgotten = ForgottenHolders(write=write, read=read, ring=self._ring)
+        store.heed(self._forgotten)
         self._writer = Writer(write, self._craft.trail)
-        self._clock, self._doorbell = clock, doorbell
+        self._clock, self._doorbell, self._on_full = clock, doorbell, on_full
 
     @contextmanager
     def change(self, *, by: Actor) -> Iterator[Change]:
@@ -198,11 +233,17 @@ class SqlRecords:
                 group.head = self._craft.trail.append(
                     group.connection, unit.drafts, head=group.head, at=unit.now
                 )
+        except UnavailableError as error:
+            if is_full(error.__cause__):
+                self._on_full()  # D13: the ballast goes, so that the refusal of this change can be told
+            raise
         finally:
             for (
                 holder
             ) in forgotten:  # also where nobody knows whether it was committed: what is kept is read again
                 self._ring.forget(holder)
+        if forgotten:
+            self._forgotten.cut()
         if unit.owed:
             self._announce(unit.owed)
 
@@ -230,8 +271,13 @@ class SqlRecords:
         with self._writer.share() as group:
             group.connection.execute(sql, (*values, session_id))
 
+    def watch_forgotten(self) -> None:
+        """Drop keys that another process destroyed within a second, also while nobody uses them here."""
+        self._forgotten.watch()
+
     def close(self) -> None:
         """Give back all connections."""
+        self._forgotten.close()
         self._writer.close()
         self._write.dispose()
         self._read.dispose()

@@ -44,6 +44,7 @@ class BoardPages:
             request,
             "board.html",
             who=who,
+            is_room_low=house.room.lack() is not None,
             files=ended if show_ended else sorted(running, key=_urgency),
             show_ended=show_ended,
             running_count=len(running),

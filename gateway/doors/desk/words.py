@@ -272,6 +272,8 @@ EVENTS: dict[str, str] = {
     "job_failed": N_("Some work failed for good and waits for a human"),
     "job_retried": N_("Failed work was started again by a human"),
     "case_forgotten": N_("A case's keys were destroyed"),
+    "room_low": N_("Room ran low, and nothing new was taken in"),
+    "room_back": N_("There was room again"),
     "audit_signed": N_("The head of the trail was signed"),
     "audit_read": N_("The audit trail was read"),
     "audit_verified": N_("The audit trail was verified"),

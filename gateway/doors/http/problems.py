@@ -18,7 +18,7 @@ from gateway.domain.errors import (
     TooManyError,
     UnavailableError,
 )
-from storage import StorageError, StoreFullError, VolumeFailedError
+from storage import StorageError, StoreFullError, StoreLowError, VolumeFailedError
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for «translate this later»
@@ -53,6 +53,16 @@ class Refused(Exception):  # noqa: N818 - it is an answer of the door, not a fau
 def problem_of_store(error: StorageError) -> Problem:
     """Return what a failure of the store is told as: no room is 507, anything else is ours to mend (D3, D13)."""
     full = isinstance(error, StoreFullError | VolumeFailedError)
+    if isinstance(error, StoreLowError):
+        return Problem(
+            status=507,
+            code="store_low",
+            title=N_("There is no room at the moment"),
+            detail=N_("Nothing that has arrived is lost, but nothing new can be taken right now."),
+            step=N_(
+                "Please try again later; what was half sent goes on from there. The staff can see it too."
+            ),
+        )
     return Problem(
         status=507 if full else 503,
         code="store_full" if full else "store_failed",

@@ -22,7 +22,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something that is done every so often; ``perform`` may run again after a failure and must bear it."""
+    """Something that is done every so often; ``perform`` may run again after a failure and must bear it.
+
+    With ``every_s`` 0 it is done at every look and by every scheduler, unclaimed: what it looks at is of its own computer.
+    """
 
     name: str
     every_s: float
@@ -63,6 +66,9 @@ class Scheduler:
 
     def _perform(self, duty: Duty) -> None:
         """Ask for the duty now and then, not each second: every question takes the write lock of the records."""
+        if not duty.every_s:
+            duty.perform()
+            return
         now = self._clock.now()
         if now < self._ask_at.get(duty.name, now):
             return

@@ -29,14 +29,17 @@ from dicom_node.stow import Cause, Failure
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.ids import new_id
 from gateway.doors.http import N_, Door, Problem, Refused, plain
+from gateway.doors.http.problems import problem_of_store
 from gateway.doors.machine.in_clear import came_in_clear
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted, Patience
 from gateway.doors.machine.refusals import RefusalReporter
 from gateway.doors.machine.transaction import STOW, StoreTransaction
 from gateway.doors.peer_book import PeerBook
 from gateway.journeys.admit_sender import NotAdmitted, Sender, admit_sender
+from gateway.journeys.check_room import refuse_if_low
 from gateway.journeys.know_peer import note_association
 from gateway.ports import House
+from storage import StoreLowError
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +133,10 @@ class Store:
             raise Refused(_said(406, _ONLY_ANSWERS))
         if int(request.headers.get("content-length", "0")) > self.most_bytes:
             raise Refused(_said(413, _TOO_LARGE, limit_bytes=self.most_bytes))
+        try:
+            refuse_if_low(int(request.headers.get("content-length", "0")), room=self.house.room)
+        except StoreLowError as error:
+            raise Refused(replace(problem_of_store(error), headers=_TRY_AGAIN)) from None
         return boundary, media
 
     @contextmanager

@@ -24,6 +24,7 @@ from gateway.domain.people import Actor
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted
 from gateway.doors.peer_book import PeerBook
 from gateway.journeys.admit_sender import Sender
+from gateway.journeys.check_room import room_for
 from gateway.journeys.know_peer import note_association, note_refusal
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import refusal_of
@@ -150,14 +151,15 @@ class StoreTransaction:
 
     def _receive(self, arrival: ReceivedInstance) -> StoreOutcome:
         house = self._house
-        return receive_instance(
-            arrival,
-            source=self._source,
-            records=house.records,
-            store=house.store,
-            clock=house.clock,
-            policy=house.policy,
-        )
+        with room_for(room=house.room):
+            return receive_instance(
+                arrival,
+                source=self._source,
+                records=house.records,
+                store=house.store,
+                clock=house.clock,
+                policy=house.policy,
+            )
 
     def _arrival(self, opened: OpenedInstance) -> ReceivedInstance:
         return ReceivedInstance(

@@ -30,6 +30,7 @@ from gateway.doors.patient.service import (
 )
 from gateway.journeys import prove_identity, receive_document
 from gateway.journeys.answer_case import read_answer
+from gateway.journeys.check_room import refuse_if_low, room_for
 from gateway.journeys.open_case import deadline_of
 from gateway.ports import House, View
 
@@ -160,9 +161,10 @@ class PatientJourneys:
     def create_upload(
         self, session_id: str, *, name: str, size_bytes: int, category: str, media_type: str, address: str
     ) -> UploadState:
-        house = self._house
+        house, session = self._house, self._live(session_id)
+        refuse_if_low(size_bytes, room=house.room)
         upload = receive_document.create_upload(
-            self._live(session_id),
+            session,
             name=name,
             size_bytes=size_bytes,
             category=category,
@@ -178,18 +180,19 @@ class PatientJourneys:
         return _upload(self._find(self._live(session_id), upload_id))
 
     def append(self, session_id: str, upload_id: str, *, offset: int, chunk: bytes, address: str) -> int:
-        house = self._house
-        return receive_document.append_part(
-            self._live(session_id),
-            upload_id,
-            offset=offset,
-            chunk=chunk,
-            sha256=None,
-            address=address,
-            records=house.records,
-            store=house.store,
-            clock=house.clock,
-        )
+        house, session = self._house, self._live(session_id)
+        with room_for(len(chunk), room=house.room):
+            return receive_document.append_part(
+                session,
+                upload_id,
+                offset=offset,
+                chunk=chunk,
+                sha256=None,
+                address=address,
+                records=house.records,
+                store=house.store,
+                clock=house.clock,
+            )
 
     def finish_upload(self, session_id: str, upload_id: str, *, address: str) -> None:
         self._finish_upload(self._live(session_id), upload_id, address=address)

@@ -135,6 +135,7 @@
           byId("signed-out").hidden = false;
           byId("signed-out").scrollIntoView({ block: "nearest" });
         } else if (status === 413) entry.error = [words.too_large, words.too_large_step];
+        else if (status === 507) entry.error = [words.no_room, words.no_room_step];
         else if (status === 0) {
           entry.error = [words.no_connection, words.no_connection_step];
           entry.offline = true;

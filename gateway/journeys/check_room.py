@@ -1,0 +1,60 @@
+"""Asking for room before anything is taken in, and telling the audit once when it runs out and once when it is back (D13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.domain.people import HOUSE
+from gateway.ports import Records, RoomGauge
+from storage import StoreFullError, StoreLowError, tells_of_room
+
+WELL_FOR_S = 2.0
+
+
+@contextmanager
+def room_for(wanted_bytes: int = 0, *, room: RoomGauge) -> Iterator[None]:
+    """Let something in where there is room for it; what finds none all the same makes the gauge refuse for a moment.
+
+    Parameters
+    ----------
+    wanted_bytes
+        What the sender has announced; 0 where the size is not known before the end.
+
+    Raises
+    ------
+    StoreLowError
+        There is too little room; nothing was read, nothing was kept.
+    """
+    refuse_if_low(wanted_bytes, room=room)
+    try:
+        yield
+    except StoreFullError as error:
+        if tells_of_room(error):
+            room.refused()
+        raise
+
+
+def refuse_if_low(wanted_bytes: int = 0, *, room: RoomGauge) -> None:
+    """Raise ``StoreLowError`` where there is too little room for so many bytes more."""
+    lack = room.lack(wanted_bytes)
+    if lack is not None:
+        raise StoreLowError(str(lack))
+
+
+def watch_room(*, records: Records, room: RoomGauge) -> None:
+    """Tend the ballast and tell of a change; called every second, by one process of each computer.
+
+    The event comes before the mark that it was told: what is killed between the two tells twice, never not at all.
+    Room counts as back when it has been there for two seconds, so that a volume at its mark does not fill the trail.
+    """
+    room.tend()
+    lack = room.lack()
+    if (lack is not None) == room.is_told_low or (lack is None and room.well_s < WELL_FOR_S):
+        return
+    with records.change(by=HOUSE) as change:
+        if lack is None:
+            change.note("room_back")
+        else:
+            change.note("room_low", subject=lack.place, want=lack.want, free=lack.free, reserve=lack.reserve)
+    room.tell_low(is_low=lack is not None)
