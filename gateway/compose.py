@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +32,7 @@ from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.ports import Doorbell, House
 from gateway.records import JobRows, SqlRecords, open_engines
+from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import has_sealed, make_schema
 from gateway.settings import Settings, host_and_port
 from storage import SealedStore, StorageError, create_key_file, open_disk_store
@@ -75,7 +77,8 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
     doorbell = _doorbell(settings)
     write, read = open_engines(records_url(settings))
     make_schema(write)
-    store = _store(settings, has_sealed=has_sealed(read))
+    object_ids = BatchedIds(write, clock)
+    store = _store(settings, has_sealed=has_sealed(read), new_id=object_ids)
     room = volume_gauge(
         objects=store.room,
         records=records_url(settings),
@@ -109,9 +112,11 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
         room=room,
     )
     set_up_house(records=records, store=store)
-    return Parts(
+    parts = Parts(
         house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox, gauge=room
     )
+    parts.ending.callback(object_ids.give_back)
+    return parts
 
 
 def records_url(settings: Settings) -> str:
@@ -269,7 +274,7 @@ def _make_home(home: Path) -> None:
         raise InvalidError(f"others than its owner can look into {home}", next_step=f"Run: chmod 700 {home}")
 
 
-def _store(settings: Settings, *, has_sealed: bool) -> SealedStore:
+def _store(settings: Settings, *, has_sealed: bool, new_id: Callable[[], str]) -> SealedStore:
     if settings.objects and not settings.objects.startswith("disk:"):
         raise InvalidError(
             f"CONSILIUM_OBJECTS={settings.objects} has no adapter", next_step="Write disk:/absolute/path."
@@ -283,7 +288,7 @@ def _store(settings: Settings, *, has_sealed: bool) -> SealedStore:
     try:
         if not key_file.exists():
             _first_key(key_file, has_sealed=has_sealed)
-        return open_disk_store(path, key_file, tenant=settings.tenant)
+        return open_disk_store(path, key_file, tenant=settings.tenant, new_id=new_id)
     except StorageError as error:
         raise UnavailableError(str(error)) from error
 

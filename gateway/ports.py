@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gateway.domain.audit import AuditEvent
-from gateway.domain.backup import Backup, Database, Facts, NamedObject
+from gateway.domain.backup import Backup
 from gateway.domain.calls import CallRules
 from gateway.domain.case import Case
 from gateway.domain.commitment import AskedInstances, Commitment
@@ -22,15 +22,17 @@ from gateway.domain.finding import Finding
 from gateway.domain.forgetting import Forgetting, Hold, Tombstone
 from gateway.domain.grant import Grant
 from gateway.domain.job import Job
+from gateway.domain.kept_object import KeptObject, ObjectBatch
 from gateway.domain.opinion import Answer
 from gateway.domain.peer import Peer
 from gateway.domain.people import Actor, Person
 from gateway.domain.policy import Policy
 from gateway.domain.release import Copy, Release
 from gateway.domain.room import EndlessRoom, Lack
+from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
-from storage import Objects, Readable, SealedStore, WrappedKey
+from storage import SealedStore, WrappedKey
 
 T = TypeVar("T")
 
@@ -81,6 +83,22 @@ class WritableShelf(Shelf[T], Protocol[T]):
         """Delete such rows and return how many."""
 
 
+class Kept(Protocol):
+    """Every row that names a sealed object, whatever its kind (``domain.kept_object``)."""
+
+    def ids(self) -> Iterator[str]:
+        """Return the object of each row, without holding them all in memory."""
+
+    def page(self, *, after: str = "", limit: int, case_id: str | None = None) -> list[KeptObject]:
+        """Return the next rows behind a cursor, in an order that stays; of one case, where it is given."""
+
+    def naming(self, object_ids: Sequence[str]) -> list[KeptObject]:
+        """Return the rows that name these objects."""
+
+    def amount(self, *, case_id: str | None = None) -> tuple[int, int]:
+        """Return how many objects rows name, and the bytes of what was sealed in them."""
+
+
 class View(Protocol):
     """One consistent reading of the records. It takes no write lock."""
 
@@ -107,6 +125,14 @@ class View(Protocol):
     backups: Shelf[Backup]
     holds: Shelf[Hold]
     forgettings: Shelf[Forgetting]
+
+    object_batches: Shelf[ObjectBatch]
+    store_findings: Shelf[StoreFinding]
+    store_rounds: Shelf[StoreRound]
+
+    @property
+    def kept(self) -> Kept:
+        """Return every row that names a sealed object."""
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key of a holder, or raise ``NotFoundError`` (it was forgotten, or never was)."""
@@ -160,6 +186,14 @@ class Change(Protocol):
     now: datetime
     """The moment of this change, as its events tell it."""
 
+    object_batches: WritableShelf[ObjectBatch]
+    store_findings: WritableShelf[StoreFinding]
+    store_rounds: WritableShelf[StoreRound]
+
+    @property
+    def kept(self) -> Kept:
+        """Return every row that names a sealed object."""
+
     def note(
         self, kind: str, *, case_id: str = "", subject: str = "", outcome: str = "ok", **details: str | int
     ) -> None:
@@ -209,6 +243,9 @@ class Records(Protocol):
 
     def view(self) -> AbstractContextManager[View]:
         """Open a reading."""
+
+    def keep_round(self, round_: StoreRound) -> None:
+        """Write down how far a round over the store has come: bookkeeping, and no change that an audit would tell of."""
 
     def touch_session(self, session_id: str, *, now: datetime) -> None:
         """Move a session's idle time on: bookkeeping of the door, and no change that an audit would tell of."""
@@ -362,76 +399,6 @@ class Register(Protocol):
 
     def lines(self) -> list[str]:
         """Return all lines, oldest first; none where nothing was ever forgotten."""
-
-
-class Snapshot(Protocol):
-    """One moment of the records. It is gone when the block that took it ends."""
-
-    facts: Facts
-
-    def objects(self) -> Iterator[NamedObject]:
-        """Yield every sealed object that a row names; an id that two rows name comes twice."""
-
-    def keys(self) -> Iterator[WrappedKey]:
-        """Yield every wrapped key."""
-
-    def reading(self) -> AbstractContextManager[Readable]:
-        """Give the bytes from which these records can be put back; the database as it is, so not for a place of others."""
-
-
-class Snapshots(Protocol):
-    """Copies of the whole records, of one moment each. Every method blocks; none holds up a writer."""
-
-    database: Database
-
-    def take(self) -> AbstractContextManager[Snapshot]:
-        """Take one beside whatever runs. Raises ``UnavailableError``."""
-
-    def check(self, stream: Readable) -> Facts | None:
-        """Read a snapshot to its end and look whether it is whole; None where only a server could tell its facts.
-
-        Raises ``InvalidError`` (it is damaged) or ``UnavailableError``.
-        """
-
-    def is_empty(self) -> bool:
-        """Tell whether there are no records here."""
-
-    def put_back(self, stream: Readable, facts: Facts) -> None:
-        """Make records of a snapshot: all of them or nothing. Idempotent for the same snapshot; ``ConflictError`` for other records."""
-
-    def facts(self) -> Facts:
-        """Tell what the records that are here say of themselves."""
-
-    def upgrade(self) -> None:
-        """Bring older records up to this version."""
-
-
-class BackupPlace(Protocol):
-    """A backup repository: objects under their ids, and the manifests that make backups of them. ``UnavailableError`` where it fails."""
-
-    objects: Objects
-    name: str
-
-    def ids(self) -> list[str]:
-        """Return the ids of all backups, oldest first."""
-
-    def manifest(self, backup_id: str) -> bytes:
-        """Return a manifest as it lies. Raises ``NotFoundError``."""
-
-    def listed(self, backup_id: str) -> Iterator[bytes]:
-        """Yield the lines of its list of objects."""
-
-    def keep_list(self, backup_id: str, lines: Iterable[bytes]) -> None:
-        """Write the list, durably."""
-
-    def keep_manifest(self, backup_id: str, content: bytes) -> None:
-        """Write the manifest, durably and last: from here on it is a backup."""
-
-    def drop(self, backup_id: str) -> None:
-        """Take a manifest away, durably, then its list; idempotent."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Hold the repository against other writers. Raises ``BusyError`` where another holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,17 +35,21 @@ from sqlalchemy import (
     true,
 )
 
+from gateway.domain.backup import Backup
 from gateway.domain.case import Case
 from gateway.domain.commitment import AskedInstances, Commitment
 from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
+from gateway.domain.forgetting import Forgetting, Hold
 from gateway.domain.grant import Grant
 from gateway.domain.job import Job
+from gateway.domain.kept_object import ObjectBatch
 from gateway.domain.opinion import Answer
 from gateway.domain.peer import Peer
 from gateway.domain.people import Person
 from gateway.domain.release import Copy, Release
+from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
 
@@ -230,12 +234,20 @@ KINDS: dict[str, Kind] = {
     "people": _kind(
         Person, "person", sealed=("email", "totp_seed"), purpose="records", unique=(("email_key",),)
     ),
+    "backups": _kind(Backup, "backup", index=(("made_at",),)),
     "jobs": _kind(
         Job,
         "job",
         unique=(("dedup_key",),),
         index=(("state", "due_at"), ("kind", "subject_id"), ("case_id",)),
     ),
+    "object_batches": _kind(ObjectBatch, "object_batch"),
+    "store_findings": _kind(
+        StoreFinding, "store_finding", index=(("state", "kind"), ("object_id",), ("case_id",))
+    ),
+    "store_rounds": _kind(StoreRound, "store_round"),
+    "holds": _kind(Hold, "hold", sealed=("reason", "end_reason"), index=(("holder",),)),
+    "forgettings": _kind(Forgetting, "forgetting", index=(("ref",),)),
 }
 
 case_key = Table(
@@ -289,13 +301,14 @@ audit_head = Table(
     Column("seq", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
 )
-# A batch of object ids is written down before the first object under one of them (D7): its objects are ours, and how old.
-object_batch = Table(
-    "object_batch",
+# Whose keys were destroyed, kept for ever: every process asks for what is new, and a restored backup forgets it again (E8).
+forgotten = Table(
+    "forgotten",
     metadata,
-    Column("id", String(12), primary_key=True),
-    Column("made_at", Utc, nullable=False),
-    Column("until", Utc, nullable=False),
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("holder", String(64), nullable=False, unique=True, index=True),
+    Column("case_id", String(64), nullable=False),
+    Column("at", Utc, nullable=False),
 )
 duty = Table("duty", metadata, Column("name", Text, primary_key=True), Column("next_at", Utc, nullable=False))
 meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))

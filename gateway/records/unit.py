@@ -15,10 +15,12 @@ from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.forgetting import Tombstone
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
+from gateway.domain.store_finding import StoreRound
 from gateway.ports import Change, Clock, Doorbell, View
 from gateway.records.audit import Head, Trail
 from gateway.records.forgotten import ForgottenHolders, Tombstones
 from gateway.records.group import Writer
+from gateway.records.kept import KeptRows, KeptStatements
 from gateway.records.received import PeerHistory
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.shelf import Mapping, SqlShelf
@@ -57,6 +59,7 @@ class _Craft:
         self.tombstones = Tombstones(dialect)
         self.shelves = {name: Mapping(kind, dialect) for name, kind in KINDS.items()}
         self.keys = Statements(case_key, dialect)
+        self.kept = KeptStatements(dialect)
         jobs = self.shelves["jobs"].statements
         self.owe = (
             f"{jobs.insert} ON CONFLICT (dedup_key) DO UPDATE SET due_at = excluded.due_at, "
@@ -80,6 +83,10 @@ class _Unit:
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         return self._craft.ring.get(self._connection, holder, purpose)
+
+    @property
+    def kept(self) -> KeptRows:
+        return KeptRows(self._connection, self._craft.kept)
 
     def events(
         self, *, case_id: str | None = None, after: int = 0, limit: int | None = None
@@ -262,6 +269,14 @@ class SqlRecords:
         """Open a reading of one moment."""
         with reading(self._read) as connection:
             yield _Unit(connection, self._craft)  # type: ignore[misc]  # the shelves are made by name
+
+    def keep_round(self, round_: StoreRound) -> None:
+        """Write down how far a round over the store has come."""
+        rounds = self._craft.shelves["store_rounds"].statements
+        row = rounds.row({name: getattr(round_, name) for name in rounds.names})
+        renewed = ", ".join(f"{name} = excluded.{name}" for name in rounds.column.values())
+        with self._writer.share() as group:
+            group.connection.execute(f"{rounds.insert} ON CONFLICT (id) DO UPDATE SET {renewed}", row)
 
     def touch_session(self, session_id: str, *, now: datetime) -> None:
         """Move a session's idle time on."""

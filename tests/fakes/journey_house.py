@@ -28,6 +28,7 @@ from gateway.journeys.open_case import open_case
 from gateway.journeys.set_up_house import set_up_house
 from gateway.ports import House, SandboxFailed, SandboxResult, Scan
 from gateway.records import JobRows, SqlRecords, open_engines
+from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import make_schema
 from storage import SealedStore, create_key_file, open_disk_store
 from tests import factories
@@ -182,6 +183,7 @@ class JourneyHouse:
     store: SealedStore
     clock: HandClock
     bell: Bell
+    ids: BatchedIds
     policy: Policy = field(default_factory=lambda: Policy(quiet_s=10))
     sandbox: OpenSandbox = field(default_factory=OpenSandbox)
     scanner: SayingScanner = field(default_factory=SayingScanner)
@@ -230,20 +232,24 @@ class JourneyHouse:
         raise AssertionError("the work does not end")
 
     def close(self) -> None:
+        self.ids.give_back()
         self.records.close()
 
 
 def open_house(folder: Path, url: str = "") -> JourneyHouse:
     """Set up an empty home in a folder."""
     create_key_file(folder / "master.json")
-    store = open_disk_store(folder, folder / "master.json", tenant="consilium")
     write, read = open_engines(url or f"sqlite:///{folder / 'records.db'}")
     make_schema(write)
     clock, bell = HandClock(), Bell()
+    ids = BatchedIds(write, clock)
+    store = open_disk_store(folder, folder / "master.json", tenant="consilium", new_id=ids)
     records = SqlRecords(write=write, read=read, store=store, clock=clock, doorbell=bell)
     set_up_house(records=records, store=store)
     jobs = JobRows(write=write, read=read, records=records)
-    return JourneyHouse(folder=folder, records=records, jobs=jobs, store=store, clock=clock, bell=bell)
+    return JourneyHouse(
+        folder=folder, records=records, jobs=jobs, store=store, clock=clock, bell=bell, ids=ids
+    )
 
 
 def arrival(content: bytes, *, called_ae: str = "CONSILIUM", **values: Any) -> ReceivedInstance:
