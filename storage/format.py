@@ -12,15 +12,14 @@ import struct
 from dataclasses import dataclass
 
 from storage.errors import SealBrokenError
+from storage.suites import SUITES, WRITES, Suite
 
 MAGIC = b"CSEAL\x00"
 FORMAT_VERSION = 1
-SUITE_FLOE_AES256_GCM_SHA384 = 1
-"""FLOE over AES-256-GCM and HKDF-Expand-SHA-384; digest GMAC then HMAC-SHA-256."""
-PREFIX = MAGIC + bytes((FORMAT_VERSION, SUITE_FLOE_AES256_GCM_SHA384))
+PREFIX_BYTES = len(MAGIC) + 2
 
-AEAD_ID, AEAD_KEY_BYTES, AEAD_IV_BYTES, AEAD_TAG_BYTES = 0, 32, 12, 16  # FLOE: AES-GCM-256
-KDF_ID, KDF_KEY_BYTES = 0, 48  # FLOE: HKDF-EXPAND-SHA-384
+AEAD_KEY_BYTES, AEAD_IV_BYTES, AEAD_TAG_BYTES = 32, 12, 16
+KDF_KEY_BYTES = 48
 FLOE_IV_BYTES = 32
 HEADER_TAG_BYTES = 32
 ROTATION_BITS = 20  # AEAD_ROTATION_MASK
@@ -31,7 +30,7 @@ SEGMENT_OVERHEAD_BYTES = FINAL_LENGTH_BYTES + AEAD_IV_BYTES + AEAD_TAG_BYTES
 
 PARAMETERS = struct.Struct(">BBII")
 FLOE_HEADER_BYTES = PARAMETERS.size + FLOE_IV_BYTES + HEADER_TAG_BYTES
-HEADER_BYTES = len(PREFIX) + FLOE_HEADER_BYTES
+HEADER_BYTES = PREFIX_BYTES + FLOE_HEADER_BYTES
 
 MIN_SEGMENT_BYTES = 64
 MAX_SEGMENT_BYTES = 1 << 24
@@ -39,10 +38,11 @@ MAX_SEGMENT_BYTES = 1 << 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloeParameters:
-    """What a FLOE ciphertext may vary: the length of a segment (and, in published vectors only, the rotation)."""
+    """What a FLOE ciphertext may vary: suite, length of a segment (and, in published vectors only, the rotation)."""
 
     segment_bytes: int
     rotation_bits: int = ROTATION_BITS
+    suite: Suite = WRITES
 
     def __post_init__(self) -> None:
         if not SEGMENT_OVERHEAD_BYTES < self.segment_bytes <= MAX_SEGMENT_BYTES:
@@ -54,7 +54,11 @@ class FloeParameters:
 
     def encoded(self) -> bytes:
         """``PARAM_ENCODE`` of FLOE: ten bytes."""
-        return PARAMETERS.pack(AEAD_ID, KDF_ID, self.segment_bytes, FLOE_IV_BYTES)
+        return PARAMETERS.pack(self.suite.aead_id, self.suite.kdf_id, self.segment_bytes, FLOE_IV_BYTES)
+
+    def prefix(self) -> bytes:
+        """What we put before a FLOE ciphertext: eight bytes."""
+        return MAGIC + bytes((FORMAT_VERSION, self.suite.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +107,28 @@ def canonical(*fields: bytes | str | int) -> bytes:
     return bytes(out)
 
 
-def object_context(*, tenant: str, holder: str, object_id: str, kind: str, generation: int) -> bytes:
-    """Associated data of a sealed object: bytes moved to another place, case, kind or generation do not open."""
-    return canonical(
-        b"consilium-object",
-        FORMAT_VERSION,
-        SUITE_FLOE_AES256_GCM_SHA384,
-        tenant,
-        holder,
-        object_id,
-        kind,
-        generation,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectNames:
+    """What a sealed object is bound to: bytes moved to another place, case, kind or generation do not open (E3)."""
+
+    tenant: str
+    holder: str
+    object_id: str
+    kind: str
+    generation: int
+
+    def context(self, suite: Suite) -> bytes:
+        """Associated data; it names the suite, so that no header can be turned into another suite's."""
+        return canonical(
+            b"consilium-object",
+            FORMAT_VERSION,
+            suite.number,
+            self.tenant,
+            self.holder,
+            self.object_id,
+            self.kind,
+            self.generation,
+        )
 
 
 def key_context(*, tenant: str, holder: str, purpose: str, kek_id: str, kek_version: int) -> bytes:
@@ -126,13 +140,14 @@ def parse_header(header: bytes) -> tuple[FloeParameters, bytes]:
     """Split a sealed object's first bytes into its parameters and its FLOE header; refuse what we never wrote."""
     if len(header) != HEADER_BYTES or not header.startswith(MAGIC):
         raise SealBrokenError("no sealed object starts like this")
-    if header[: len(PREFIX)] != PREFIX:
-        version, suite = header[len(MAGIC)], header[len(MAGIC) + 1]
-        raise SealBrokenError(f"format {version}, suite {suite} is not known to this release")
-    floe_header = header[len(PREFIX) :]
+    version, number = header[len(MAGIC) : PREFIX_BYTES]
+    suite = SUITES.get(number)
+    if version != FORMAT_VERSION or suite is None:
+        raise SealBrokenError(f"format {version}, suite {number} is not known to this release")
+    floe_header = header[PREFIX_BYTES:]
     aead, kdf, segment_bytes, iv_bytes = PARAMETERS.unpack_from(floe_header)
-    if (aead, kdf, iv_bytes) != (AEAD_ID, KDF_ID, FLOE_IV_BYTES):
+    if (aead, kdf, iv_bytes) != (suite.aead_id, suite.kdf_id, FLOE_IV_BYTES):
         raise SealBrokenError("the header names another suite")
     if not MIN_SEGMENT_BYTES <= segment_bytes <= MAX_SEGMENT_BYTES:
         raise SealBrokenError("the header names an impossible segment length")
-    return FloeParameters(segment_bytes=segment_bytes), floe_header
+    return FloeParameters(segment_bytes=segment_bytes, suite=suite), floe_header

@@ -34,6 +34,10 @@ class WrappedKey:
     blob: bytes
 
 
+Guard = Callable[[str, bool], None]
+"""Called with a holder before a key of it is used, and whether that key was in hand; raises where it must not be used."""
+
+
 class KeyCache:
     """From wrapped key to case key, each entry for at most `TTL_S` seconds (E11)."""
 
@@ -42,6 +46,7 @@ class KeyCache:
     ) -> None:
         self._unwrap = unwrap
         self._clock = clock
+        self.guard: Guard | None = None
         self._entries: dict[WrappedKey, tuple[float, CaseKey]] = {}
         self._purges = 0
 
@@ -49,8 +54,10 @@ class KeyCache:
         now = self._clock()
         entry = self._entries.get(key)
         if entry is not None and now - entry[0] < TTL_S:
+            self.refuse_forgotten(key.holder, is_known=True)
             return entry[1]
         purges = self._purges
+        self.refuse_forgotten(key.holder, is_known=False)
         case_key = self._unwrap(key)
         if len(self._entries) >= MOST_ENTRIES:
             self._make_room(now)
@@ -58,6 +65,11 @@ class KeyCache:
         if self._purges != purges:  # forgotten while it was being unwrapped
             self._entries.pop(key, None)
         return case_key
+
+    def refuse_forgotten(self, holder: str, *, is_known: bool = True) -> None:
+        """Ask the guard, where there is one: it costs a comparison, and once a second a question to the records."""
+        if self.guard is not None:
+            self.guard(holder, is_known)
 
     def forget_holder(self, holder: str) -> None:
         """Drop the keys of one holder in this process."""

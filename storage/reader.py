@@ -1,12 +1,12 @@
 """Reads a sealed object as if it were a plain file, segment by verified segment; never a byte that did not verify."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from storage.buffers import BufferPool
 from storage.errors import SealBrokenError
-from storage.format import HEADER_BYTES, Layout, parse_header
+from storage.format import HEADER_BYTES, SEGMENT_OVERHEAD_BYTES, Layout, ObjectNames, parse_header
 from storage.objects.port import StoredObject
 from storage.segments import SegmentCipher, start_opening
 
@@ -22,24 +22,35 @@ class SealedReader(io.RawIOBase):
     """
 
     def __init__(
-        self, stored: StoredObject, *, key: bytes, context: bytes, size_bytes: int, buffers: BufferPool
+        self,
+        stored: StoredObject,
+        *,
+        key: bytes,
+        names: ObjectNames,
+        size_bytes: int,
+        buffers: BufferPool,
+        still_allowed: Callable[[], None] | None = None,
     ) -> None:
         self._stored = stored
+        self._still_allowed = still_allowed
         self._buffers = buffers
         self._plain: memoryview | None = None
         self._loaded = -1
+        self._ended = False
         self._at = 0
         self.size_bytes = size_bytes
         header = memoryview(bytearray(HEADER_BYTES))
         if stored.read_into(0, header) != HEADER_BYTES:
             raise SealBrokenError("the object is shorter than its header")
         parameters, floe_header = parse_header(bytes(header))
-        self._layout = Layout(parameters=parameters, size_bytes=size_bytes)
-        if stored.size_bytes != self._layout.sealed_bytes:
+        layout = Layout(parameters=parameters, size_bytes=size_bytes)
+        if stored.size_bytes != layout.sealed_bytes:
             raise SealBrokenError("the object's length is not the one its row implies")
         self._cipher: SegmentCipher = start_opening(
-            key=key, aad=context, parameters=parameters, header=floe_header
+            key=key, aad=names.context(parameters.suite), parameters=parameters, header=floe_header
         )
+        self._layout, self._payload_bytes = layout, parameters.payload_bytes
+        self._last, self._last_bytes = layout.final_position, layout.payload_bytes(layout.final_position)
         if buffers.size_bytes < parameters.segment_bytes:
             self._buffers = BufferPool(parameters.segment_bytes, keep=2)
 
@@ -61,17 +72,43 @@ class SealedReader(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill `buffer`; return fewer bytes only at the end of the object."""
-        target, done = memoryview(buffer).cast("B"), 0
-        for piece in self._pieces(len(target)):
-            target[done : done + len(piece)] = piece
-            done += len(piece)
+        """Fill `buffer`; return fewer bytes only at the end of the object.
+
+        Whole segments are decrypted where they are wanted, without a copy. Until this returns, `buffer` is the reader's
+        alone. When it raises, what precedes the broken segment is verified, and of that segment there is nothing (E2).
+        """
+        self._refuse_closed()
+        target = memoryview(buffer).cast("B")
+        if self._at >= self.size_bytes:
+            self._tell_end()
+            return 0
+        done, wanted = 0, min(len(target), self.size_bytes - self._at)
+        while done < wanted:
+            position, start = divmod(self._at, self._payload_bytes)
+            whole = self._last_bytes if position == self._last else self._payload_bytes
+            count = min(whole - start, wanted - done)
+            into = target[done : done + count]
+            if count == whole and position != self._loaded:
+                self._decrypt(position, into)
+            else:
+                into[:] = self._load(position)[start : start + count]
+            self._at += count
+            done += count
         return done
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return `size` bytes, fewer only at the end of the object."""
-        pieces = self._pieces(self.size_bytes if size is None or size < 0 else size)
-        return b"".join(bytes(piece) for piece in pieces)
+        self._refuse_closed()
+        left = max(0, self.size_bytes - self._at)
+        count = left if size is None or size < 0 else min(size, left)
+        position, start = divmod(self._at, self._payload_bytes)
+        if 0 < count <= self._payload_bytes - start:  # of one segment, as most ranges are
+            piece = bytes(self._load(position)[start : start + count])
+            self._at += count
+            return piece
+        whole = bytearray(count)
+        self.readinto(whole)
+        return bytes(whole)
 
     def readall(self) -> bytes:
         return self.read()
@@ -80,50 +117,42 @@ class SealedReader(io.RawIOBase):
         if not self.closed:
             self._stored.close()
             if self._plain is not None:
-                self._buffers.give(
-                    self._plain, wipe_bytes=min(self.size_bytes, self._layout.parameters.payload_bytes)
-                )
+                self._buffers.give(self._plain, wipe_bytes=min(self.size_bytes, self._payload_bytes))
                 self._plain = None
         super().close()
 
-    def _pieces(self, wanted: int) -> Iterator[memoryview]:
-        self._refuse_closed()
-        payload_bytes = self._layout.parameters.payload_bytes
-        end = min(self.size_bytes, self._at + wanted)
-        if self._at >= self.size_bytes:
-            self._load(
-                self._layout.final_position
-            )  # the end is told only after the final segment verified (E2)
-        while self._at < end:
-            position, start = divmod(self._at, payload_bytes)
-            stop = min(payload_bytes, start + end - self._at)
-            segment = self._load(position)
-            self._at += stop - start
-            yield segment[start:stop].toreadonly()
-
     def _load(self, position: int) -> memoryview:
-        """Give the plaintext of one segment, verified, from a buffer that callers only ever see verified."""
+        """Give the plaintext of one segment from the reader's own buffer, which it shows only when verified."""
         if self._plain is None:
             self._plain = self._buffers.take()
         if self._loaded != position:
             self._loaded = -1
-            last = self._layout.final_position
-            if position == last - 1 and not self._layout.payload_bytes(last):
-                self._decrypt(last, self._plain)  # an empty final segment goes with the last full one
             self._decrypt(position, self._plain)
             self._loaded = position
         return self._plain
 
+    def _tell_end(self) -> None:
+        """Let the end be told only after the final segment verified (E2)."""
+        if not self._ended:
+            self._load(self._last)
+
     def _decrypt(self, position: int, plain: memoryview) -> None:
-        final = position == self._layout.final_position
-        length = self._layout.payload_bytes(position) + (
-            self._layout.parameters.segment_bytes - self._layout.parameters.payload_bytes
-        )
-        with self._buffers.lend() as sealed:
+        """Write the verified plaintext of one segment to `plain`, or nothing."""
+        if self._still_allowed is not None:  # a reader that stands open outlives its key's cache
+            self._still_allowed()
+        final = position == self._last
+        if position == self._last - 1 and not self._last_bytes and not self._ended:
+            self._decrypt(self._last, plain[:0])  # an empty final segment goes with the last full one
+        length = (self._last_bytes if final else self._payload_bytes) + SEGMENT_OVERHEAD_BYTES
+        sealed = self._buffers.take()
+        try:
             got = self._stored.read_into(self._layout.segment_offset(position), sealed[:length])
             if got != length:
                 raise SealBrokenError(f"segment {position} is cut")
             self._cipher.open_into(position=position, final=final, sealed=sealed[:length], out=plain)
+        finally:
+            self._buffers.give(sealed)
+        self._ended |= final
 
     def _refuse_closed(self) -> None:
         if self.closed:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from storage.buffers import BufferPool
 from storage.case_key import CASE_KEY_BYTES, DIGEST_BYTES, CaseKey
 from storage.errors import KeyRefusedError, SealBrokenError, SealTooSlowError
-from storage.format import MIN_SEGMENT_BYTES, FloeParameters, key_context, object_context
-from storage.key_cache import KeyCache, WrappedKey
+from storage.format import MIN_SEGMENT_BYTES, FloeParameters, ObjectNames, key_context
+from storage.key_cache import Guard, KeyCache, WrappedKey
 from storage.keys.file import FileKeys
 from storage.keys.port import KekRef, KeyProvider
 from storage.objects.disk import DiskObjects
@@ -130,10 +131,11 @@ class SealedStore:
         sealing = Sealing(
             stream,
             case_key=self._cache.get(key),
-            context=self._context(key, object_id, kind, generation),
+            context=self._names(key, object_id, kind, generation).context(self._parameters.suite),
             parameters=self._parameters,
             buffers=self._buffers,
             limit_bytes=limit_bytes,
+            still_allowed=partial(self._cache.refuse_forgotten, key.holder),
         )
         with closing(sealing.pieces()) as pieces:
             self._objects.publish(object_id, pieces)
@@ -165,9 +167,10 @@ class SealedStore:
             return SealedReader(
                 stored,
                 key=case_key.secret,
-                context=self._context(key, ref.object_id, kind, ref.generation),
+                names=self._names(key, ref.object_id, kind, ref.generation),
                 size_bytes=ref.size_bytes,
                 buffers=self._buffers,
+                still_allowed=partial(self._cache.refuse_forgotten, key.holder),
             )
         except BaseException:
             stored.close()
@@ -183,7 +186,8 @@ class SealedStore:
         """
         digester = self._cache.get(key).digester()
         with self._open(ref, key=key, kind=kind, is_passing=pace is not None) as reader:
-            buffer = memoryview(bytearray(min(ref.size_bytes, self._parameters.segment_bytes) + 1))
+            # A whole payload, so that each segment is decrypted into it without a copy; one byte to be told the end.
+            buffer = memoryview(bytearray(min(ref.size_bytes + 1, self._parameters.payload_bytes)))
             while count := reader.readinto(buffer):  # reading to the end verifies the final segment too
                 digester.update(buffer[:count])
                 if pace is not None:
@@ -225,8 +229,16 @@ class SealedStore:
             return stored.size_bytes
 
     def forget_holder(self, holder: str) -> None:
-        """Drop this process's unwrapped keys of one holder; other processes drop theirs within five minutes."""
+        """Drop this process's unwrapped keys of one holder; every process is told to by its own guard (`heed`)."""
         self._cache.forget_holder(holder)
+
+    def heed(self, guard: Guard) -> None:
+        """Ask `guard` before each use of a key from now on, also for each segment of what is open already.
+
+        It is called with the holder and whether its key was in hand, from any thread, and raises `KeyForgottenError`
+        or `KeyUnconfirmedError`, which pass through.
+        """
+        self._cache.guard = guard
 
     def seal_value(self, value: bytes, *, key: WrappedKey, context: bytes) -> bytes:
         """Encrypt a small value for a database column; `context` names table, column and row, and must be repeated."""
@@ -278,10 +290,10 @@ class SealedStore:
             kek_version=kek.kek_version,
         )
 
-    def _context(self, key: WrappedKey, object_id: str, kind: str, generation: int) -> bytes:
+    def _names(self, key: WrappedKey, object_id: str, kind: str, generation: int) -> ObjectNames:
         if not kind:
             raise ValueError("a sealed object has a kind")
-        return object_context(
+        return ObjectNames(
             tenant=self._tenant, holder=key.holder, object_id=object_id, kind=kind, generation=generation
         )
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from storage.buffers import BufferPool
 from storage.case_key import CaseKey
 from storage.errors import TooLargeError
-from storage.format import PREFIX, FloeParameters
+from storage.format import FloeParameters
 from storage.segments import start_sealing
 
 
@@ -29,7 +29,9 @@ class Sealing:
         parameters: FloeParameters,
         buffers: BufferPool,
         limit_bytes: int | None,
+        still_allowed: Callable[[], None] | None = None,
     ) -> None:
+        self._still_allowed = still_allowed
         self._fill = filler(stream)
         self._case_key = case_key
         self._context = context
@@ -50,13 +52,15 @@ class Sealing:
         header, cipher = start_sealing(
             key=self._case_key.secret, aad=self._context, parameters=self._parameters
         )
-        yield PREFIX + header
+        yield self._parameters.prefix() + header
         payload_bytes, position, final = self._parameters.payload_bytes, 0, False
         plain, used = self._buffers.take(), payload_bytes
         try:
             with self._buffers.lend() as sealed:
                 while not final:
                     count = self._fill(plain[: self._allowance(payload_bytes)])
+                    if self._still_allowed is not None:  # a sender may take hours
+                        self._still_allowed()
                     final = count < payload_bytes
                     self._digester.update(plain[:count])
                     self._refuse_excess()

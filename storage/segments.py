@@ -14,8 +14,7 @@ import struct
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from storage.errors import SealBrokenError, TooLargeError
@@ -33,6 +32,7 @@ from storage.format import (
     SEGMENT_OVERHEAD_BYTES,
     FloeParameters,
 )
+from storage.suites import FLOE_AES256_GCM_SHA384, Suite
 
 Random = Callable[[int], bytes]
 
@@ -41,9 +41,12 @@ POSITION_AND_FINAL = struct.Struct(">QB")
 FINAL_LENGTH = struct.Struct(">I")
 
 
-def expand(key: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-Expand with SHA-384 (RFC 5869, section 2.3) of a key that is already uniform."""
-    return HKDFExpand(algorithm=hashes.SHA384(), length=length, info=info).derive(key)
+def expand(key: bytes, info: bytes, length: int, *, suite: Suite = FLOE_AES256_GCM_SHA384) -> bytes:
+    """HKDF-Expand (RFC 5869, section 2.3) of a key that is already uniform.
+
+    With the hash of the object's suite inside an object; with SHA-384 for everything else under a case key.
+    """
+    return HKDFExpand(algorithm=suite.kdf_hash(), length=length, info=info).derive(key)
 
 
 class SegmentCipher:
@@ -69,7 +72,7 @@ class SegmentCipher:
         self._aad = aad
         self._random = random
         self._aead_epoch = -1
-        self._aead: AESGCM
+        self._aead: AESGCM | ChaCha20Poly1305
 
     def seal_into(self, *, position: int, final: bool, plain: memoryview, out: memoryview) -> int:
         """Write one encrypted segment to `out` and return its length; `plain` and `out` must not overlap."""
@@ -93,7 +96,8 @@ class SegmentCipher:
     def open_into(self, *, position: int, final: bool, sealed: memoryview, out: memoryview) -> int:
         """Verify one segment, write its plaintext to `out` and return its length.
 
-        When this raises, `out` may hold bytes that did not verify: it must be a buffer that no caller sees.
+        The library writes before it knows whether the tag is right, so until this returns `out` belongs to nobody else.
+        When this raises, nothing of the segment is in `out`: what the library wrote is overwritten with zeros (E2).
         """
         length = len(sealed)
         if not (SEGMENT_OVERHEAD_BYTES <= length <= self.parameters.segment_bytes):
@@ -110,16 +114,20 @@ class SegmentCipher:
                 POSITION_AND_FINAL.pack(position, final),
                 out[:count],
             )
-        except InvalidTag:
-            raise SealBrokenError(f"segment {position} does not verify") from None
+        except BaseException as error:
+            out[:count] = bytes(count)
+            if isinstance(error, InvalidTag):
+                raise SealBrokenError(f"segment {position} does not verify") from None
+            raise
 
-    def _key_for(self, position: int) -> AESGCM:
+    def _key_for(self, position: int) -> AESGCM | ChaCha20Poly1305:
         """``DERIVE_KEY`` of FLOE: a fresh AEAD key for every 2^20 segments."""
         epoch = position >> self.parameters.rotation_bits
         if epoch != self._aead_epoch:
             first = epoch << self.parameters.rotation_bits
             info = floe_info(self.parameters, self._iv, b"DEK:" + first.to_bytes(8, "big"), self._aad)
-            self._aead = AESGCM(expand(self._message_key, info, AEAD_KEY_BYTES))
+            suite = self.parameters.suite
+            self._aead = suite.aead(expand(self._message_key, info, AEAD_KEY_BYTES, suite=suite))
             self._aead_epoch = epoch
         return self._aead
 
@@ -133,9 +141,12 @@ def start_sealing(
     """
     iv = random(FLOE_IV_BYTES)
     header = parameters.encoded() + iv + header_tag(key, parameters, iv, aad)
-    message_key = expand(key, floe_info(parameters, iv, b"MESSAGE_KEY:", aad), KDF_KEY_BYTES)
     return header, SegmentCipher(
-        parameters=parameters, message_key=message_key, iv=iv, aad=aad, random=random
+        parameters=parameters,
+        message_key=message_key(key, parameters, iv, aad),
+        iv=iv,
+        aad=aad,
+        random=random,
     )
 
 
@@ -147,12 +158,19 @@ def start_opening(*, key: bytes, aad: bytes, parameters: FloeParameters, header:
     iv = header[PARAMETERS.size : PARAMETERS.size + FLOE_IV_BYTES]
     if not hmac.compare_digest(header[-HEADER_TAG_BYTES:], header_tag(key, parameters, iv, aad)):
         raise SealBrokenError("the header does not belong to this key and context")
-    message_key = expand(key, floe_info(parameters, iv, b"MESSAGE_KEY:", aad), KDF_KEY_BYTES)
-    return SegmentCipher(parameters=parameters, message_key=message_key, iv=iv, aad=aad)
+    return SegmentCipher(
+        parameters=parameters, message_key=message_key(key, parameters, iv, aad), iv=iv, aad=aad
+    )
 
 
 def header_tag(key: bytes, parameters: FloeParameters, iv: bytes, aad: bytes) -> bytes:
-    return expand(key, floe_info(parameters, iv, b"HEADER_TAG:", aad), HEADER_TAG_BYTES)
+    info = floe_info(parameters, iv, b"HEADER_TAG:", aad)
+    return expand(key, info, HEADER_TAG_BYTES, suite=parameters.suite)
+
+
+def message_key(key: bytes, parameters: FloeParameters, iv: bytes, aad: bytes) -> bytes:
+    info = floe_info(parameters, iv, b"MESSAGE_KEY:", aad)
+    return expand(key, info, KDF_KEY_BYTES, suite=parameters.suite)
 
 
 def floe_info(parameters: FloeParameters, iv: bytes, purpose: bytes, aad: bytes) -> bytes:

@@ -24,7 +24,7 @@ from storage import (
     create_key_file,
     open_disk_store,
 )
-from storage.format import HEADER_BYTES, PREFIX
+from storage.format import HEADER_BYTES, PREFIX_BYTES
 
 pytestmark = pytest.mark.abuse
 
@@ -34,7 +34,7 @@ def ivs_of_children(store, key, per_child: int, pipe) -> None:
     for _ in range(per_child):
         ref = store.seal(io.BytesIO(b""), key=key, kind="x")
         sealed = store._objects.content[ref.object_id]
-        ivs.append((ref.object_id, sealed[len(PREFIX) + 10 :][:32], sealed[HEADER_BYTES + 4 :][:12]))
+        ivs.append((ref.object_id, sealed[PREFIX_BYTES + 10 :][:32], sealed[HEADER_BYTES + 4 :][:12]))
         ivs.append((os.urandom(16).hex(), store.seal_value(b"", key=key, context=b"")[1:25], os.urandom(12)))
     pipe.send(ivs)
     pipe.close()
@@ -285,7 +285,8 @@ def test_key_file_may_hold_several_versions(tmp_path):
     path = tmp_path / "kek.json"
     create_key_file(path)
     old = FileKeys(path)
-    blob = old.wrap(bytes(32), kek=old.current(), aad=b"")
+    first = old.current()
+    blob = old.wrap(bytes(32), kek=first, aad=b"")
     document = json.loads(path.read_text())
     document["versions"]["2"], document["current"] = (
         document["versions"]["1"][::-1].lstrip("=").rjust(44, "A")[:43] + "=",
@@ -294,7 +295,8 @@ def test_key_file_may_hold_several_versions(tmp_path):
     path.write_text(json.dumps(document))
     new = FileKeys(path)
     assert new.current().kek_version == 2
-    assert new.unwrap(blob, kek=old.current(), aad=b"") == bytes(32)
+    assert new.unwrap(blob, kek=first, aad=b"") == bytes(32)
+    assert old.current() == new.current()
 
 
 HARDENED = """

@@ -21,7 +21,7 @@ from storage import (
     StorageError,
     WrappedKey,
 )
-from storage.format import HEADER_BYTES, PREFIX, FloeParameters
+from storage.format import HEADER_BYTES, FloeParameters
 from storage.segments import expand, floe_info, header_tag, start_opening
 
 pytestmark = pytest.mark.abuse
@@ -272,8 +272,8 @@ def test_garbage_is_refused_with_our_own_error(store, key):
         b"",
         b"\0" * 500,
         os.urandom(115),
-        PREFIX,
-        PREFIX + bytes(200),
+        FloeParameters(segment_bytes=64).prefix(),
+        FloeParameters(segment_bytes=64).prefix() + bytes(200),
         b"%PDF-1.7",
         b"\xff" * 115,
     ):

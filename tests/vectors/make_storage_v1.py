@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from storage.case_key import CaseKey
-from storage.format import PREFIX, FloeParameters, key_context, object_context
+from storage.format import FloeParameters, ObjectNames, key_context
 from storage.keys.wrapping import wrap_key
 from storage.segments import start_sealing
+from storage.suites import FLOE_AES256_GCM_SHA384
 from storage.values import seal_value
 
 SEGMENT_BYTES = 96
@@ -32,7 +33,7 @@ def seal_object(
     header, cipher = start_sealing(
         key=case_key, aad=context, parameters=parameters, random=fixed_random(seed)
     )
-    out, position = PREFIX + header, 0
+    out, position = parameters.prefix() + header, 0
     while True:
         piece = plain[position * parameters.payload_bytes :][: parameters.payload_bytes]
         final = len(piece) < parameters.payload_bytes
@@ -66,7 +67,10 @@ def make() -> dict:
                 "object_id": object_id,
                 "plain": plain.hex(),
                 "sealed": seal_object(
-                    plain, case_key=case_key, context=object_context(**names, object_id=object_id), seed=name
+                    plain,
+                    case_key=case_key,
+                    context=ObjectNames(**names, object_id=object_id).context(FLOE_AES256_GCM_SHA384),
+                    seed=name,
                 ).hex(),
                 "digest": digester.digest().hex(),
             }

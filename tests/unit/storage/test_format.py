@@ -8,14 +8,14 @@ from storage.errors import SealBrokenError
 from storage.format import (
     HEADER_BYTES,
     MAGIC,
-    PREFIX,
     FloeParameters,
     Layout,
+    ObjectNames,
     canonical,
     key_context,
-    object_context,
     parse_header,
 )
+from storage.suites import WRITES
 
 field = st.one_of(st.binary(max_size=12), st.text(max_size=6), st.integers(0, 2**64 - 1))
 
@@ -34,9 +34,8 @@ def test_different_lists_of_fields_never_give_the_same_bytes(one, other):
 
 def test_moving_a_letter_between_fields_changes_the_context():
     names = {"object_id": "0" * 32, "kind": "original", "generation": 1}
-    assert object_context(tenant="ab", holder="c", **names) != object_context(
-        tenant="a", holder="bc", **names
-    )
+    one, other = ({"tenant": "ab", "holder": "c"}, {"tenant": "a", "holder": "bc"})
+    assert ObjectNames(**one, **names).context(WRITES) != ObjectNames(**other, **names).context(WRITES)
     rest = {"purpose": "p", "kek_id": "k", "kek_version": 1}
     assert key_context(tenant="ab", holder="c", **rest) != key_context(tenant="a", holder="bc", **rest)
 
@@ -69,7 +68,7 @@ def test_impossible_segment_length_is_refused(segment_bytes):
 
 def header(**changes) -> bytes:
     parts = {
-        "prefix": PREFIX,
+        "prefix": MAGIC + b"\1\1",
         "ids": b"\0\0",
         "segment": (64).to_bytes(4, "big"),
         "iv": (32).to_bytes(4, "big"),

@@ -122,3 +122,47 @@ def test_object_cut_after_opening_is_noticed(store, key, objects):
         assert reader.read(64) == DATA[:64]
         with pytest.raises(SealBrokenError, match="segment 1 is cut"):
             reader.read(64)
+
+
+@pytest.mark.parametrize("broken", range(5))
+def test_a_broken_segment_leaves_zeros_where_the_caller_wanted_it(store, key, objects, broken):
+    """E2: the library writes plaintext before it has seen the tag, and the caller's own buffer is where it writes."""
+    ref = store.seal(io.BytesIO(DATA), key=key, kind="x")
+    altered = bytearray(objects.content[ref.object_id])
+    altered[82 + 96 * broken + 16] ^= 1
+    objects.content[ref.object_id] = bytes(altered)
+    with store.open(ref, key=key, kind="x") as reader:
+        buffer = bytearray(b"\xee" * len(DATA))
+        with pytest.raises(SealBrokenError, match=f"segment {broken} does not verify"):
+            reader.readinto(buffer)
+        rest = DATA[64 * broken : 64 * broken + 64]
+        assert buffer[: 64 * broken] == DATA[: 64 * broken]
+        assert buffer[64 * broken :] == bytes(len(rest)) + b"\xee" * (len(DATA) - 64 * broken - len(rest))
+        assert reader.tell() == 64 * broken
+
+
+def test_whole_segments_are_decrypted_where_they_are_wanted(store, key, monkeypatch):
+    """No copy: the reader's own buffer is never taken while a caller asks for whole segments."""
+    ref = store.seal(io.BytesIO(DATA), key=key, kind="x")
+    with store.open(ref, key=key, kind="x") as reader:
+        monkeypatch.setattr(reader, "_load", lambda _: pytest.fail("copied"))
+        buffer = bytearray(len(DATA))
+        assert reader.readinto(memoryview(buffer)[:128]) == 128
+        assert reader.readinto(memoryview(buffer)[128:]) == len(DATA) - 128
+        assert buffer == DATA
+        assert reader.readinto(buffer) == 0  # the final segment has been verified already
+
+
+def test_end_is_verified_once_and_not_told_before(store, key, objects):
+    ref = store.seal(io.BytesIO(DATA), key=key, kind="x")
+    broken = bytearray(objects.content[ref.object_id])
+    broken[-1] ^= 1
+    objects.content[ref.object_id] = bytes(broken)
+    with store.open(ref, key=key, kind="x") as reader:
+        assert reader.read(256) == DATA[:256]
+        reader.seek(0, io.SEEK_END)
+        for _ in range(2):
+            with pytest.raises(SealBrokenError, match="segment 4"):
+                reader.read(1)
+            with pytest.raises(SealBrokenError, match="segment 4"):
+                reader.readinto(bytearray(1))

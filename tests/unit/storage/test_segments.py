@@ -104,3 +104,13 @@ def test_short_internal_segment_is_refused_before_its_tag():
     _, opener = started()
     with pytest.raises(SealBrokenError, match="segment 0 is short"):
         open_(opener, b"\xff" * 4 + bytes(59), position=0, final=False)
+
+
+def test_segment_that_does_not_verify_leaves_zeros():
+    sealer, opener = started()
+    sealed = bytearray(seal(sealer, b"x" * 32, position=0, final=False))
+    sealed[-1] ^= 1
+    out = memoryview(bytearray(b"\xee" * 64))
+    with pytest.raises(SealBrokenError, match="does not verify"):
+        opener.open_into(position=0, final=False, sealed=memoryview(sealed), out=out)
+    assert out == bytes(32) + b"\xee" * 32

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from storage.buffers import BufferPool
 from storage.case_key import CaseKey
 from storage.errors import SealBrokenError
-from storage.format import FLOE_HEADER_BYTES, FloeParameters, key_context, object_context
+from storage.format import FLOE_HEADER_BYTES, FloeParameters, ObjectNames, key_context
 from storage.keys.wrapping import unwrap_key
 from storage.objects.memory import MemoryObject
 from storage.reader import SealedReader
@@ -149,7 +149,7 @@ def test_golden_object_opens_here_and_for_a_stranger(vector):
     reader = SealedReader(
         MemoryObject(sealed),
         key=case_key,
-        context=object_context(**names, object_id=vector["object_id"]),
+        names=ObjectNames(**names, object_id=vector["object_id"]),
         size_bytes=len(plain),
         buffers=BufferPool(1 << 20),
     )
