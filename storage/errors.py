@@ -10,10 +10,10 @@
     ├── ObjectExistsError      the name is taken
     ├── TooLargeError          more bytes than the caller allowed
     ├── StoreFullError         no room; heals by itself when room returns
+    │   └── StoreLowError      what room is left is kept for what must be written anyway
+    ├── SealTooSlowError       the stream took half a day
     ├── StoreOutageError       the place does not answer; heals by itself when it does
     ├── StoreDeniedError       the place refuses us, or has not what we were told of
-    ├── SealTooSlowError       the stream took half a day
-    │   └── StoreLowError      what room is left is kept for what must be written anyway
     ├── VolumeFailedError      a write was refused by the device; final for this process
     ├── VolumeUnfitError       the place cannot keep what publishing promises
     └── StoreKeyError          anything about keys

@@ -7,10 +7,24 @@ import pytest
 
 from storage import DiskObjects, MemoryObjects, ObjectExistsError, ObjectMissingError
 from storage.objects.ids import new_object_id
+from tests.fakes import radosgw
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    if missing := radosgw.missing_programs():
+        pytest.skip(
+            f"Ceph's gateway is not installed ({', '.join(missing)}): apt-get install {radosgw.PACKAGES}"
+        )
+    with radosgw.shared(radosgw.folder_of(tmp_path_factory)) as running:
+        yield running
+
+
+@pytest.fixture(params=["disk", "memory", "s3"])
 def objects(request, tmp_path):
+    if request.param == "s3":
+        gateway = request.getfixturevalue("gateway")
+        return gateway.objects(gateway.bucket())
     return DiskObjects(tmp_path / "objects") if request.param == "disk" else MemoryObjects()
 
 
