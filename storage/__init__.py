@@ -3,6 +3,7 @@
 from storage.copying import copy_object, sealed_length
 from storage.errors import (
     BYTES_LOST,
+    KeyBackupError,
     KeyFileError,
     KeyForgottenError,
     KeyRefusedError,
@@ -27,6 +28,7 @@ from storage.errors import (
 from storage.key_cache import WrappedKey
 from storage.keys.file import FileKeys, create_key_file
 from storage.keys.memory import MemoryKeys
+from storage.keys.opening import open_keys
 from storage.keys.port import KekRef, KeyProvider
 from storage.objects.disk import DiskObjects
 from storage.objects.ids import PROBE_BATCH, batch_of, new_batch, new_object_id
@@ -34,6 +36,7 @@ from storage.objects.memory import MemoryObjects
 from storage.objects.port import Objects, StoredObject
 from storage.process import harden_process
 from storage.reader import SealedReader
+from storage.rotation import MasterKeys
 from storage.room import FULL, Ballast, Room, room_of, tells_of_room
 from storage.sealed import SealedRef, SealedStore, open_disk_store
 from storage.sealing import Readable
@@ -46,12 +49,16 @@ __all__ = [
     "DiskObjects",
     "FileKeys",
     "KekRef",
+    "KeyBackupError",
     "KeyFileError",
+    "KeyKeptError",
     "KeyProvider",
     "KeyForgottenError",
     "KeyRefusedError",
+    "KeyServiceError",
     "KeyUnconfirmedError",
     "KeyUnknownError",
+    "MasterKeys",
     "MemoryKeys",
     "MemoryObjects",
     "ObjectBusyError",
@@ -84,6 +91,7 @@ __all__ = [
     "new_batch",
     "new_object_id",
     "open_disk_store",
+    "open_keys",
     "room_of",
     "sealed_length",
     "sealed_length",

@@ -1,105 +1,126 @@
 """Master keys in one guarded file: the embedded default, not a key service.
 
 The file is JSON (``docs/spec/wrapped-key.md``), belongs to the user who runs the exchange and is readable by nobody
-else. Whoever holds this file and the database reads everything: keep its backup apart from the data's.
+else. Whoever holds this file (and its passphrase, where it has one) and the database reads everything: keep its backup
+apart from the data's.
 """
 
-import base64
-import binascii
-import json
 import os
-import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from storage.errors import KeyFileError
-from storage.keys.wrapping import KEK_BYTES, HeldKeys
+from storage.keys import secret_files
+from storage.keys.key_file import Hardness, KeyFile, decode, encode, new_key_file
+from storage.keys.port import KekRef, Rewrapping
+from storage.keys.secret_files import Mark, Passphrase, mark_of, read_guarded
+from storage.keys.wrapping import KEK_BYTES, HeldKeys, refuse_kept
 
-FILE_FORMAT = "consilium-kek/1"
-MAX_FILE_BYTES = 1 << 16
+__all__ = ["FileKeys", "create_key_file"]
 
 
 class FileKeys(HeldKeys):
-    """The versions of the master key that one file holds."""
+    """The versions of the master key that one file holds; what another process made of it is seen at the next use."""
 
-    def __init__(self, path: Path) -> None:
-        kek_id, current, versions = _parse(_read_guarded(path))
-        super().__init__(kek_id=kek_id, current_version=current, versions=versions)
+    def __init__(self, path: Path, passphrase: Passphrase | None = None) -> None:
+        self._path, self._passphrase = path, passphrase
+        content, mark = read_guarded(path)
+        file = decode(content, passphrase)
+        super().__init__(kek_id=file.kek_id, current_version=file.current, versions=file.versions)
+        self._seen: tuple[object, Mark] = (self._held, mark)
+
+    def current(self) -> KekRef:
+        self._look()
+        return super().current()
+
+    def versions(self) -> tuple[KekRef, ...]:
+        self._look()
+        return super().versions()
+
+    def wrap(self, plain: bytes, *, kek: KekRef, aad: bytes) -> bytes:
+        self._look()
+        return super().wrap(plain, kek=kek, aad=aad)
+
+    def unwrap(self, blob: bytes, *, kek: KekRef, aad: bytes) -> bytes:
+        with suppress(KeyFileError):  # what is in memory still reads when the file is gone or half in place
+            self._look()
+        return super().unwrap(blob, kek=kek, aad=aad)
+
+    def rewrap(self, items: Sequence[Rewrapping], *, old: KekRef, new: KekRef) -> list[bytes]:
+        self._look()
+        return super().rewrap(items, old=old, new=new)
+
+    def rotate(self) -> KekRef:
+        """Two steps, both durable: a version that is not current yet, then current.
+
+        So nobody can wrap under a version whose file would be the old one again after a loss of power.
+        """
+        with secret_files.lock(self._path):
+            file = self._read()
+            newest = max(file.versions)
+            if newest == file.current:
+                newest += 1
+                file = replace(file, versions=file.versions | {newest: os.urandom(KEK_BYTES)})
+                self._write(file)
+            self._write(replace(file, current=newest))
+        return self.current()
+
+    def destroy(self, kek: KekRef) -> None:
+        with secret_files.lock(self._path):
+            self._look()
+            if refuse_kept(kek, super().versions()):
+                file = self._read()
+                left = {n: key for n, key in file.versions.items() if n != kek.kek_version}
+                self._write(replace(file, versions=left))
+        self._look()
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether a passphrase protects the file."""
+        return self._read().hardness is not None
+
+    def content(self) -> KeyFile:
+        """Return all that the file holds, for a backup of the keys and nothing else."""
+        return replace(self._read(), hardness=None)
+
+    def protect(self, passphrase: Callable[[], bytes] | None, *, hardness: Hardness | None = None) -> None:
+        """Put the file under a new passphrase, or under none."""
+        with secret_files.lock(self._path):
+            file = self._read()
+            kept = None if passphrase is None else hardness or Hardness()
+            secret_files.replace(self._path, encode(replace(file, hardness=kept), passphrase))
+            self._passphrase = passphrase or self._passphrase
+        self._look()
+
+    def _look(self) -> None:
+        """Read the file again if it is not the one that was read."""
+        seen, mark = self._seen
+        if seen is self._held and mark == mark_of(self._path):
+            return
+        content, mark = read_guarded(self._path)
+        file = decode(content, self._passphrase)
+        if file.kek_id != self._kek_id:
+            raise KeyFileError("another house's keys were put in its place; put its own back")
+        self._held = (file.current, file.versions)
+        self._seen = (self._held, mark)
+
+    def _read(self) -> KeyFile:
+        return decode(read_guarded(self._path)[0], self._passphrase)
+
+    def _write(self, file: KeyFile) -> None:
+        secret_files.replace(self._path, encode(file, self._passphrase))
 
 
-def create_key_file(path: Path) -> None:
-    """Write a new file with one random master key, durably; never over an existing file."""
-    content = {
-        "format": FILE_FORMAT,
-        "kek_id": f"file-{os.urandom(8).hex()}",
-        "current": 1,
-        "versions": {"1": base64.b64encode(os.urandom(KEK_BYTES)).decode("ascii")},
-    }
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        fd = os.open(path, flags, 0o600)
-    except FileExistsError:
-        raise KeyFileError("there is a key file already, and it is never overwritten") from None
-    except OSError as error:
-        raise KeyFileError(f"cannot be created: {error.strerror}") from error
-    with os.fdopen(fd, "wb") as file:
-        os.fchmod(fd, 0o600)  # whatever the umask
-        file.write(json.dumps(content, indent=1).encode("ascii") + b"\n")
-        file.flush()
-        os.fsync(fd)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _read_guarded(path: Path) -> bytes:
-    """Read the file only if nobody else could have read or written it; checks are on the open file, not its name."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise KeyFileError("there is none; create one, or bring it back from its backup") from None
-    except OSError as error:
-        raise KeyFileError(
-            f"cannot be opened, and a symbolic link is not followed: {error.strerror}"
-        ) from error
-    try:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise KeyFileError("it is no regular file")
-        if facts.st_uid != os.geteuid():
-            raise KeyFileError("it belongs to another user; chown it to the one who runs the exchange")
-        if facts.st_mode & 0o077:
-            raise KeyFileError(
-                "others may read or write it; chmod 600 it, and replace the key if anybody did"
-            )
-        if facts.st_size > MAX_FILE_BYTES:
-            raise KeyFileError("it is too large to be a key file")
-        return os.read(fd, MAX_FILE_BYTES)
-    finally:
-        os.close(fd)
-
-
-def _parse(content: bytes) -> tuple[str, int, dict[int, bytes]]:
-    try:
-        document: Any = json.loads(content)
-        if document["format"] != FILE_FORMAT:
-            raise KeyFileError("its format is not known to this release")
-        kek_id, current = document["kek_id"], document["current"]
-        versions = {
-            int(number): base64.b64decode(key, validate=True) for number, key in document["versions"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
-        raise KeyFileError("its content is malformed; bring it back from its backup") from None
-    sound = (
-        isinstance(kek_id, str)
-        and kek_id
-        and type(current) is int
-        and current in versions
-        and all(len(key) == KEK_BYTES for key in versions.values())
-    )
-    if not sound:
-        raise KeyFileError("its content is malformed; bring it back from its backup")
-    return kek_id, current, versions
+def create_key_file(
+    path: Path,
+    *,
+    passphrase: Passphrase | None = None,
+    file: KeyFile | None = None,
+    hardness: Hardness | None = None,
+) -> None:
+    """Write a file with one random master key, or with `file`'s, durably; never over an existing one."""
+    made = file or new_key_file()
+    kept = None if passphrase is None else hardness or Hardness()
+    secret_files.write_new(path, encode(replace(made, hardness=kept), passphrase))

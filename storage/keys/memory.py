@@ -1,8 +1,10 @@
 """Master keys that die with the process: for tests and demonstrations, never for data to keep."""
 
 import os
+import threading
 
-from storage.keys.wrapping import KEK_BYTES, HeldKeys
+from storage.keys.port import KekRef
+from storage.keys.wrapping import KEK_BYTES, HeldKeys, refuse_kept
 
 
 class MemoryKeys(HeldKeys):
@@ -12,3 +14,16 @@ class MemoryKeys(HeldKeys):
         super().__init__(
             kek_id=f"memory-{os.urandom(4).hex()}", current_version=1, versions={1: os.urandom(KEK_BYTES)}
         )
+        self._changing = threading.Lock()
+
+    def rotate(self) -> KekRef:
+        with self._changing:
+            current, versions = self._held
+            self._held = (current + 1, versions | {current + 1: os.urandom(KEK_BYTES)})
+            return self.current()
+
+    def destroy(self, kek: KekRef) -> None:
+        with self._changing:
+            if refuse_kept(kek, self.versions()):
+                current, versions = self._held
+                self._held = (current, {n: key for n, key in versions.items() if n != kek.kek_version})
