@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from gateway.adapters.backup_home import refuse_half_restored
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.doorbell_celery import CeleryDoorbell
 from gateway.adapters.doorbell_local import LocalDoorbell
 from gateway.adapters.mail_file import FileMailer
+from gateway.adapters.register_file import FileRegister
 from gateway.adapters.room_gauge import VolumeGauge, volume_gauge
 from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
@@ -28,6 +30,7 @@ from gateway.domain.room import ballast_bytes
 from gateway.journeys.check_room import watch_room
 from gateway.journeys.drop_study import sweep_empty_studies
 from gateway.journeys.keep_commitments import forget_commitments
+from gateway.journeys.keep_register import keep_register
 from gateway.journeys.set_up_house import set_up_house
 from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.ports import Doorbell, House
@@ -35,17 +38,22 @@ from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import has_sealed, make_schema
 from gateway.settings import Settings, host_and_port
-from storage import SealedStore, StorageError, create_key_file, open_disk_store
+from storage import FileKeys, SealedStore, StorageError, create_key_file, open_disk_store
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from dicom_node.node import DicomNode
     from dicom_node.tls import ServerTls
     from gateway.doors.http import House as Doorway
     from gateway.doors.jobs.runner import JobHandler
     from gateway.doors.jobs.schedule import Duty
+    from storage.objects.s3 import S3Objects
 
 CHECKPOINT_EVERY_S = 60.0
 SWEEP_EVERY_S = 900.0
+REGISTER_EVERY_S = 60.0
+SWEEP_UPLOADS_EVERY_S = 21_600.0
 FORGET_EVERY_S = 86_400.0
 
 
@@ -68,11 +76,15 @@ class Parts:
         self.records.close()
 
 
-def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
+def compose(
+    settings: Settings, *, sandbox_workers: int | None = None, is_restoring: bool = False
+) -> Parts:
     """Build a house from its settings; an empty home is set up on the way (private folders, key, tables)."""
     refuse_unsafe(settings)
     home = settings.home
     _make_home(home)
+    if not is_restoring:
+        refuse_half_restored(home)
     clock = SystemClock()
     doorbell = _doorbell(settings)
     write, read = open_engines(records_url(settings))
@@ -107,11 +119,13 @@ def compose(settings: Settings, *, sandbox_workers: int | None = None) -> Parts:
         scanner=_scanner(settings),
         sandbox=sandbox,
         witness=_file(settings.witness, home / "audit" / "checkpoints", FileWitness, "witness"),
+        register=FileRegister(home / "audit" / "forgotten.jsonl"),
         policy=settings.policy(),
         calls=_call_rules(settings),
         room=room,
     )
     set_up_house(records=records, store=store)
+    records.watch_forgotten()
     parts = Parts(
         house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox, gauge=room
     )
@@ -249,8 +263,15 @@ def duties(parts: Parts) -> list[Duty]:
     def sweep_studies() -> None:
         sweep_empty_studies(records=house.records, clock=house.clock)
 
+    def register_forgotten() -> None:
+        keep_register(records=house.records, store=house.store, register=house.register)
+
     def forget_told() -> None:
         forget_commitments(records=house.records, clock=house.clock)
+
+    def sweep_uploads() -> None:
+        if (objects := s3_objects(parts.settings)) is not None:
+            objects.sweep_drafts()
 
     def look_at_room() -> None:
         watch_room(records=house.records, room=house.room)
@@ -263,7 +284,9 @@ def duties(parts: Parts) -> list[Duty]:
             every_s=SWEEP_EVERY_S,
             perform=sweep_studies,
         ),
+        Duty(name="sweep_uploads", every_s=SWEEP_UPLOADS_EVERY_S, perform=sweep_uploads),
         Duty(name="forget_commitments", every_s=FORGET_EVERY_S, perform=forget_told),
+        Duty(name="keep_register", every_s=REGISTER_EVERY_S, perform=register_forgotten),
     ]
 
 
@@ -274,10 +297,17 @@ def _make_home(home: Path) -> None:
         raise InvalidError(f"others than its owner can look into {home}", next_step=f"Run: chmod 700 {home}")
 
 
+def store_to_restore(settings: Settings) -> SealedStore:
+    """Open the store of a home without records: its keys must be there already."""
+    _make_home(settings.home)
+    return _store(settings, has_sealed=True, new_id=new_object_id)
+
+
 def _store(settings: Settings, *, has_sealed: bool, new_id: Callable[[], str]) -> SealedStore:
-    if settings.objects and not settings.objects.startswith("disk:"):
+    if settings.objects and not settings.objects.startswith(("disk:", "s3+")):
         raise InvalidError(
-            f"CONSILIUM_OBJECTS={settings.objects} has no adapter", next_step="Write disk:/absolute/path."
+            "CONSILIUM_OBJECTS has no adapter of that kind",  # not quoted: a secret may stand in it
+            next_step="Write disk:/absolute/path or s3+https://host/bucket.",
         )
     if settings.keys and not settings.keys.startswith("file:"):
         raise InvalidError(
@@ -288,9 +318,57 @@ def _store(settings: Settings, *, has_sealed: bool, new_id: Callable[[], str]) -
     try:
         if not key_file.exists():
             _first_key(key_file, has_sealed=has_sealed)
+        if (objects := s3_objects(settings)) is not None:
+            keys = FileKeys(key_file)
+            return SealedStore(objects=objects, keys=keys, tenant=settings.tenant, new_id=new_id)
         return open_disk_store(path, key_file, tenant=settings.tenant, new_id=new_id)
     except StorageError as error:
         raise UnavailableError(str(error)) from error
+
+
+def s3_objects(settings: Settings) -> S3Objects | None:
+    """Return the bucket in which the objects are, where they are in one; nothing is asked of the server yet.
+
+    Raises
+    ------
+    InvalidError
+        The address or the access key cannot be used.
+    """
+    if not settings.objects.startswith("s3+"):
+        return None
+    from storage.objects.s3 import S3Objects
+    from storage.objects.s3_address import S3Address, S3Credentials, read_credential
+
+    def of(given: SecretStr, file: str) -> str:
+        return given.get_secret_value() or (read_credential(Path(file).expanduser()) if file else "")
+
+    try:
+        credentials = S3Credentials(
+            access_key=of(settings.s3_access_key, settings.s3_access_key_file),
+            secret_key=of(settings.s3_secret_key, settings.s3_secret_key_file),
+        )
+        return S3Objects(S3Address.parse(settings.objects), credentials)
+    except StorageError as error:
+        raise InvalidError(
+            str(error),
+            next_step="Correct CONSILIUM_OBJECTS, CONSILIUM_S3_ACCESS_KEY and CONSILIUM_S3_SECRET_KEY (or the files …_FILE).",
+        ) from error
+
+
+def self_test(parts: Parts) -> None:
+    """Try the store with throw-away data, and clear up what dead uploads left: once, before anything is taken in (D15).
+
+    Raises
+    ------
+    UnavailableError
+        It does not do what is named; nothing may be entrusted to it.
+    """
+    try:
+        parts.house.store.probe()
+        if (objects := s3_objects(parts.settings)) is not None:
+            objects.sweep_drafts()
+    except StorageError as error:
+        raise UnavailableError(str(error), next_step="Mend what it names, then start again.") from error
 
 
 def _first_key(key_file: Path, *, has_sealed: bool) -> None:

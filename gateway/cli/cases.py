@@ -16,7 +16,6 @@ from gateway.domain.case import Opinion
 from gateway.domain.errors import InvalidError
 from gateway.journeys import open_case as way
 from gateway.journeys.answer_case import deliver_answer
-from gateway.journeys.forget_case import forget_case
 from gateway.journeys.match_study import assign_study, suggestions, unassign_study
 from gateway.journeys.prove_identity import make_link, revoke_links
 from gateway.journeys.show_case import CaseFile, list_cases, show_case
@@ -198,18 +197,6 @@ def deliver(ctx: typer.Context, ref: Ref) -> None:
         )
 
 
-@app.command("forget")
-def forget(
-    ctx: typer.Context, ref: Ref, confirm: Annotated[str, typer.Option(help="The reference once more.")] = ""
-) -> None:
-    """Destroy a case's keys, rows and bytes. It cannot be undone."""
-    with house_of(ctx) as parts:
-        count = forget_case(
-            ref=ref, confirm=confirm, by=operator(), records=parts.house.records, store=parts.house.store
-        )
-        emit(ctx, data={"objects": count}, human=f"forgotten: keys destroyed, {count} objects removed")
-
-
 @study_app.command("inbox")
 def inbox(ctx: typer.Context) -> None:
     """List studies that fit no case, with the cases that they fit best."""
@@ -288,6 +275,10 @@ def _print(found: CaseFile, console: Console) -> None:
         f"images: {counts['instances_received']} received, {counts['instances_deidentified']} de-identified, "
         f"{counts['instances_quarantined']} held, {counts['instances_waiting']} in work, {counts['instances_excluded']} left out"
     )
+    if found.hold:
+        console.print(
+            f"[bold yellow]legal hold[/] since {found.hold.at:%Y-%m-%d}: nobody forgets this case — {escape(found.hold.reason)}"
+        )
     items = ", ".join(f"{item}: {state}" for item, state in case.checklist.items())
     console.print(f"checklist: {escape(items)}")
     if found.documents:

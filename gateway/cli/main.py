@@ -17,6 +17,7 @@ from gateway.cli import (
     commitments,
     conformance,
     doctor,
+    forget,
     offline,
     peers,
     records,
@@ -51,6 +52,7 @@ app.add_typer(certificate.certificate_app, name="certificate")
 app.add_typer(staff.person_app, name="person")
 app.add_typer(commitments.app, name="commitment")
 app.add_typer(records.app, name="records")
+forget.register(cases.app, trail.app)
 app.add_typer(trail.app, name="audit")
 app.add_typer(trail.job_app, name="job")
 

@@ -101,8 +101,17 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "job_failed": ("a job failed for good and waits for a human", "-"),
     "job_retried": ("a failed job was started again by a human", "-"),
     "case_forgotten": ("a case's keys were destroyed", "erased"),
+    "case_held": ("a legal hold was placed on a case", "written"),
+    "case_unheld": ("the legal hold on a case was ended", "written"),
+    "objects_removed": ("sealed bytes of a forgotten case were removed", "erased"),
+    "forgetting_certified": ("the certificate of a forgetting was given", "read"),
+    "forgotten_again": ("what had been forgotten before a restore was forgotten again", "erased"),
     "room_low": ("room ran low, and nothing new was taken in", "-"),
     "room_back": ("there was room again", "-"),
+    "backup_made": ("a backup of everything was made", "copied"),
+    "backup_verified": ("a backup was looked through", "read"),
+    "backups_pruned": ("old backups were removed from their repository", "erased"),
+    "house_restored": ("from here on this is a restored copy; what came after its backup is lost", "written"),
     "audit_signed": ("the head of the trail was signed and handed to the witness", "-"),
     "audit_read": ("the audit trail was read", "read"),
     "audit_verified": ("the audit trail was verified", "read"),
@@ -215,6 +224,21 @@ def read_checkpoint(note: str, *, public: Ed25519PublicKey) -> Checkpoint | None
 def public_key(seed: bytes) -> Ed25519PublicKey:
     """Return the key with which anybody may check the checkpoints."""
     return Ed25519PrivateKey.from_private_bytes(seed).public_key()
+
+
+def sign(seed: bytes, message: bytes) -> str:
+    """Return the base64 Ed25519 signature (RFC 8032) of a message that no checkpoint can be taken for."""
+    return base64.b64encode(Ed25519PrivateKey.from_private_bytes(seed).sign(message)).decode()
+
+
+def signature_holds(public: str, message: bytes, signature: str) -> bool:
+    """Tell whether the key (64 hex digits) signed the message."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+        key.verify(base64.b64decode(signature, validate=True), message)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 def _key_id(origin: str, public: Ed25519PublicKey) -> bytes:

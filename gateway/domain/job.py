@@ -15,6 +15,7 @@ JobKind = Literal[
     "deliver_release",
     "decide_commitment",
     "report_commitments",
+    "remove_objects",
 ]
 MAX_ATTEMPTS = 6
 

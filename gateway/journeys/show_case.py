@@ -10,10 +10,12 @@ from gateway.domain import checklist
 from gateway.domain.case import Case
 from gateway.domain.document import Document
 from gateway.domain.finding import Finding
+from gateway.domain.forgetting import Hold
 from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.release import Release
 from gateway.domain.study import Study
+from gateway.journeys.hold_case import standing_hold
 from gateway.journeys.lookup import case_by_ref
 from gateway.journeys.open_case import deadline_of
 from gateway.ports import Clock, Records, View
@@ -34,6 +36,7 @@ class CaseFile:
     releases: list[Release]
     working: int
     failed: int
+    hold: Hold | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the shape of ``consilium case show --json``: states and counts, no name of the patient."""
@@ -90,6 +93,7 @@ class CaseFile:
             ],
             "working": self.working,
             "failed_jobs": self.failed,
+            "held_since": self.hold.at.isoformat(timespec="seconds") if self.hold else None,
         }
 
 
@@ -129,4 +133,5 @@ def _case_file(view: View, case: Case, *, clock: Clock, policy: Policy) -> CaseF
         releases=view.releases.find(case_id=case.id, order="number"),
         working=view.jobs.count(case_id=case.id, state=("queued", "running")),
         failed=view.jobs.count(case_id=case.id, state="failed"),
+        hold=standing_hold(view, case.id),
     )

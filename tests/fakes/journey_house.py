@@ -102,6 +102,19 @@ class NotesInMemory:
         return list(self.kept)
 
 
+class LinesInMemory:
+    """A register of what was forgotten that forgets at the end of the test."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def append(self, lines: Any) -> None:
+        self.kept += lines
+
+    def lines(self) -> list[str]:
+        return list(self.kept)
+
+
 class OpenSandbox:
     """Runs the real tasks in this process; what they raise is told as the child's death would be."""
 
@@ -188,6 +201,7 @@ class JourneyHouse:
     sandbox: OpenSandbox = field(default_factory=OpenSandbox)
     scanner: SayingScanner = field(default_factory=SayingScanner)
     witness: NotesInMemory = field(default_factory=NotesInMemory)
+    register: LinesInMemory = field(default_factory=LinesInMemory)
     texter: Post = field(default_factory=Post)
     mailer: Post = field(default_factory=Post)
     random: Callable[[int], bytes] = os.urandom
@@ -196,7 +210,7 @@ class JourneyHouse:
         return {name: getattr(self, name) for name in names}
 
     def as_house(self) -> House:
-        names = "records jobs store clock random texter mailer scanner sandbox witness policy"
+        names = "records jobs store clock random texter mailer scanner sandbox witness register policy"
         return House(**self.ports(*names.split()))
 
     def case(self, seed: int = 1, **values: Any) -> Case:

@@ -16,6 +16,7 @@ from unittest.mock import patch
 import pyotp
 from argon2 import PasswordHasher
 
+from gateway.adapters.register_file import FileRegister
 from gateway.domain.case import Case
 from gateway.domain.document import Document
 from gateway.domain.ids import new_id
@@ -462,6 +463,7 @@ def make_house(home: Path, *, clock: Any = None, public_url: str = "http://127.0
         scanner=_Scanner(),
         sandbox=sandbox,
         witness=_Witness(),
+        register=FileRegister(home / "forgotten.jsonl"),
         policy=Policy(public_url=public_url),
     )
     return StaffedHouse(house=house, records=records, clock=clock, mail=mail, bell=bell, sandbox=sandbox)

@@ -449,8 +449,11 @@ def test_a_forgotten_case_opens_nowhere_and_the_case_beside_it_is_whole(house):
     session = _patient(gone)
     with pytest.raises(ConflictError, match="cannot be undone"):
         forget_case(ref=gone.case.ref, confirm="", by=DESK, **house.ports("records", "store"))
-    count = forget_case(ref=gone.case.ref, confirm=gone.case.ref, by=DESK, **house.ports("records", "store"))
-    assert count >= len(instances) + len(copies) + 1
+    kept_of_it = forget_case(
+        ref=gone.case.ref, confirm=gone.case.ref, by=DESK, **house.ports("records", "store")
+    )
+    assert kept_of_it.objects >= len(instances) + len(copies) + 1
+    assert kept_of_it.left == []
     with pytest.raises(NotFoundError), house.records.view() as view:
         view.key(gone.case.id, "originals")
     with pytest.raises(NotFoundError):

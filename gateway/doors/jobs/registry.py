@@ -11,6 +11,7 @@ from gateway.journeys.commit_storage import decide_commitment
 from gateway.journeys.deidentify_document import deidentify_document
 from gateway.journeys.deidentify_study import deidentify_study, reverify_case
 from gateway.journeys.deliver_release import deliver_release
+from gateway.journeys.forget_case import remove_objects
 from gateway.journeys.inspect_document import inspect_document
 from gateway.journeys.report_commitment import caller_by, report_commitments
 from gateway.journeys.settle_study import settle_study
@@ -34,6 +35,7 @@ def registry(house: House, *, workers: int = 2) -> dict[str, JobHandler]:
             deliver_release, **base, store=house.store, policy=house.policy, calls=house.calls
         ),
         "reverify_case": _on_subject(reverify_case, **craft),
+        "remove_objects": _on_subject(remove_objects, records=house.records, store=house.store),
         "decide_commitment": _on_subject(decide_commitment, **base, store=house.store),
         "report_commitments": _on_subject(
             report_commitments, **base, caller=caller_by(policy=house.policy, rules=house.calls)

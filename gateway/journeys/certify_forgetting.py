@@ -1,0 +1,161 @@
+"""The certificate of a forgetting: composed of what is kept, signed with the key of the audit's heads, checked without a house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.domain.audit import public_key, sign, signature_holds
+from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
+from gateway.domain.forgetting import CERTIFICATE_FORMAT, Forgetting, canonical, certificate, signed_bytes
+from gateway.domain.ids import normal_case_ref
+from gateway.domain.people import Actor
+from gateway.journeys.keep_register import keep_register
+from gateway.journeys.lookup import house_secret
+from gateway.ports import Records, Register, View
+from storage import SealedStore
+
+_LABEL = b"audit-checkpoint"
+_ALGORITHM = "Ed25519"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate whose signature holds: its text as it is given, what it says, and the key that signed it."""
+
+    text: str
+    body: Mapping[str, Any]
+    public_key: str
+
+
+def give_certificate(
+    ref: str, *, by: Actor, records: Records, store: SealedStore, register: Register, origin: str
+) -> Certificate:
+    """Return the certificate of a forgotten case, the same each time, and note that it was given.
+
+    1. The register outside the records has the case, so that no restored backup brings it back.
+    2. The certificate names the event of the trail that tells of the forgetting, by number and hash.
+    3. It is kept, here and in the register: it can be had again after years.
+
+    Raises
+    ------
+    NotFoundError
+        No case of this reference was forgotten here, or it was forgotten again after a restore and its certificate is lost.
+    """
+    keep_register(records=records, store=store, register=register)
+    with records.view() as view:
+        kept = forgotten_case(view, ref)
+        seed = house_secret(view, store, _LABEL)
+        text = kept.certificate or _signed(_body(view, kept, origin=origin), seed)
+    if not kept.certificate:
+        register.append([text])
+    with records.change(by=by) as change:
+        if not kept.certificate:
+            change.forgettings.set(kept.id, certificate=text)
+        outcome = "again" if kept.certificate else "ok"
+        change.note("forgetting_certified", case_id=kept.id, subject=kept.ref, outcome=outcome)
+    return check_certificate(text, key=public_key(seed).public_bytes_raw().hex())
+
+
+def list_forgotten(*, records: Records) -> list[Forgetting]:
+    """Return what was forgotten, newest first: references, times and counts."""
+    with records.view() as view:
+        return view.forgettings.find(order="-at")
+
+
+def forgotten_case(view: View, ref: str) -> Forgetting:
+    """Return what is kept of a forgotten case, by its reference or id."""
+    found = view.forgettings.first(ref=normal_case_ref(ref), order="-at") or view.forgettings.first(id=ref)
+    if found is None:
+        raise NotFoundError(f"no case {ref[:20]} was forgotten here")
+    return found
+
+
+def check_certificate(text: str, *, key: str) -> Certificate:
+    """Return what a certificate says if this key (64 hex digits, of ``consilium audit verify``) signed it; needs no house.
+
+    1. It is an object with a certificate and a signature, of the format that this version knows.
+    2. The signature names the key that is expected, and not just any.
+    3. The signature holds over the format's name, a line feed and the canonical form of the certificate (RFC 8785, RFC 8032).
+    """
+    try:
+        value = json.loads(text)
+        body, signature = value["certificate"], value["signature"]
+        if body["format"] != CERTIFICATE_FORMAT or signature["algorithm"] != _ALGORITHM:  # (1)
+            raise InvalidError(
+                "this is a certificate of another format", next_step="Check it with the version that gave it."
+            )
+        named, signed = str(signature["public_key"]), str(signature["value"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidError(
+            "this is no certificate of forgetting", next_step="Give the file as it was given out."
+        ) from error
+    if named.lower() != key.strip().lower():  # (2)
+        raise ConflictError(
+            "the certificate was signed with another key than the one you trust",
+            next_step="Ask the house for the public key that `consilium audit verify` tells, on another way.",
+        )
+    if not signature_holds(key, signed_bytes(body), signed):  # (3)
+        raise ConflictError(
+            "the certificate was altered: its signature does not hold",
+            next_step="Ask the house for it again; it is given as often as it is asked for.",
+        )
+    return Certificate(text=text, body=body, public_key=named)
+
+
+def check_with_house(text: str, *, records: Records, store: SealedStore) -> Certificate:
+    """Check a certificate with this house's own key, and hold its event against the trail."""
+    with records.view() as view:
+        seed = house_secret(view, store, _LABEL)
+        found = check_certificate(text, key=public_key(seed).public_bytes_raw().hex())
+        told = found.body["event"]
+        event = next(view.events(after=int(told["seq"]) - 1, limit=1), None)
+    if event is None or event.seq != told["seq"] or event.hash != told["hash"]:
+        raise ConflictError(
+            "the signature holds, but the trail here does not tell of this forgetting",
+            next_step="The records were restored from before it, or the trail was cut: run `consilium audit verify`.",
+        )
+    return found
+
+
+def read_certificate_line(line: str, *, records: Records, store: SealedStore) -> Forgetting | None:
+    """Return what a certificate of the register says as it was kept, or None where this house did not sign it."""
+    with records.view() as view:
+        seed = house_secret(view, store, _LABEL)
+    try:
+        body = check_certificate(line, key=public_key(seed).public_bytes_raw().hex()).body
+    except (InvalidError, ConflictError):
+        return None
+    return Forgetting(
+        id=body["case_id"],
+        ref=body["case"],
+        at=datetime.fromisoformat(body["forgotten_at"]),
+        by=body["by"],
+        ground=body["ground"],
+        **body["erased"],
+        holders=list(body["holders"]),
+        keks=[[one["id"], one["version"], one["destroyed_by"]] for one in body["master_keys"]],
+        certificate=line,
+    )
+
+
+def _body(view: View, kept: Forgetting, *, origin: str) -> dict[str, Any]:
+    told = [event for event in view.events(case_id=kept.id) if event.kind == "case_forgotten"]
+    if not told:
+        raise NotFoundError(
+            "this case was forgotten again after a restore, and the event of its forgetting is not here",
+            next_step="Restore the register of what was forgotten (audit/forgotten.jsonl): the certificate lies in it.",
+        )
+    return certificate(kept, origin=origin, event_seq=told[-1].seq, event_hash=told[-1].hash)
+
+
+def _signed(body: dict[str, Any], seed: bytes) -> str:
+    signature = {
+        "algorithm": _ALGORITHM,
+        "public_key": public_key(seed).public_bytes_raw().hex(),
+        "value": sign(seed, signed_bytes(body)),
+    }
+    return canonical({"certificate": body, "signature": signature}).decode()
