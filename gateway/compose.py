@@ -23,6 +23,7 @@ from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
+from gateway.compose_s3 import s3_objects
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
@@ -38,17 +39,14 @@ from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import has_sealed, make_schema
 from gateway.settings import Settings, host_and_port
-from storage import FileKeys, SealedStore, StorageError, create_key_file, open_disk_store
+from storage import FileKeys, SealedStore, StorageError, create_key_file, new_object_id, open_disk_store
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from dicom_node.node import DicomNode
     from dicom_node.tls import ServerTls
     from gateway.doors.http import House as Doorway
     from gateway.doors.jobs.runner import JobHandler
     from gateway.doors.jobs.schedule import Duty
-    from storage.objects.s3 import S3Objects
 
 CHECKPOINT_EVERY_S = 60.0
 SWEEP_EVERY_S = 900.0
@@ -324,51 +322,6 @@ def _store(settings: Settings, *, has_sealed: bool, new_id: Callable[[], str]) -
         return open_disk_store(path, key_file, tenant=settings.tenant, new_id=new_id)
     except StorageError as error:
         raise UnavailableError(str(error)) from error
-
-
-def s3_objects(settings: Settings) -> S3Objects | None:
-    """Return the bucket in which the objects are, where they are in one; nothing is asked of the server yet.
-
-    Raises
-    ------
-    InvalidError
-        The address or the access key cannot be used.
-    """
-    if not settings.objects.startswith("s3+"):
-        return None
-    from storage.objects.s3 import S3Objects
-    from storage.objects.s3_address import S3Address, S3Credentials, read_credential
-
-    def of(given: SecretStr, file: str) -> str:
-        return given.get_secret_value() or (read_credential(Path(file).expanduser()) if file else "")
-
-    try:
-        credentials = S3Credentials(
-            access_key=of(settings.s3_access_key, settings.s3_access_key_file),
-            secret_key=of(settings.s3_secret_key, settings.s3_secret_key_file),
-        )
-        return S3Objects(S3Address.parse(settings.objects), credentials)
-    except StorageError as error:
-        raise InvalidError(
-            str(error),
-            next_step="Correct CONSILIUM_OBJECTS, CONSILIUM_S3_ACCESS_KEY and CONSILIUM_S3_SECRET_KEY (or the files …_FILE).",
-        ) from error
-
-
-def self_test(parts: Parts) -> None:
-    """Try the store with throw-away data, and clear up what dead uploads left: once, before anything is taken in (D15).
-
-    Raises
-    ------
-    UnavailableError
-        It does not do what is named; nothing may be entrusted to it.
-    """
-    try:
-        parts.house.store.probe()
-        if (objects := s3_objects(parts.settings)) is not None:
-            objects.sweep_drafts()
-    except StorageError as error:
-        raise UnavailableError(str(error), next_step="Mend what it names, then start again.") from error
 
 
 def _first_key(key_file: Path, *, has_sealed: bool) -> None:

@@ -18,6 +18,7 @@ from gateway.domain.case import Case
 from gateway.domain.commitment import AskedInstances, Commitment
 from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
+from gateway.domain.epoch import Epoch
 from gateway.domain.finding import Finding
 from gateway.domain.forgetting import Forgetting, Hold, Tombstone
 from gateway.domain.grant import Grant
@@ -32,7 +33,7 @@ from gateway.domain.room import EndlessRoom, Lack
 from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
-from storage import SealedStore, WrappedKey
+from storage import KekRef, SealedStore, WrappedKey
 
 T = TypeVar("T")
 
@@ -123,6 +124,7 @@ class View(Protocol):
     people: Shelf[Person]
     jobs: Shelf[Job]
     backups: Shelf[Backup]
+    epochs: Shelf[Epoch]
     holds: Shelf[Hold]
     forgettings: Shelf[Forgetting]
 
@@ -136,6 +138,12 @@ class View(Protocol):
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key of a holder, or raise ``NotFoundError`` (it was forgotten, or never was)."""
+
+    def older_keys(self, kek: KekRef, *, after: tuple[str, str] = ("", ""), limit: int) -> list[WrappedKey]:
+        """Return the next wrapped keys under another version than ``kek`` or a later one, by holder and purpose, behind ``after``."""
+
+    def keys_by_version(self) -> dict[KekRef, int]:
+        """Return how many wrapped keys there are under each version of the master key."""
 
     def events(
         self, *, case_id: str | None = None, after: int = 0, limit: int | None = None
@@ -181,6 +189,7 @@ class Change(Protocol):
     people: WritableShelf[Person]
     jobs: WritableShelf[Job]
     backups: WritableShelf[Backup]
+    epochs: WritableShelf[Epoch]
     holds: WritableShelf[Hold]
     forgettings: WritableShelf[Forgetting]
     now: datetime
@@ -204,6 +213,12 @@ class Change(Protocol):
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         """Return the wrapped key of a holder."""
+
+    def keys_by_version(self) -> dict[KekRef, int]:
+        """Return how many wrapped keys there are under each version of the master key."""
+
+    def replace_keys(self, pairs: Sequence[tuple[WrappedKey, WrappedKey]]) -> int:
+        """Put the second of each pair in the first one's row and return how many; a row that is another by now, or gone, stays so."""
 
     def events(
         self, *, case_id: str | None = None, after: int = 0, limit: int | None = None

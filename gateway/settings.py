@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.domain.errors import InvalidError
@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     records: str = ""
     objects: str = ""
+    s3_access_key: SecretStr = SecretStr("")
+    s3_access_key_file: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_secret_key_file: str = ""
     keys: str = ""
     doorbell: str = "local:"
     texter: str = "file:"
@@ -64,6 +68,8 @@ class Settings(BaseSettings):
     room_bytes: int = Field(default=256 << 20, ge=0)
     room_most_bytes: int = Field(default=32 << 30, ge=0)
     ballast: bool = True
+
+    backup_warn_days: int = Field(default=1, ge=1, le=365)
 
     @property
     def url(self) -> str:

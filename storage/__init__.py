@@ -19,14 +19,16 @@ from storage.errors import (
     StoreDeniedError,
     StoreFullError,
     StoreKeyError,
-    StoreOutageError,
     StoreLowError,
+    StoreOutageError,
     TooLargeError,
     VolumeFailedError,
     VolumeUnfitError,
 )
 from storage.key_cache import WrappedKey
+from storage.keys.backup import KeyBackup, every_set, make_backup, open_backup, read_words
 from storage.keys.file import FileKeys, create_key_file
+from storage.keys.key_file import KeyFile
 from storage.keys.memory import MemoryKeys
 from storage.keys.opening import open_keys
 from storage.keys.port import KekRef, KeyProvider
@@ -36,8 +38,8 @@ from storage.objects.memory import MemoryObjects
 from storage.objects.port import Objects, StoredObject
 from storage.process import harden_process
 from storage.reader import SealedReader
-from storage.rotation import MasterKeys
 from storage.room import FULL, Ballast, Room, room_of, tells_of_room
+from storage.rotation import MasterKeys
 from storage.sealed import SealedRef, SealedStore, open_disk_store
 from storage.sealing import Readable
 
@@ -49,11 +51,13 @@ __all__ = [
     "DiskObjects",
     "FileKeys",
     "KekRef",
+    "KeyBackup",
     "KeyBackupError",
+    "KeyFile",
     "KeyFileError",
+    "KeyForgottenError",
     "KeyKeptError",
     "KeyProvider",
-    "KeyForgottenError",
     "KeyRefusedError",
     "KeyServiceError",
     "KeyUnconfirmedError",
@@ -77,8 +81,8 @@ __all__ = [
     "StoreDeniedError",
     "StoreFullError",
     "StoreKeyError",
-    "StoreOutageError",
     "StoreLowError",
+    "StoreOutageError",
     "StoredObject",
     "TooLargeError",
     "VolumeFailedError",
@@ -87,13 +91,16 @@ __all__ = [
     "batch_of",
     "copy_object",
     "create_key_file",
+    "every_set",
     "harden_process",
+    "make_backup",
     "new_batch",
     "new_object_id",
+    "open_backup",
     "open_disk_store",
     "open_keys",
+    "read_words",
     "room_of",
-    "sealed_length",
     "sealed_length",
     "tells_of_room",
 ]

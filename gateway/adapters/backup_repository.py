@@ -43,12 +43,17 @@ class BackupDirectory:
             self.objects = DiskObjects(root / "objects")
         except StorageError as error:
             raise UnavailableError(
-                f"the backup repository cannot be used: {error}", next_step="Mend what it names and call again."
+                f"the backup repository cannot be used: {error}",
+                next_step="Mend what it names and call again.",
             ) from error
 
     def ids(self) -> list[str]:
         with _worded("read"):
-            return sorted(name for name in os.listdir(self._root / "manifests") if BACKUP_ID.fullmatch(name))
+            return sorted(
+                entry.name
+                for entry in (self._root / "manifests").iterdir()
+                if BACKUP_ID.fullmatch(entry.name)
+            )
 
     def manifest(self, backup_id: str) -> bytes:
         if not BACKUP_ID.fullmatch(backup_id):
@@ -57,7 +62,9 @@ class BackupDirectory:
             with (self._root / "manifests" / backup_id).open("rb") as file:
                 return file.read(_MOST_MANIFEST_BYTES)
         except FileNotFoundError:
-            raise NotFoundError(f"there is no backup {backup_id} in {self._root}", next_step=_SEE_LIST) from None
+            raise NotFoundError(
+                f"there is no backup {backup_id} in {self._root}", next_step=_SEE_LIST
+            ) from None
         except OSError as error:
             raise _unavailable("read", error) from error
 
@@ -87,7 +94,8 @@ class BackupDirectory:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(
-                    f"another backup or prune is at work in {self._root}", next_step="Wait until it has ended."
+                    f"another backup or prune is at work in {self._root}",
+                    next_step="Wait until it has ended.",
                 ) from None
             except OSError as error:
                 raise _unavailable("locked", error) from error
@@ -101,9 +109,9 @@ class BackupDirectory:
         kept = set(self.ids())
         with _worded("changed"):
             for folder in ("manifests", "lists"):
-                for name in os.listdir(self._root / folder):
-                    if name.startswith(".") or (folder == "lists" and name not in kept):
-                        (self._root / folder / name).unlink(missing_ok=True)
+                for entry in (self._root / folder).iterdir():
+                    if entry.name.startswith(".") or (folder == "lists" and entry.name not in kept):
+                        entry.unlink(missing_ok=True)
 
     def _write(self, folder: str, name: str, pieces: Iterable[bytes]) -> None:
         """Beside, flushed, renamed, the directory flushed."""
@@ -114,7 +122,7 @@ class BackupDirectory:
                 file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(draft, self._root / folder / name)
+            draft.replace(self._root / folder / name)
             _sync(self._root / folder)
 
 
@@ -125,13 +133,13 @@ def _make(root: Path) -> None:
     with _worded("made"):
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         ours = {"objects", "lists", "lock", _README}  # a call that was killed here may have made these
-        if others := set(os.listdir(root)) - ours - {"lost+found"}:
+        if others := {entry.name for entry in root.iterdir()} - ours - {"lost+found"}:
             raise NotFoundError(
-                f"{root} holds other things ({sorted(others)[0]})",
+                f"{root} holds other things ({min(others)})",
                 next_step="Name a directory that is empty, or a backup repository.",
             )
         if root.stat().st_mode & 0o077:
-            os.chmod(root, 0o700)
+            root.chmod(0o700)
         (root / _README).write_text(_WORDS)
         (root / "lists").mkdir(mode=0o700, exist_ok=True)
         (root / "manifests").mkdir(mode=0o700, exist_ok=True)

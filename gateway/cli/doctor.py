@@ -8,6 +8,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from gateway.cli.frame import house_of
 from gateway.cli.run_parts import node_addresses
 from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
+from gateway.compose_s3 import s3_objects
 from gateway.domain.errors import ConsiliumError
 from gateway.journeys.show_peer import expiring_pins
 from gateway.settings import host_and_port
@@ -139,13 +141,29 @@ def _craft(parts: Parts) -> list[Check]:
 
     return [
         _tried("store", store),
+        *_bucket(parts),
         _tried("keys", lambda: _keys(parts)),
         _tried("sealed objects", lambda: _newest_object(parts)),
         _tried("records", records),
         _tried("sandbox", sandbox, else_state="warning"),
         _tried("jobs", failed_jobs, else_state="warning"),
+        _tried("backups", lambda: _backups(parts), else_state="warning"),
         _tried("peers' certificates", lambda: _peers(parts), else_state="warning"),
     ]
+
+
+def _bucket(parts: Parts) -> list[Check]:
+    """What the S3 server of the objects lacks, shown by its effects; nothing where they are on a disk."""
+    objects = s3_objects(parts.settings)
+    if objects is None:
+        return []
+
+    def probe() -> str:
+        objects.probe()
+        return "it does all that is asked of it"
+
+    check = _tried("objects in S3", probe)
+    return [("objects in S3", "warning", f"the server {told}") for told in objects.remarks] or [check]
 
 
 def _certificate(parts: Parts) -> list[Check]:
@@ -193,6 +211,35 @@ def _peers(parts: Parts) -> str:
         f"certificates end: {told}",
         next_step="Ask for the next one and bind it: consilium peer pin AET FILE.",
     )
+
+
+def _backups(parts: Parts) -> str:
+    """Tell when the last backup was made and verified; a trial need not have any, but who began goes on."""
+    now, warn_days = parts.house.clock.now(), parts.settings.backup_warn_days
+    with parts.house.records.view() as view:
+        last = view.backups.first(order="-made_at")
+        known = view.backups.pick(("verified_at",), order="-verified_at")
+    if last is None:
+        if parts.settings.mode != "production":
+            return "none was made yet; `consilium backup create --to DIR` makes one"
+        raise ConsiliumError(
+            "none was made yet", next_step="Run `consilium backup create --to DIR` every day."
+        )
+    hours = int((now - last.made_at).total_seconds() // 3600)
+    verified = max((at for (at,) in known if at is not None), default=None)
+    told = f"{last.id} in {last.place}, {hours} h ago; " + (
+        f"verified last on {verified:%Y-%m-%d}" if verified else "none was verified yet"
+    )
+    if now - last.made_at > timedelta(days=warn_days):
+        raise ConsiliumError(
+            f"the last is {told}", next_step="Run `consilium backup create --to DIR` every day."
+        )
+    if last.missing:
+        raise ConsiliumError(
+            f"{told}; {last.missing} objects were lost before it",
+            next_step="See `consilium store scrub` and earlier backups.",
+        )
+    return told
 
 
 def _newest_object(parts: Parts) -> str:

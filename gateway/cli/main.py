@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from gateway.cli import (
+    backup,
     cases,
     certificate,
     commitments,
@@ -53,6 +54,7 @@ app.add_typer(staff.person_app, name="person")
 app.add_typer(commitments.app, name="commitment")
 app.add_typer(records.app, name="records")
 forget.register(cases.app, trail.app)
+app.add_typer(backup.app, name="backup")
 app.add_typer(trail.app, name="audit")
 app.add_typer(trail.job_app, name="job")
 

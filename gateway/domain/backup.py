@@ -174,9 +174,7 @@ def read_manifest(content: bytes) -> BackupManifest:
     try:
         value: dict[str, Any] = json.loads(content.partition(b"\n\n")[0])
         if value["format"] != FORMAT:
-            raise InvalidError(
-                f"its format is {value['format']!s:.40}", next_step="Use the version that made it, or a newer one."
-            )
+            raise _unknown_format(value["format"])
         facts = Facts(
             schema_version=int(value["schema_version"]),
             head_seq=int(value["audit_head"][0]),
@@ -185,14 +183,13 @@ def read_manifest(content: bytes) -> BackupManifest:
             house_key=_key_from_json(value["house_key"]),
             keks=tuple((str(kek_id), int(version)) for kek_id, version in value["keks"]),
         )
-        if value["database"] not in ("sqlite", "postgresql") or not BACKUP_ID.fullmatch(value["id"]):
-            raise ValueError(value["id"])
+        database: Database = {"sqlite": "sqlite", "postgresql": "postgresql"}[value["database"]]  # type: ignore[assignment]  # one of the two
         return BackupManifest(
-            id=value["id"],
+            id=str(value["id"]),
             tenant=str(value["tenant"]),
             made_at=datetime.fromisoformat(value["made_at"]),
             version=str(value["version"]),
-            database=value["database"],
+            database=database,
             facts=facts,
             key=_key_from_json(value["key"]),
             snapshot=_ref_from_json(value["snapshot"]),
@@ -205,8 +202,15 @@ def read_manifest(content: bytes) -> BackupManifest:
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InvalidError(
-            "the manifest is malformed", next_step="Take an earlier backup: `consilium backup list --from DIR`."
+            "the manifest is malformed",
+            next_step="Take an earlier backup: `consilium backup list --from DIR`.",
         ) from error
+
+
+def _unknown_format(found: object) -> InvalidError:
+    return InvalidError(
+        f"its format is {str(found)[:40]}", next_step="Use the version that made it, or a newer one."
+    )
 
 
 def new_backup_id(now: datetime, random: bytes) -> str:

@@ -18,7 +18,7 @@ class Snapshot(Protocol):
     def objects(self) -> Iterator[NamedObject]:
         """Yield every sealed object that a row names; an id that two rows name comes twice."""
 
-    def keys(self) -> Iterator[WrappedKey]:
+    def wrapped_keys(self) -> Iterator[WrappedKey]:
         """Yield every wrapped key."""
 
     def reading(self) -> AbstractContextManager[Readable]:
@@ -55,8 +55,11 @@ class Snapshots(Protocol):
 class BackupPlace(Protocol):
     """A backup repository: objects under their ids, and the manifests that make backups of them. ``UnavailableError`` where it fails."""
 
-    objects: Objects
     name: str
+
+    @property
+    def objects(self) -> Objects:
+        """Where the sealed objects lie, those of the store and the backup's own."""
 
     def ids(self) -> list[str]:
         """Return the ids of all backups, oldest first."""
@@ -78,3 +81,19 @@ class BackupPlace(Protocol):
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the repository against other writers. Raises ``BusyError`` where another holds it."""
+
+
+class NewHome(Protocol):
+    """The folder of a house that is being restored."""
+
+    def chosen(self, backup_id: str) -> str:
+        """Return the backup that is named or, where a restore was begun here, that one; ``ConflictError`` where the two differ."""
+
+    def claim(self, backup_id: str, *, is_empty: bool) -> None:
+        """Mark the home, durably; ``ConflictError`` where it holds anything and carries no mark of this backup."""
+
+    def keep_report(self, name: str, signed: bytes, words: str) -> None:
+        """Keep the report, durably."""
+
+    def release(self) -> None:
+        """Take the mark away, durably: the home may start."""

@@ -27,8 +27,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from gateway.domain.backup import Database, Facts, NamedObject
-from gateway.domain.errors import ConflictError, InvalidError, UnavailableError
 from gateway.domain.backup_ports import Snapshot, Snapshots
+from gateway.domain.errors import ConflictError, InvalidError, UnavailableError
+from gateway.domain.kept_object import NAMINGS
 from gateway.records.engine import open_engines
 from gateway.records.schema import upgrade_schema
 from gateway.records.snapshot_programs import dumped, load, look_through
@@ -40,14 +41,6 @@ PAGES = 512
 _PIECE_BYTES = 1 << 20
 _DRAFT = ".snapshot-"
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
-# What a row names: shelf, its columns of an object, the kind it was sealed as, its key's purpose. A part has its upload's holder.
-NAMING: tuple[tuple[str, tuple[str, str, str, str], str, str], ...] = (
-    ("instances", ("object_id", "size_bytes", "digest", "generation"), "original", "originals"),
-    ("documents", ("object_id", "size_bytes", "digest", "generation"), "original", "originals"),
-    ("parts", ("object_id", "size_bytes", "digest", "generation"), "part", "originals"),
-    ("copies", ("object_id", "size_bytes", "digest", "generation"), "copy", "releases"),
-    ("releases", ("manifest_object_id", "manifest_size_bytes", "manifest_mac", ""), "manifest", "releases"),
-)
 
 
 class _Taken:
@@ -58,25 +51,30 @@ class _Taken:
         self.facts = facts_of(connection)
 
     def objects(self) -> Iterator[NamedObject]:
-        uploads = KINDS["uploads"].table
-        for shelf, (name, size, digest, generation), kind, purpose in NAMING:
-            columns = KINDS[shelf].table.c
-            number = columns[generation] if generation else literal_column("1")
-            holder = uploads.c.holder if shelf == "parts" else columns.holder
-            asked = select(columns[name], columns[size], columns[digest], number, holder)
-            if shelf == "parts":
-                asked = asked.join_from(KINDS[shelf].table, uploads, columns.upload_id == uploads.c.id)
-            for object_id, length, mac, count, owner in self._rows(asked):
+        for naming in NAMINGS:
+            table = KINDS[naming.shelf].table
+            shelf, column = naming.through
+            owner = KINDS[shelf].table if shelf else table
+            asked = select(
+                table.c[naming.object_id],
+                table.c[naming.size_bytes],
+                table.c[naming.digest],
+                table.c[naming.generation] if naming.generation else literal_column("1"),
+                owner.c.holder,
+            )
+            if shelf:
+                asked = asked.join_from(table, owner, table.c[column] == owner.c[KINDS[shelf].key])
+            for object_id, length, mac, count, holder in self._rows(asked):
                 if object_id:
                     ref = SealedRef(object_id=object_id, size_bytes=length, digest=mac, generation=count)
-                    yield NamedObject(ref=ref, kind=kind, holder=owner, purpose=purpose)
+                    yield NamedObject(ref=ref, kind=naming.kind, holder=holder, purpose=naming.purpose)
 
-    def keys(self) -> Iterator[WrappedKey]:
+    def wrapped_keys(self) -> Iterator[WrappedKey]:
         for row in self._rows(_all_keys()):
             yield _key(row)
 
     def reading(self) -> AbstractContextManager[Readable]:
-        return self._reading()  # type: ignore[no-any-return]  # one of the two below
+        return self._reading()
 
     def _rows(self, asked: Any) -> Iterator[Any]:
         yield from self._connection.execution_options(yield_per=1000).execute(asked)
@@ -130,7 +128,7 @@ class SqliteSnapshots:
             _write(draft, stream)
             with _looking(draft):
                 pass
-            os.replace(draft, self._path)
+            draft.replace(self._path)
             _sync(self._path.parent)
 
     def facts(self) -> Facts:
@@ -201,7 +199,9 @@ def facts_of(connection: Connection) -> Facts:
     """Read what these records say of themselves; their schema may be older than ours."""
     version = connection.execute(select(meta.c.value).where(meta.c.name == "schema_version")).scalar()
     head = connection.execute(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)).first()
-    house = connection.execute(_all_keys().where(case_key.c.holder == "house", case_key.c.purpose == "records")).first()
+    house = connection.execute(
+        _all_keys().where(case_key.c.holder == "house", case_key.c.purpose == "records")
+    ).first()
     if version is None or not str(version).isdecimal() or head is None or house is None:
         raise UnavailableError(
             "these records have no version, no audit head or no key of the house",

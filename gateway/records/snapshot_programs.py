@@ -22,7 +22,11 @@ _WAIT_S = 30
 
 def program(name: str) -> str:
     """Return the newest installed one: a dump program reads servers up to its own version, and never newer ones."""
-    found = [path for path in Path("/usr/lib/postgresql").glob(f"*/bin/{name}") if path.parent.parent.name.isdecimal()]
+    found = [
+        path
+        for path in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+        if path.parent.parent.name.isdecimal()
+    ]
     newest = max(found, key=lambda path: int(path.parent.parent.name), default=None) or shutil.which(name)
     if newest is None:
         raise UnavailableError(
@@ -37,7 +41,10 @@ def dumped(url: URL, exported: str) -> Iterator[Readable]:
     """Give the dump of one exported snapshot, in the custom format; leaving checks that it was whole."""
     command = [program("pg_dump"), "--format=custom", "--compress=1", "--no-owner", "--no-privileges", "--no-password",
                f"--snapshot={exported}", f"--dbname={_address(url)}"]  # fmt: skip
-    with tempfile.TemporaryFile() as errors, _running(command, _secrets(url), stdout=True, errors=errors) as child:
+    with (
+        tempfile.TemporaryFile() as errors,
+        _running(command, _secrets(url), stdout=True, errors=errors) as child,
+    ):
         assert child.stdout is not None  # noqa: S101  # it is a pipe
         yield _Whole(child, child.stdout, errors)
 
@@ -127,7 +134,12 @@ def _ended_well(child: subprocess.Popen[bytes], name: str, errors: IO[bytes]) ->
 def _address(url: URL) -> str:
     """Return the address for libpq without the password, which every user of this computer could read in the arguments."""
     return URL.create(
-        "postgresql", username=url.username, host=url.host, port=url.port, database=url.database, query=url.query
+        "postgresql",
+        username=url.username,
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        query=url.query,
     ).render_as_string(hide_password=False)
 
 

@@ -40,6 +40,7 @@ from gateway.domain.case import Case
 from gateway.domain.commitment import AskedInstances, Commitment
 from gateway.domain.delivery import Delivery
 from gateway.domain.document import Document
+from gateway.domain.epoch import Epoch
 from gateway.domain.finding import Finding
 from gateway.domain.forgetting import Forgetting, Hold
 from gateway.domain.grant import Grant
@@ -234,6 +235,7 @@ KINDS: dict[str, Kind] = {
     "people": _kind(
         Person, "person", sealed=("email", "totp_seed"), purpose="records", unique=(("email_key",),)
     ),
+    "epochs": _kind(Epoch, "epoch", unique=(("kek_id", "kek_version"),)),
     "backups": _kind(Backup, "backup", index=(("made_at",),)),
     "jobs": _kind(
         Job,

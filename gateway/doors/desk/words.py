@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.doors.desk.store_words import STORE_EVENTS, STORE_OUTCOMES
 from gateway.doors.http import N_
 
 # A case's state: its name, the kind of its badge.
@@ -108,6 +109,9 @@ JOBS: dict[str, str] = {
 JOB_ERRORS: dict[str, str] = {
     "UnavailableError": N_("A part of the service did not answer."),
     "StoreFullError": N_("The disk is full."),
+    "StoreOutageError": N_("A part of the service did not answer."),
+    "StoreDeniedError": N_("A part of the service did not answer."),
+    "ObjectBusyError": N_("A part of the service did not answer."),
     "SealBrokenError": N_("A stored object is damaged. Tell the operator."),
     "ObjectMissingError": N_("A stored object is missing. Tell the operator."),
     "WorkerDied": N_("The worker stopped while it was at it, each time."),
@@ -195,6 +199,7 @@ OUTCOMES: dict[str, tuple[str, bool]] = {
     "cut_off": (N_("goes on later"), False),
     "incomplete": (N_("not all arrived"), True),
     "stopped": (N_("stopped"), False),
+    **STORE_OUTCOMES,
 }
 EVENTS: dict[str, str] = {
     "house_opened": N_("The exchange was set up in this home"),
@@ -271,6 +276,14 @@ EVENTS: dict[str, str] = {
     "sign_in_refused": N_("A sign-in was refused"),
     "job_failed": N_("Some work failed for good and waits for a human"),
     "job_retried": N_("Failed work was started again by a human"),
+    "epoch_begun": N_("A new version of the master key is in use"),
+    "keys_rewrapped": N_("Keys were brought under the newest master key"),
+    "epoch_retired": N_("A version of the master key is not used any more"),
+    "epoch_ending": N_("A version of the master key is being destroyed"),
+    "epoch_destroyed": N_("A version of the master key was destroyed"),
+    "key_protected": N_("The passphrase of the master keys was changed"),
+    "key_backed_up": N_("A backup of the master keys was made"),
+    "key_drilled": N_("A backup of the master keys was tried"),
     "case_forgotten": N_("A case's keys were destroyed"),
     "case_held": N_("A legal hold was placed on a case"),
     "case_unheld": N_("The legal hold on a case was ended"),
@@ -286,6 +299,7 @@ EVENTS: dict[str, str] = {
     "audit_signed": N_("The head of the trail was signed"),
     "audit_read": N_("The audit trail was read"),
     "audit_verified": N_("The audit trail was verified"),
+    **STORE_EVENTS,
 }
 FLAWS: dict[str, str] = {
     "edited": N_("An event was changed"),

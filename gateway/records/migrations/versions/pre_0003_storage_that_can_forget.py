@@ -18,6 +18,7 @@ def upgrade() -> None:
     _batches()
     _backups()
     _forgetting()
+    _epochs()
 
 
 def _batches() -> None:
@@ -100,6 +101,22 @@ def _forgetting() -> None:
         sa.Column("certificate", sa.Text, nullable=False),
     )
     op.create_index("ix_forgetting_ref", "forgetting", ["ref"])
+
+
+def _epochs() -> None:
+    op.create_table(
+        "epoch",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("kek_id", sa.Text(), nullable=False),
+        sa.Column("kek_version", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", _TIME, nullable=False),
+        sa.Column("retired_at", _TIME),
+        sa.Column("ending_at", _TIME),
+        sa.Column("destroyed_at", _TIME),
+        sa.Column("backed_up_at", _TIME),
+        sa.Column("drilled_at", _TIME),
+    )
+    op.create_index("uq_epoch_kek_id_kek_version", "epoch", ["kek_id", "kek_version"], unique=True)
 
 
 def _backups() -> None:
