@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_network
@@ -23,6 +23,7 @@ from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
+from gateway.compose_keys import Ask, key_duty, open_master_keys
 from gateway.compose_s3 import s3_objects
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
@@ -39,7 +40,7 @@ from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import has_sealed, make_schema
 from gateway.settings import Settings, host_and_port
-from storage import FileKeys, SealedStore, StorageError, create_key_file, new_object_id, open_disk_store
+from storage import DiskObjects, KeyProvider, MasterKeys, Objects, SealedStore, StorageError, new_object_id
 
 if TYPE_CHECKING:
     from dicom_node.node import DicomNode
@@ -65,6 +66,7 @@ class Parts:
     records: SqlRecords
     sandbox: ForkingSandbox
     gauge: VolumeGauge
+    masters: MasterKeys
     ending: ExitStack = field(default_factory=ExitStack)  # what doors have to say before the records close
 
     def close(self) -> None:
@@ -75,7 +77,11 @@ class Parts:
 
 
 def compose(
-    settings: Settings, *, sandbox_workers: int | None = None, is_restoring: bool = False
+    settings: Settings,
+    *,
+    sandbox_workers: int | None = None,
+    is_restoring: bool = False,
+    ask_passphrase: Ask | None = None,
 ) -> Parts:
     """Build a house from its settings; an empty home is set up on the way (private folders, key, tables)."""
     refuse_unsafe(settings)
@@ -88,7 +94,8 @@ def compose(
     write, read = open_engines(records_url(settings))
     make_schema(write)
     object_ids = BatchedIds(write, clock)
-    store = _store(settings, has_sealed=has_sealed(read), new_id=object_ids)
+    keys = open_master_keys(settings, has_sealed=has_sealed(read), ask=ask_passphrase)
+    store = _store(settings, keys=keys, new_id=object_ids)
     room = volume_gauge(
         objects=store.room,
         records=records_url(settings),
@@ -125,8 +132,9 @@ def compose(
     set_up_house(records=records, store=store)
     records.watch_forgotten()
     parts = Parts(
-        house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox, gauge=room
-    )
+        house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox, gauge=room,
+        masters=MasterKeys(keys, tenant=settings.tenant),
+    )  # fmt: skip
     parts.ending.callback(object_ids.give_back)
     return parts
 
@@ -284,6 +292,7 @@ def duties(parts: Parts) -> list[Duty]:
         ),
         Duty(name="sweep_uploads", every_s=SWEEP_UPLOADS_EVERY_S, perform=sweep_uploads),
         Duty(name="forget_commitments", every_s=FORGET_EVERY_S, perform=forget_told),
+        key_duty(parts),
         Duty(name="keep_register", every_s=REGISTER_EVERY_S, perform=register_forgotten),
     ]
 
@@ -298,41 +307,23 @@ def _make_home(home: Path) -> None:
 def store_to_restore(settings: Settings) -> SealedStore:
     """Open the store of a home without records: its keys must be there already."""
     _make_home(settings.home)
-    return _store(settings, has_sealed=True, new_id=new_object_id)
+    return _store(settings, keys=open_master_keys(settings, has_sealed=True), new_id=new_object_id)
 
 
-def _store(settings: Settings, *, has_sealed: bool, new_id: Callable[[], str]) -> SealedStore:
+def _store(settings: Settings, *, keys: KeyProvider, new_id: Callable[[], str]) -> SealedStore:
     if settings.objects and not settings.objects.startswith(("disk:", "s3+")):
         raise InvalidError(
             "CONSILIUM_OBJECTS has no adapter of that kind",  # not quoted: a secret may stand in it
             next_step="Write disk:/absolute/path or s3+https://host/bucket.",
         )
-    if settings.keys and not settings.keys.startswith("file:"):
-        raise InvalidError(
-            f"CONSILIUM_KEYS={settings.keys} has no adapter", next_step="Write file:/absolute/path."
-        )
-    key_file = Path(settings.keys.removeprefix("file:") or settings.home / "keys" / "master.json")
-    path = Path(settings.objects.removeprefix("disk:") or settings.home)
+    objects: Objects | None = s3_objects(settings)
     try:
-        if not key_file.exists():
-            _first_key(key_file, has_sealed=has_sealed)
-        if (objects := s3_objects(settings)) is not None:
-            keys = FileKeys(key_file)
-            return SealedStore(objects=objects, keys=keys, tenant=settings.tenant, new_id=new_id)
-        return open_disk_store(path, key_file, tenant=settings.tenant, new_id=new_id)
+        if objects is None:
+            path = Path(settings.objects.removeprefix("disk:") or settings.home)
+            objects = DiskObjects(path / "objects")
+        return SealedStore(objects=objects, keys=keys, tenant=settings.tenant, new_id=new_id)
     except StorageError as error:
         raise UnavailableError(str(error)) from error
-
-
-def _first_key(key_file: Path, *, has_sealed: bool) -> None:
-    """Make the key of a new home. Where anything is sealed already, a missing key is a loss, not a beginning."""
-    if has_sealed:
-        raise UnavailableError(
-            f"the key file {key_file} is gone",
-            next_step="Bring it back from its backup; without it nothing can be read.",
-        )
-    with suppress(StorageError):  # another process of this home was first
-        create_key_file(key_file)
 
 
 def _doorbell(settings: Settings) -> Doorbell:

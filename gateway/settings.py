@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("")
     s3_secret_key_file: str = ""
     keys: str = ""
+    keys_passphrase_file: str = ""
     doorbell: str = "local:"
     texter: str = "file:"
     mailer: str = "file:"
@@ -69,6 +70,8 @@ class Settings(BaseSettings):
     room_most_bytes: int = Field(default=32 << 30, ge=0)
     ballast: bool = True
 
+    key_epoch_days: int = Field(default=30, ge=0, le=3650)
+    backup_days: int = Field(default=30, ge=1, le=3650)
     backup_warn_days: int = Field(default=1, ge=1, le=365)
 
     @property

@@ -19,6 +19,7 @@ from gateway.cli.frame import house_of, log_for_a_part, settings_of
 from gateway.cli.part import announce_ready
 from gateway.cli.supervisor import print_ready, refuse_busy, run_tree
 from gateway.compose import compose, dicom_node, doorway, duties, job_handlers, refuse_unsafe
+from gateway.compose_s3 import self_test
 from gateway.domain.errors import ConsiliumError, UnavailableError
 from gateway.settings import Settings, host_and_port
 
@@ -59,6 +60,7 @@ def up(ctx: typer.Context, http: HttpOption = "", dicom: DicomOption = "", dicom
                 # the other parts are told too: the desk prints for peers where the node listens
                 os.environ["CONSILIUM_" + option[2:].replace("-", "_").upper()] = node_at[-1]
         with closing(compose(settings)) as parts:  # sets a new home up before four processes find it
+            self_test(parts)  # D15
             if settings.dicom_tls or not settings.dicom:
                 dicom_node(parts)  # says now what is wrong with the certificate, or that there is no address
         me = [sys.executable, "-m", "gateway.cli.main", "--home", str(settings.home)]

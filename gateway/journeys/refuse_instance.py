@@ -13,10 +13,13 @@ from gateway.domain.errors import (
     UnknownCaseError,
 )
 from storage import (
+    KeyServiceError,
     StorageError,
+    StoreDeniedError,
     StoreFullError,
     StoreKeyError,
     StoreLowError,
+    StoreOutageError,
     TooLargeError,
     VolumeFailedError,
 )
@@ -28,6 +31,9 @@ REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (StoreLowError, status.OUT_OF_RESOURCES, "store is low on room and takes nothing new, send again later"),
     (StoreFullError, status.OUT_OF_RESOURCES, "store is full, send again later"),
     (VolumeFailedError, status.OUT_OF_RESOURCES, "store does not take writes, operator is needed"),
+    (StoreOutageError, status.OUT_OF_RESOURCES, "store does not answer, send again later"),
+    (StoreDeniedError, status.OUT_OF_RESOURCES, "store refuses us, operator is needed"),
+    (KeyServiceError, status.OUT_OF_RESOURCES, "key service does not answer, send again later"),
     (StoreKeyError, status.OUT_OF_RESOURCES, "keys cannot be used, operator is needed"),
     (StorageError, status.OUT_OF_RESOURCES, "store failed, send again later"),
     (UnknownCaseError, status.NOT_AUTHORISED, "called AE title names no case that takes studies"),

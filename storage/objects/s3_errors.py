@@ -6,7 +6,7 @@ from typing import Literal
 from xml.etree.ElementTree import ParseError
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, SSLError
 
 from storage.errors import (
     ObjectBusyError,
@@ -75,6 +75,8 @@ def refusal_of(error: Exception) -> S3RefusalError:
         return S3RefusalError(CODES.get(code) or STATUSES.get(status, "outage"), code or f"HTTP {status}")
     if isinstance(error, ServerError):
         return S3RefusalError(STATUSES.get(error.status_code, "outage"), f"HTTP {error.status_code}")
+    if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return S3RefusalError("denied", "the server's certificate does not verify")
     return S3RefusalError("outage", type(error).__name__)
 
 

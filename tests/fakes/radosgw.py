@@ -29,6 +29,7 @@ from minio import Minio
 
 from storage.objects.s3 import S3Objects
 from storage.objects.s3_address import S3Address, S3Credentials
+from tests.fakes.certificates import Authority
 
 PACKAGES = "radosgw ceph-mon ceph-osd"
 PROGRAMS = ("ceph-authtool", "monmaptool", "ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin")
@@ -84,6 +85,12 @@ class Gateway:
     access_key: str
     secret_key: str
     folder: Path
+    tls_port: int = 0
+
+    @property
+    def authority(self) -> Path:
+        """Who vouches for the TLS port's certificate, which names 127.0.0.1 and nothing else."""
+        return self.folder / "authority.pem"
 
     def bucket(self, *, at: int = 0, prefix: str = "one", region: str = "us-east-1") -> str:
         """Make an empty bucket and return its address; `at` is the port of a proxy before the gateway."""
@@ -181,9 +188,16 @@ class Cluster:
         user = ("--uid=consilium", "--display-name=consilium", "--max-buckets=0")
         keys = (f"--access-key={access_key}", f"--secret-key={secret_key}")
         _run("radosgw-admin", "-c", self.conf, "user", "create", *user, *keys)
-        self._spawn("radosgw", "-n", "client.admin", f"--rgw-frontends=beast endpoint=127.0.0.1:{port}")
+        tls_port, pem = free_port(), self.folder / "gateway.pem"
+        authority = Authority(self.folder)
+        (self.folder / "authority.pem").write_text(authority.pem)
+        ours = authority.issue("127.0.0.1", sans=("127.0.0.1",))
+        pem.write_text(ours.pem + ours.key_pem)
+        ends = f"endpoint=127.0.0.1:{port} ssl_endpoint=127.0.0.1:{tls_port} ssl_certificate={pem} ssl_private_key={pem}"
+        self._spawn("radosgw", "-n", "client.admin", f"--rgw-frontends=beast {ends}")
         self._wait_for(port)
-        return {"port": port, "access_key": access_key, "secret_key": secret_key, "folder": str(self.folder)}
+        told = {"port": port, "tls_port": tls_port, "folder": str(self.folder)}
+        return {**told, "access_key": access_key, "secret_key": secret_key}
 
     def stop(self) -> None:
         for child in reversed(self.children):
@@ -208,7 +222,7 @@ class Cluster:
         while time.monotonic() < ends:
             for child in self.children:
                 if child.poll() is not None:
-                    raise RuntimeError(f"{child.args} ended with {child.returncode}")
+                    raise RuntimeError(f"{child.args!r} ended with {child.returncode}")
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 return
             time.sleep(0.05)

@@ -28,7 +28,17 @@ LEASE_S: Final = 30.0
 RENEW_EVERY_S: Final = 10.0
 # An outage of a part that is ours to mend is waited out: with waits of five minutes, for about a day.
 PATIENT_ATTEMPTS: Final = 300
-_PATIENT: Final = frozenset({UnavailableError.__name__, "StoreFullError", "VolumeFailedError", "Stopped"})
+_PATIENT: Final = frozenset(
+    {
+        UnavailableError.__name__,
+        "StoreFullError",
+        "StoreOutageError",
+        "StoreDeniedError",
+        "ObjectBusyError",
+        "VolumeFailedError",
+        "Stopped",
+    }
+)
 # Trying again cannot help: the job's subject is gone, or was never of the form that the journey takes.
 _HOPELESS: Final = (NotFoundError, InvalidError, ForbiddenError)
 
