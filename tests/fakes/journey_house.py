@@ -251,8 +251,9 @@ class JourneyHouse:
 
 
 def open_house(folder: Path, url: str = "") -> JourneyHouse:
-    """Set up an empty home in a folder."""
-    create_key_file(folder / "master.json")
+    """Set up an empty home in a folder, or open the one that is there."""
+    if not (folder / "master.json").exists():
+        create_key_file(folder / "master.json")
     write, read = open_engines(url or f"sqlite:///{folder / 'records.db'}")
     make_schema(write)
     clock, bell = HandClock(), Bell()
