@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from storage.buffers import BufferPool
 from storage.errors import SealBrokenError
 from storage.format import HEADER_BYTES, SEGMENT_OVERHEAD_BYTES, Layout, ObjectNames, parse_header
-from storage.objects.port import StoredObject
+from storage.objects.port import Held, StoredObject
 from storage.segments import SegmentCipher, start_opening
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class SealedReader(io.RawIOBase):
         still_allowed: Callable[[], None] | None = None,
     ) -> None:
         self._stored = stored
+        self._view = stored.view if isinstance(stored, Held) else nothing_held
         self._still_allowed = still_allowed
         self._buffers = buffers
         self._plain: memoryview | None = None
@@ -144,16 +145,21 @@ class SealedReader(io.RawIOBase):
         if position == self._last - 1 and not self._last_bytes and not self._ended:
             self._decrypt(self._last, plain[:0])  # an empty final segment goes with the last full one
         length = (self._last_bytes if final else self._payload_bytes) + SEGMENT_OVERHEAD_BYTES
-        sealed = self._buffers.take()
-        try:
-            got = self._stored.read_into(self._layout.segment_offset(position), sealed[:length])
-            if got != length:
-                raise SealBrokenError(f"segment {position} is cut")
-            self._cipher.open_into(position=position, final=final, sealed=sealed[:length], out=plain)
-        finally:
-            self._buffers.give(sealed)
+        offset = self._layout.segment_offset(position)
+        sealed = self._view(offset, length)
+        if sealed is not None:
+            self._cipher.open_into(position=position, final=final, sealed=sealed, out=plain)
+        else:
+            with self._buffers.lend() as buffer:
+                if self._stored.read_into(offset, buffer[:length]) != length:
+                    raise SealBrokenError(f"segment {position} is cut")
+                self._cipher.open_into(position=position, final=final, sealed=buffer[:length], out=plain)
         self._ended |= final
 
     def _refuse_closed(self) -> None:
         if self.closed:
             raise ValueError("the sealed reader is closed")
+
+
+def nothing_held(_offset: int, _length: int) -> None:
+    """Answer for an object whose bytes have to be read."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from storage.errors import KeyRefusedError, KeyUnknownError
+from storage.errors import KeyFileError, KeyRefusedError, KeyUnknownError
 from storage.format import key_context
 from storage.key_cache import WrappedKey
 from storage.keys.file import FileKeys
 from storage.keys.key_file import KeyFile
 from storage.keys.port import KekRef, KeyProvider, Rewrapping
+from storage.keys.secret_files import Passphrase
 
 
 class MasterKeys:
@@ -35,6 +36,12 @@ class MasterKeys:
     def file_content(self) -> KeyFile | None:
         """Return what a backup of the keys holds; None where they lie in a key service that has backups of its own."""
         return self.provider.content() if isinstance(self.provider, FileKeys) else None
+
+    def protect(self, passphrase: Passphrase | None) -> None:
+        """Put the file of master keys under a new passphrase, or under none."""
+        if not isinstance(self.provider, FileKeys):
+            raise KeyFileError("there is none: the keys lie in a key service")
+        self.provider.protect(passphrase)
 
     def rewrap(self, keys: Sequence[WrappedKey], *, new: KekRef) -> list[WrappedKey | None]:
         """Return the same keys under `new`, in order; None for one that does not open.

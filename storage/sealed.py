@@ -186,12 +186,15 @@ class SealedStore:
         """
         digester = self._cache.get(key).digester()
         with self._open(ref, key=key, kind=kind, is_passing=pace is not None) as reader:
-            # A whole payload, so that each segment is decrypted into it without a copy; one byte to be told the end.
-            buffer = memoryview(bytearray(min(ref.size_bytes + 1, self._parameters.payload_bytes)))
-            while count := reader.readinto(buffer):  # reading to the end verifies the final segment too
-                digester.update(buffer[:count])
-                if pace is not None:
-                    pace(count)
+            whole = self._buffers.take()
+            buffer = whole[: self._parameters.payload_bytes]  # a segment's: it is decrypted there, without a copy
+            try:
+                while count := reader.readinto(buffer):  # reading to the end verifies the final segment too
+                    digester.update(buffer[:count])
+                    if pace is not None:
+                        pace(count)
+            finally:
+                self._buffers.give(whole, wipe_bytes=min(ref.size_bytes, len(buffer)))
         if not hmac.compare_digest(digester.digest(), ref.digest):
             raise SealBrokenError(f"{ref.object_id}: the digest is another")
 

@@ -6,9 +6,10 @@ import getpass
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -69,13 +70,21 @@ def house_of(ctx: typer.Context, **given: str) -> Iterator[Parts]:
     with spoken_errors(ctx):
         try:
             settings = settings_of(ctx, **given)
-            parts = compose(settings if given.get("http") else _where_it_answers(settings))
+            settings = settings if given.get("http") else _where_it_answers(settings)
+            parts = compose(settings, ask_passphrase=_asked_passphrase())
             try:
                 yield parts
             finally:
                 parts.close()
         except StorageError as error:
             raise UnavailableError(str(error)) from error
+
+
+def _asked_passphrase() -> Callable[[], bytes] | None:
+    """Return what asks the person at the terminal, once for a call; None where there is no terminal."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return cache(lambda: getpass.getpass("Passphrase of the master keys: ").encode())
 
 
 def operator() -> Actor:

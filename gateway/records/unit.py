@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from gateway.domain.people import Actor
 from gateway.domain.store_finding import StoreRound
 from gateway.ports import Change, Clock, Doorbell, View
 from gateway.records.audit import Head, Trail
+from gateway.records.case_keys import KeyRows
 from gateway.records.forgotten import ForgottenHolders, Tombstones
 from gateway.records.group import Writer
 from gateway.records.kept import KeptRows, KeptStatements
@@ -27,7 +28,7 @@ from gateway.records.shelf import Mapping, SqlShelf
 from gateway.records.statements import Statements
 from gateway.records.tables import KINDS, case_key
 from gateway.records.transaction import Connection, is_full, reading
-from storage import SealedStore, WrappedKey
+from storage import KekRef, SealedStore, WrappedKey
 
 RING_AHEAD_S = 0.3
 
@@ -59,6 +60,7 @@ class _Craft:
         self.tombstones = Tombstones(dialect)
         self.shelves = {name: Mapping(kind, dialect) for name, kind in KINDS.items()}
         self.keys = Statements(case_key, dialect)
+        self.key_rows = KeyRows(dialect)
         self.kept = KeptStatements(dialect)
         jobs = self.shelves["jobs"].statements
         self.owe = (
@@ -83,6 +85,12 @@ class _Unit:
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         return self._craft.ring.get(self._connection, holder, purpose)
+
+    def older_keys(self, kek: KekRef, *, after: tuple[str, str] = ("", ""), limit: int) -> list[WrappedKey]:
+        return self._craft.key_rows.older(self._connection, kek, after=after, limit=limit)
+
+    def keys_by_version(self) -> dict[KekRef, int]:
+        return self._craft.key_rows.by_version(self._connection)
 
     @property
     def kept(self) -> KeptRows:
@@ -157,12 +165,16 @@ class _Change(_Unit):
         return str(job_id)
 
     def add_key(self, key: WrappedKey, *, case_id: str | None) -> None:
+        self._craft.key_rows.refuse_ending(self._connection, key)
         sql = self._craft.keys
         row = {name: case_id if name == "case_id" else getattr(key, name) for name in sql.names}
         try:
             self._connection.execute(sql.insert, sql.row(row))
         except self._craft.twice as error:
             raise ConflictError(f"{key.holder} has a key for {key.purpose} already") from error
+
+    def replace_keys(self, pairs: Sequence[tuple[WrappedKey, WrappedKey]]) -> int:
+        return self._craft.key_rows.replace(self._connection, pairs)
 
     def adopt_keys(self, holder: str, *, case_id: str | None) -> None:
         mark = self._craft.keys.mark

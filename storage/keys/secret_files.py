@@ -35,7 +35,7 @@ def read_guarded(path: Path) -> tuple[bytes, Mark]:
 def mark_of(path: Path) -> Mark:
     """Return what changes whenever the file does, its mode and owner included."""
     try:
-        return _mark(os.stat(path, follow_symlinks=False))
+        return _mark(path.lstat())
     except OSError as error:
         raise KeyFileError(
             f"it was there and is gone: {error.strerror}; bring it back from its backup"

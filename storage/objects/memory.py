@@ -51,5 +51,9 @@ class MemoryObject:
         buffer[: len(piece)] = piece
         return len(piece)
 
+    def view(self, offset: int, length: int) -> memoryview | None:
+        piece = self._data[offset : offset + length]
+        return piece if len(piece) == length else None
+
     def close(self) -> None:
         """Nothing is held."""

@@ -34,6 +34,18 @@ class Cached(Protocol):
         """Call before reading what nobody needs soon: what was not in memory before is not left there."""
 
 
+@runtime_checkable
+class Held(Protocol):
+    """A kept object whose sealed bytes are in this process's own memory, in part or whole; optional, and saves a copy."""
+
+    def view(self, offset: int, length: int) -> memoryview | None:
+        """Give exactly these bytes where they lie, for as long as the view is held; None where they are not all there.
+
+        Nobody may be able to change them meanwhile: what is decrypted must be what was authenticated, so a mapped file
+        does not qualify (docs/decisions/0053).
+        """
+
+
 class Objects(Protocol):
     """Immutable sealed objects under random ids of 32 lower-case hexadecimal digits.
 

@@ -13,8 +13,9 @@ from rich.console import Group
 from rich.table import Table
 
 from tests.benchmarks.dicom_servers import SERVERS
+from tests.benchmarks.documents import commit, write_between
 from tests.benchmarks.figures import MB, Series
-from tests.benchmarks.processes import ROOT, Machine
+from tests.benchmarks.processes import Machine
 
 OURS = "ours"
 SENDER_WORDS = {"storescu": "DCMTK storescu", "light": "our light sender", "huge": "our light sender"}
@@ -29,7 +30,6 @@ COLUMNS = (
     "evenness",
 )
 _WIDTHS = (21, 6, 17, 10, 9, 18, 15, 8)
-_BEGIN, _END = "<!-- bench-dicom: begin -->", "<!-- bench-dicom: end -->"
 
 
 def as_table(series: Sequence[Series]) -> Group:
@@ -60,7 +60,7 @@ def as_markdown(series: Sequence[Series], here: Machine, *, runs: int, quick: bo
     loads = [one.load_before for one in series]
     medians = f"Medians of {runs} repetitions; «ours ÷ it» is the median of the ratios within each."
     lines = [
-        f"Taken {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {_commit()}: {here.sentence()}; {', '.join(_versions())}.",
+        f"Taken {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {commit()}: {here.sentence()}; {', '.join(_versions())}.",
         f"Load average before the series, the benchmark's own included: {min(loads)} to {max(loads)}.",
         "One quick repetition with few objects: no figures to quote." if quick else medians,
     ]
@@ -75,7 +75,7 @@ def as_json(series: Sequence[Series], here: Machine, *, runs: int, took_s: float
     """Return every run, so that anybody can compute what we did not."""
     return {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": asdict(here),
         "versions": _versions(),
         "repetitions": runs,
@@ -101,12 +101,7 @@ def as_json(series: Sequence[Series], here: Machine, *, runs: int, took_s: float
 
 def write_between_markers(document: Path, text: str) -> None:
     """Put the text into the document's place for it, at the end where there is none yet."""
-    whole = document.read_text(encoding="utf-8") if document.exists() else "# Figures\n"
-    if _BEGIN not in whole:
-        whole = f"{whole.rstrip()}\n\n{_BEGIN}\n{_END}\n"
-    before, _, rest = whole.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    document.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", encoding="utf-8")
+    write_between(document, "bench-dicom", text)
 
 
 def _heading(one: Series) -> str:
@@ -144,10 +139,3 @@ def _versions() -> list[str]:
                 " ".join(said[0].replace("$", "").replace("dcmtk: ", "").split()) if said else argv[0]
             )
     return found
-
-
-def _commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip() or "a copy without its history"

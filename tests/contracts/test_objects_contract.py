@@ -7,6 +7,7 @@ import pytest
 
 from storage import DiskObjects, MemoryObjects, ObjectExistsError, ObjectMissingError
 from storage.objects.ids import new_object_id
+from storage.objects.port import Held
 from tests.fakes import radosgw
 
 
@@ -114,6 +115,18 @@ def test_ranges_read_right_and_stop_at_the_end(objects):
         count = stored.read_into(offset, buffer)
         assert bytes(buffer[:count]) == content[offset : offset + length]
     stored.close()
+    stored.close()
+
+
+def test_bytes_that_are_in_memory_are_those_that_would_be_read(objects):
+    object_id, content = new_object_id(), bytes(range(200))
+    objects.publish(object_id, [content])
+    stored = objects.open(object_id)
+    if isinstance(stored, Held):
+        for offset, length in ((0, 200), (5, 1), (190, 10), (199, 1)):
+            assert stored.view(offset, length) == content[offset : offset + length]
+        for offset, length in ((190, 11), (200, 1), (500, 5)):
+            assert stored.view(offset, length) is None
     stored.close()
 
 
