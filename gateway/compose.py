@@ -25,6 +25,7 @@ from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
 from gateway.compose_keys import Ask, key_duty, open_master_keys
 from gateway.compose_s3 import s3_objects
+from gateway.compose_store import store_duties
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
@@ -293,6 +294,7 @@ def duties(parts: Parts) -> list[Duty]:
         Duty(name="sweep_uploads", every_s=SWEEP_UPLOADS_EVERY_S, perform=sweep_uploads),
         Duty(name="forget_commitments", every_s=FORGET_EVERY_S, perform=forget_told),
         key_duty(parts),
+        *store_duties(parts),
         Duty(name="keep_register", every_s=REGISTER_EVERY_S, perform=register_forgotten),
     ]
 

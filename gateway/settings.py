@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     timezone: str = "Europe/Stockholm"
     language: Literal["sv", "en"] = "sv"
     workers: int = Field(default=2, ge=1, le=64)
+    scrub_days: int = Field(default=30, ge=0, le=3650)
     link_days: int = Field(default=30, ge=1, le=365)
     grant_days: int = Field(default=30, ge=1, le=365)
     written_days: int = Field(default=10, ge=1, le=365)

@@ -24,10 +24,12 @@ from gateway.compose import Parts
 from gateway.compose_s3 import s3_objects
 from gateway.domain.errors import ConsiliumError
 from gateway.journeys.show_peer import expiring_pins
+from gateway.journeys.show_store import show_store
 from gateway.settings import host_and_port
 from storage import SealedRef, StorageError
 
 _LOW_BYTES = 2 << 30
+_SWEEP_LATE = timedelta(days=2)
 _FULL_BYTES = 64 << 20
 Check = tuple[str, str, str]  # what, how it is (ok, warning, wrong), what to know or do
 
@@ -144,6 +146,7 @@ def _craft(parts: Parts) -> list[Check]:
         *_bucket(parts),
         _tried("keys", lambda: _keys(parts)),
         _tried("sealed objects", lambda: _newest_object(parts)),
+        _truth(parts),
         _tried("records", records),
         _tried("sandbox", sandbox, else_state="warning"),
         _tried("jobs", failed_jobs, else_state="warning"),
@@ -240,6 +243,25 @@ def _backups(parts: Parts) -> str:
             next_step="See `consilium store scrub` and earlier backups.",
         )
     return told
+
+
+def _truth(parts: Parts) -> Check:
+    """Tell what is known of rows and objects; wrong where something is lost, else a warning where nobody looks."""
+    what, state = "rows and objects", show_store(records=parts.house.records)
+    if state.lost:
+        told = f"{state.lost} objects are lost or damaged — See `consilium store show`, and bring them back from a backup."
+        return what, "wrong", told
+    swept = f"{state.swept_at:%Y-%m-%d %H:%M}" if state.swept_at else "never"
+    scrubbed = f"{state.scrubbed_at:%Y-%m-%d}" if state.scrubbed_at else "never"
+    told = f"{state.objects} objects, none known lost; last sweep {swept}, last full scrub {scrubbed}"
+    late = state.objects and (
+        state.swept_at is None or parts.house.clock.now() - state.swept_at > _SWEEP_LATE
+    )
+    if late:
+        return what, "warning", f"{told} — Does the scheduler run? `consilium store sweep` looks now."
+    if state.orphans:
+        return what, "warning", f"{told}; {state.orphans} are nobody's — See `consilium store show`."
+    return what, "ok", told
 
 
 def _newest_object(parts: Parts) -> str:

@@ -25,6 +25,7 @@ from gateway.cli import (
     releases,
     run_parts,
     staff,
+    store,
     trail,
 )
 from gateway.cli.console import call
@@ -53,6 +54,7 @@ app.add_typer(certificate.certificate_app, name="certificate")
 app.add_typer(staff.person_app, name="person")
 app.add_typer(commitments.app, name="commitment")
 app.add_typer(records.app, name="records")
+app.add_typer(store.app, name="store")
 forget.register(cases.app, trail.app)
 app.add_typer(backup.app, name="backup")
 app.add_typer(trail.app, name="audit")

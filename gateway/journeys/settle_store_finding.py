@@ -20,7 +20,7 @@ def finding_by(start: str, *, records: Records) -> StoreFinding:
         if start and len(fits) == 1:
             return view.store_findings.get(fits[0])
     raise NotFoundError(
-        f"{len(fits)} open findings begin with {start[:_MOST_ID]}", next_step="`consilium store show` lists them."
+        f"{len(fits) or 'no'} open findings begin with {start[:_MOST_ID]}", next_step="`consilium store show` lists them."
     )  # fmt: skip
 
 
