@@ -12,7 +12,7 @@ UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-ind
 TEST ?= tests
 TEST_FLAGS ?=
 
-.PHONY: help install dev demo up test check system-packages lock crash fuzz bench-dicom conformance screenshots clean
+.PHONY: help install dev demo up test check system-packages lock crash fuzz bench-dicom bench-storage tamper conformance screenshots clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,13 @@ fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at t
 
 bench-dicom: system-packages dev ## measure the DICOM node beside Orthanc and storescp (BENCH="--quick", "--only ct --write")
 	@$(PY) -m tests.benchmarks.dicom $(BENCH)
+
+bench-storage: dev ## measure sealing, opening, ranges and publishing beside the bare work (BENCH="--quick", "--only cipher --write")
+	@$(PY) -m tests.benchmarks.storage $(BENCH)
+
+tamper: export CONSILIUM_TAMPERINGS ?= all
+tamper: dev ## alter sealed objects in every way that is known, 300 000 times, and see each one refused; 10 million IVs
+	@$(PY) -m pytest -s $(TEST_FLAGS) tests/abuse/test_storage_tamper_campaign.py
 
 conformance: dev ## write docs/conformance.md anew, the conformance statement of the defaults
 	@$(VENV)/bin/consilium conformance --defaults --out docs/conformance.md

@@ -19,8 +19,10 @@ from rich.console import Console
 
 from tests.benchmarks.documents import write_between
 from tests.benchmarks.processes import ROOT, load, machine
+from tests.benchmarks.storage_cipher import cipher
 from tests.benchmarks.storage_figures import Figure, as_json, as_markdown, as_table
-from tests.benchmarks.storage_parts import Sitting, buffers, cipher, publish, ranges, verify
+from tests.benchmarks.storage_parts import buffers, publish, ranges, verify
+from tests.benchmarks.storage_sitting import Sitting
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BUSY = 1.5
