@@ -11,6 +11,7 @@ from gateway.doors.desk.commitments import CommitmentPages
 from gateway.doors.desk.conformance import ConformancePage
 from gateway.doors.desk.deliveries import DeliveryPages
 from gateway.doors.desk.findings import FindingPages
+from gateway.doors.desk.forgetting import ForgettingPages
 from gateway.doors.desk.inbox import InboxPages
 from gateway.doors.desk.moves import CaseMoves
 from gateway.doors.desk.peers import PeerPages
@@ -29,6 +30,7 @@ def desk_app(house: House, config: DoorConfig) -> Guard:
     InboxPages(desk)
     CasePages(desk)
     CaseMoves(desk)
+    ForgettingPages(desk)
     FindingPages(desk)
     ReleasePages(desk)
     DeliveryPages(desk)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from anonymizer.known import KnownShapeError
 from gateway.domain.errors import InvalidError
 from gateway.domain.opinion import ANSWER_FIELDS
-from gateway.doors.desk import patient_form, reasons
+from gateway.doors.desk import forgetting_words, patient_form, reasons
 from gateway.doors.desk.next_step import moments, next_step
 from gateway.doors.desk.staff import Desk, Staff
 from gateway.doors.desk.trail import told
@@ -107,6 +107,7 @@ class CasePages:
             progress=watch_case(file.case.ref, records=house.records),
             house_ae_title=house.policy.ae_title,
             days=house.policy.days[file.case.opinion],
+            grounds=forgetting_words.GROUNDS,
         )
 
     def live(self, request: Request, ref: str) -> Response:

@@ -99,6 +99,7 @@ MATCHES: dict[str, str] = {
     "called_ae": N_("sent to the case's own AE title"),
 }
 JOBS: dict[str, str] = {
+    "remove_objects": N_("removing what a forgotten case left"),
     "settle_study": N_("waiting until a study is whole"),
     "deidentify_study": N_("de-identifying a study"),
     "inspect_document": N_("looking at what a file is"),
