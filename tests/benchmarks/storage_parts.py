@@ -171,11 +171,11 @@ def verify(sitting: Sitting) -> Iterator[Figure]:
         measured = sitting.rate(count * OBJECT_BYTES, act)
         return lambda: measured() / MB
 
-    for words, how in (("page cache", warm), ("device", cold)):
+    for place, how in (("page cache", warm), ("device", cold)):
         read()
         ours, beside = sitting.in_turn(how(verified), how(read))
         yield Figure(
-            words=f"verify objects of 512 KiB from the {words}", unit="MB/s", ours=ours,
+            words=f"verify objects of 512 KiB from the {place}", unit="MB/s", ours=ours,
             beside="reading the same files", bare=beside, wanted="≥ 500 MB/s",
         )  # fmt: skip
     for ref in refs:
@@ -187,7 +187,7 @@ def buffers(sitting: Sitting) -> Iterator[Figure]:
     path = sitting.folder / "bytes"
     path.write_bytes(os.urandom(16 * MIB))
     whole = new_buffer(2 * MIB)
-    with path.open("rb", buffering=0) as file, closing(file):
+    with path.open("rb", buffering=0) as file:
         fd = file.fileno()
 
         def copy(begin: int) -> Callable[[], float]:
