@@ -37,6 +37,11 @@ class MasterKeys:
         """Return what a backup of the keys holds; None where they lie in a key service that has backups of its own."""
         return self.provider.content() if isinstance(self.provider, FileKeys) else None
 
+    @property
+    def is_protected(self) -> bool | None:
+        """Whether a passphrase protects the file of master keys; None where they lie in a key service."""
+        return self.provider.is_protected if isinstance(self.provider, FileKeys) else None
+
     def protect(self, passphrase: Passphrase | None) -> None:
         """Put the file of master keys under a new passphrase, or under none."""
         if not isinstance(self.provider, FileKeys):

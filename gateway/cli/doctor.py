@@ -18,6 +18,7 @@ import typer
 from gateway.cli.certificate import certificate_health, lists_health
 from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of
+from gateway.cli.keys import key_health
 from gateway.cli.run_parts import node_addresses
 from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
@@ -145,6 +146,7 @@ def _craft(parts: Parts) -> list[Check]:
         _tried("store", store),
         *_bucket(parts),
         _tried("keys", lambda: _keys(parts)),
+        _tried("master keys", lambda: key_health(parts), else_state="warning"),
         _tried("sealed objects", lambda: _newest_object(parts)),
         _truth(parts),
         _tried("records", records),

@@ -19,6 +19,7 @@ from gateway.cli import (
     conformance,
     doctor,
     forget,
+    keys,
     offline,
     peers,
     records,
@@ -57,6 +58,7 @@ app.add_typer(records.app, name="records")
 app.add_typer(store.app, name="store")
 forget.register(cases.app, trail.app)
 app.add_typer(backup.app, name="backup")
+app.add_typer(keys.app, name="key")
 app.add_typer(trail.app, name="audit")
 app.add_typer(trail.job_app, name="job")
 
