@@ -17,6 +17,7 @@ from gateway.doors.desk.moves import CaseMoves
 from gateway.doors.desk.peers import PeerPages
 from gateway.doors.desk.releases import ReleasePages
 from gateway.doors.desk.staff import ADMITTED, Desk
+from gateway.doors.desk.store import StorePages
 from gateway.doors.http import Door, DoorConfig, Guard
 from gateway.doors.staff_sign_in import SignInPages
 from gateway.ports import House
@@ -38,4 +39,5 @@ def desk_app(house: House, config: DoorConfig) -> Guard:
     CommitmentPages(desk)
     AuditPages(desk)
     ConformancePage(desk)
+    StorePages(desk)
     return desk.door.asgi()

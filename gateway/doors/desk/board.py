@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.domain.errors import SignInError
+from gateway.domain.store_finding import LOSSES
 from gateway.doors.desk.staff import ADMITTED, Desk
 from gateway.journeys.retry_job import retry_job
 from gateway.journeys.show_case import CaseFile, list_cases
@@ -36,6 +37,7 @@ class BoardPages:
         files = list_cases(records=house.records, clock=house.clock, policy=house.policy)
         with house.records.view() as view:
             failed = view.jobs.find(state="failed", order="-created_at", limit=50)
+            lost = view.store_findings.count(state="open", kind=LOSSES)
             refs = {case.id: case.ref for case in view.cases.find()} if failed else {}
         show_ended = request.query_params.get("show") == "ended"
         running = [one for one in files if one.case.state not in ENDED]
@@ -50,6 +52,7 @@ class BoardPages:
             running_count=len(running),
             ended_count=len(ended),
             failed=failed,
+            lost_objects=lost,
             refs=refs,
         )
 

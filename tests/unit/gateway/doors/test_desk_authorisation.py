@@ -73,6 +73,8 @@ ROUTES: dict[tuple[str, str], str] = {
             ("POST", "/cases/{ref}/releases/{number}/deliveries"),
             ("GET", "/commitments"),
             ("POST", "/commitments/{commitment_id}/retry"),
+            ("GET", "/store"),
+            ("POST", "/store/{finding_id}/settle"),
         ],
         COORDINATOR,
     ),
