@@ -9,7 +9,7 @@ import secrets
 from contextlib import suppress
 
 from storage.errors import ObjectExistsError
-from storage.objects.retrying import patiently
+from storage.objects.retrying import NOT_DONE, patiently
 from storage.objects.s3_errors import S3RefusalError, while_writing
 from storage.objects.s3_wire import Parcel, Wire
 
@@ -107,7 +107,7 @@ class Upload:
         if not self._is_conditional:
             self._refuse_taken()
         self._may_be_there = True
-        self._wire.put(self._key, self._parcel, ticket=self._ticket)
+        patiently(lambda: self._wire.put(self._key, self._parcel, ticket=self._ticket), after=NOT_DONE)
 
     def _finish_parts(self) -> None:
         """Complete, with a look before and after.

@@ -18,6 +18,7 @@ from storage import (
 )
 from storage.objects.ids import new_object_id
 from storage.objects.s3_address import S3Address, S3Credentials
+from storage.objects.s3_errors import S3RefusalError
 from storage.objects.s3_wire import Parcel, Patience, Wire
 from tests.fakes import radosgw
 from tests.fakes.tcp_proxy import Fault, TcpProxy
@@ -146,6 +147,24 @@ def test_answer_to_completion_that_is_lost_is_no_success_and_leaves_nothing(plac
     with pytest.raises(StoreOutageError):
         place.objects.publish(new_object_id(), [os.urandom(BIG)])
     assert place.left() == ([], [])
+
+
+def test_whole_object_is_sent_again_only_where_the_server_says_that_it_did_nothing(place, monkeypatch):
+    asked, put = [], place.objects._wire.put
+
+    def refusing(*args, **kwargs):
+        asked.append(args)
+        if len(asked) < 3:
+            raise S3RefusalError("again", "ConditionalRequestConflict")
+        put(*args, **kwargs)
+
+    monkeypatch.setattr(place.objects._wire, "put", refusing)
+    place.objects.publish(object_id := new_object_id(), [b"content"])
+    assert read_all(place.witness, object_id) == b"content"
+    place.proxy.faults = [Fault(harm="status", on="PUT", status=503)]
+    with pytest.raises(StoreOutageError):
+        place.objects.publish(new_object_id(), [b"content"])
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("harm", ["reset", "lost", "silent", "status"])
