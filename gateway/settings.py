@@ -117,6 +117,8 @@ class Settings(BaseSettings):
             grant_days=self.grant_days,
             file_limit_bytes=self.file_limit_bytes,
             link_limit_bytes=self.link_limit_bytes,
+            epoch_days=self.key_epoch_days,
+            backup_days=self.backup_days,
             days={"written": self.written_days, "mdt": self.mdt_days},
         )
 

@@ -180,7 +180,7 @@ def _given(parts: Parts, ref: str) -> Certificate:
         records=house.records,
         store=house.store,
         register=house.register,
-        origin=house.policy.tenant,
+        policy=house.policy,
     )
 
 

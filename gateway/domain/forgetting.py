@@ -50,7 +50,7 @@ class Forgetting:
     """What is kept of a forgotten case: ids, counts and codes.
 
     ``left`` are objects that are still to be removed: ciphertext without a key. ``keks`` are the master keys that wrapped
-    the case's keys, each as ``[id, version, ends]``; ``ends`` is when the last copy of it is destroyed, or null.
+    the case's keys, each as ``[id, version]``.
     ``certificate`` is empty until the first was given.
     """
 
@@ -109,8 +109,18 @@ def read_register_line(line: str, *, secret: bytes) -> Tombstone | None:
         return None
 
 
-def certificate(kept: Forgetting, *, origin: str, event_seq: int, event_hash: str) -> dict[str, Any]:
-    """Return what is signed: who forgot what, when, on what ground, and the event of the trail that says so."""
+def certificate(
+    kept: Forgetting,
+    *,
+    origin: str,
+    event_seq: int,
+    event_hash: str,
+    ends: Mapping[tuple[str, int], datetime],
+) -> dict[str, Any]:
+    """Return what is signed: who forgot what, when, on what ground, and the event of the trail that says so.
+
+    ``ends`` tells of master keys when the rules of the house destroy them, and with them what old backups hold.
+    """
     return {
         "format": CERTIFICATE_FORMAT,
         "origin": origin,
@@ -127,7 +137,12 @@ def certificate(kept: Forgetting, *, origin: str, event_seq: int, event_hash: st
             "commitments": kept.commitments,
         },
         "master_keys": [
-            {"id": kek_id, "version": version, "destroyed_by": ends} for kek_id, version, ends in kept.keks
+            {
+                "id": kek_id,
+                "version": version,
+                "destroyed_by": _time(ends[kek_id, version]) if (kek_id, version) in ends else None,
+            }
+            for kek_id, version in kept.keks
         ],
         "event": {"seq": event_seq, "hash": event_hash},
     }

@@ -39,4 +39,6 @@ class Policy:
     instance_limit_bytes: int = 8 * GIB
     grant_days: int = 30
     match_score: int = 70
+    epoch_days: int = 30
+    backup_days: int = 30
     days: dict[str, int] = field(default_factory=lambda: {"written": 10, "mdt": 15})

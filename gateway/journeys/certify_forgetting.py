@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.domain.audit import public_key, sign, signature_holds
@@ -13,6 +13,7 @@ from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
 from gateway.domain.forgetting import CERTIFICATE_FORMAT, Forgetting, canonical, certificate, signed_bytes
 from gateway.domain.ids import normal_case_ref
 from gateway.domain.people import Actor
+from gateway.domain.policy import Policy
 from gateway.journeys.keep_register import keep_register
 from gateway.journeys.lookup import house_secret
 from gateway.ports import Records, Register, View
@@ -20,6 +21,7 @@ from storage import SealedStore
 
 _LABEL = b"audit-checkpoint"
 _ALGORITHM = "Ed25519"
+_RETIRING = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Certificate:
 
 
 def give_certificate(
-    ref: str, *, by: Actor, records: Records, store: SealedStore, register: Register, origin: str
+    ref: str, *, by: Actor, records: Records, store: SealedStore, register: Register, policy: Policy
 ) -> Certificate:
     """Return the certificate of a forgotten case, the same each time, and note that it was given.
 
@@ -49,7 +51,7 @@ def give_certificate(
     with records.view() as view:
         kept = forgotten_case(view, ref)
         seed = house_secret(view, store, _LABEL)
-        text = kept.certificate or _signed(_body(view, kept, origin=origin), seed)
+        text = kept.certificate or _signed(_body(view, kept, policy), seed)
     if not kept.certificate:
         register.append([text])
     with records.change(by=by) as change:
@@ -137,19 +139,44 @@ def read_certificate_line(line: str, *, records: Records, store: SealedStore) ->
         ground=body["ground"],
         **body["erased"],
         holders=list(body["holders"]),
-        keks=[[one["id"], one["version"], one["destroyed_by"]] for one in body["master_keys"]],
+        keks=[[one["id"], one["version"]] for one in body["master_keys"]],
         certificate=line,
     )
 
 
-def _body(view: View, kept: Forgetting, *, origin: str) -> dict[str, Any]:
+def ends_of(view: View, kept: Forgetting, *, policy: Policy) -> dict[tuple[str, int], datetime]:
+    """Return when the master keys of a forgotten case are destroyed by the rules of the house; none where no rule says.
+
+    A version is in use for ``epoch_days`` at most, is retired in the hours after, and destroyed when the newest backup that
+    holds it is ``backup_days`` old. Copies of the case in backups of before are then ciphertext without any key (E8).
+    """
+    ends = {}
+    for kek_id, version in kept.keks:
+        epoch = view.epochs.first(kek_id=kek_id, kek_version=version)
+        if epoch is None:
+            continue
+        if (dies_at := epoch.destroyed_at or epoch.dies_at(policy.backup_days)) is not None:
+            ends[kek_id, version] = dies_at
+        elif policy.epoch_days:
+            over = max(epoch.began_at + timedelta(days=policy.epoch_days), kept.at)
+            ends[kek_id, version] = over + _RETIRING + timedelta(days=policy.backup_days)
+    return ends
+
+
+def _body(view: View, kept: Forgetting, policy: Policy) -> dict[str, Any]:
     told = [event for event in view.events(case_id=kept.id) if event.kind == "case_forgotten"]
     if not told:
         raise NotFoundError(
             "this case was forgotten again after a restore, and the event of its forgetting is not here",
             next_step="Restore the register of what was forgotten (audit/forgotten.jsonl): the certificate lies in it.",
         )
-    return certificate(kept, origin=origin, event_seq=told[-1].seq, event_hash=told[-1].hash)
+    return certificate(
+        kept,
+        origin=policy.tenant,
+        event_seq=told[-1].seq,
+        event_hash=told[-1].hash,
+        ends=ends_of(view, kept, policy=policy),
+    )
 
 
 def _signed(body: dict[str, Any], seed: bytes) -> str:

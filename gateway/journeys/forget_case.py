@@ -119,7 +119,7 @@ def erase_case(
         objects=len(objects),
         commitments=commitments,
         holders=sorted({holder for holder, _, _ in keks}),
-        keks=[[kek_id, version, None] for kek_id, version in sorted({(k, v) for _, k, v in keks})],
+        keks=[[kek_id, version] for kek_id, version in sorted({(k, v) for _, k, v in keks})],
         left=objects,
     )
     change.forgettings.remove(id=case_id)  # a restored case may have been forgotten before

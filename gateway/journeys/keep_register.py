@@ -27,11 +27,14 @@ def keep_register(*, records: Records, store: SealedStore, register: Register) -
     """Write what was forgotten and is not in the register yet; return how many lines. Safe from many processes: a line twice is one."""
     with records.view() as view:
         stones = view.tombstones()
+        if not stones:
+            return 0
         secret = house_secret(view, store, _LABEL)
-    if not stones:
-        return 0
-    written = {stone.holder for stone in _read(register.lines(), secret) if isinstance(stone, Tombstone)}
+        given = [text for (text,) in view.forgettings.pick(("certificate",), order="at") if text]
+    lines = register.lines()
+    written = {stone.holder for stone in _read(lines, secret) if isinstance(stone, Tombstone)}
     missing = [register_line(stone, secret=secret) for stone in stones if stone.holder not in written]
+    missing += sorted(set(given).difference(lines))  # a restored home begins a register of its own
     if missing:
         register.append(missing)
     return len(missing)

@@ -10,10 +10,12 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from gateway.adapters.register_file import FileRegister
+from gateway.domain.epoch import Epoch
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from gateway.domain.forgetting import GROUNDS, Tombstone, read_register_line, register_line
 from gateway.journeys.certify_forgetting import (
@@ -60,7 +62,7 @@ def _forget(house, case, **values):
 
 
 def _certificate(house, ref, **values):
-    fixed = {"by": DESK, "origin": "consilium", **house.ports("records", "store", "register")}
+    fixed = {"by": DESK, **house.ports("records", "store", "register", "policy")}
     return give_certificate(ref, **(fixed | values))
 
 
@@ -679,3 +681,35 @@ def test_a_dropped_empty_study_leaves_a_tombstone_and_no_certificate(house):
     assert drop_empty_study(study.id, by=DESK, records=house.records)
     assert [stone.holder for stone in _stones(house)] == [study.id]
     assert house.rows("forgettings") == []
+
+
+def test_a_certificate_tells_when_old_backups_cannot_be_read_any_more(house):
+    """By the rules: at most an epoch in use, a day to retire, then as long as a backup is kept (E8)."""
+    begun = house.clock.now() - timedelta(days=12)
+    cases = [house.case(seed) for seed in (1, 2, 3, 4)]
+    ((_, kek_id, version), *_) = _keks(house, cases[0])
+    with house.records.change(by=DESK) as change:
+        change.epochs.remove(kek_id=kek_id)
+        change.epochs.add(Epoch(id=f"{kek_id}/{version}", kek_id=kek_id, kek_version=version, began_at=begun))
+        change.note("case_read")
+    told = []
+    for case, days, retired in (
+        (cases[0], 30, None), (cases[1], 0, None), (cases[2], 0, house.clock.now()), (cases[3], 5, None)
+    ):  # fmt: skip
+        with house.records.change(by=DESK) as change:
+            change.epochs.set(f"{kek_id}/{version}", retired_at=retired)
+            change.note("case_read")
+        _forget(house, case)
+        policy = replace(house.policy, epoch_days=days, backup_days=14)
+        (one,) = _certificate(house, case.ref, policy=policy).body["master_keys"]
+        assert (one["id"], one["version"]) == (kek_id, version)
+        told.append(one["destroyed_by"])
+    now = house.clock.now()
+    expected = [begun + timedelta(days=30 + 1 + 14), None, now + timedelta(days=14), now + timedelta(days=15)]
+    assert told == [at and at.isoformat(timespec="microseconds") for at in expected]
+
+
+def _keks(house, case):
+    with house.records.change(by=DESK) as change:
+        change.note("case_read")
+        return change.keks_of(case.id)

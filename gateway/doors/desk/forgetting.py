@@ -99,5 +99,5 @@ class ForgettingPages:
             records=house.records,
             store=house.store,
             register=house.register,
-            origin=house.policy.tenant,
+            policy=house.policy,
         )
