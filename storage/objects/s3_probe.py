@@ -15,6 +15,9 @@ NO_CONDITION = "ignores If-None-Match for whole objects: each publish looks firs
 NO_PART_CONDITION = "ignores If-None-Match when parts are completed: the key is looked at before and after"
 NO_TICKET = "keeps no metadata: after a lost answer an object may stay as an orphan, for the scrub to find"
 NO_UPLOADS = "does not list unfinished uploads: let a lifecycle rule of the bucket abort them after two days"
+VERSIONS_UNTOLD = (
+    "does not tell whether it keeps old versions (s3:GetBucketVersioning): see to it that it keeps none"
+)
 VERSIONS = (
     "keeps old versions: what is removed stays as ciphertext until a lifecycle rule of the bucket takes it"
 )
@@ -39,10 +42,9 @@ def examine(wire: Wire, key: str) -> Examined:
         It refuses us or does not answer.
     """
     where = f"{wire.address.endpoint}/{wire.address.bucket}"
-    if not wire.has_bucket():
-        raise VolumeUnfitError(f"{where}: there is no such bucket; make it first")
+    _bucket(wire, key, where)
+    remarks = {True: [VERSIONS], None: [VERSIONS_UNTOLD], False: []}[wire.keeps_versions()]
     try:
-        remarks = [VERSIONS] if wire.keeps_versions() else []
         heeds = _whole_object(wire, key, where, remarks)
         _missing_key(wire, f"{key}-none", where)
         _parts(wire, f"{key}-parts", where, remarks)
@@ -56,6 +58,20 @@ def examine(wire: Wire, key: str) -> Examined:
         for left in (key, f"{key}-parts"):
             with suppress(S3RefusalError):
                 wire.delete(left)
+
+
+def _bucket(wire: Wire, key: str, where: str) -> None:
+    """The bucket is there and may be listed: without s3:ListBucket a missing object looks like a forbidden one."""
+    try:
+        next(wire.keys(key), None)
+    except S3RefusalError as refusal:
+        if refusal.told == "NoSuchBucket":
+            raise VolumeUnfitError(f"{where}: there is no such bucket; make it first") from refusal
+        if refusal.told == "AccessDenied":
+            raise VolumeUnfitError(
+                f"{where} may not be listed; allow the access key s3:ListBucket"
+            ) from refusal
+        raise
 
 
 def _whole_object(wire: Wire, key: str, where: str, remarks: list[str]) -> bool:

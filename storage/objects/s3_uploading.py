@@ -82,9 +82,8 @@ class Upload:
         if self._upload_id:
             with suppress(S3RefusalError):
                 patiently(lambda: self._wire.abort(self._key, self._upload_id), attempts=LAST_TRIES)
-        if (
-            self._may_be_there
-        ):  # the answer to the last request was lost: what is there may be ours, or another's
+        if self._may_be_there:
+            # The answer to the last request was lost: what is there may be ours, or another's.
             with suppress(S3RefusalError):
                 head = patiently(lambda: self._wire.head(self._key), attempts=LAST_TRIES)
                 if head is not None and head.ticket == self._ticket:

@@ -176,17 +176,13 @@ class Wire:
             if not page.is_truncated or not key_marker:
                 return
 
-    def has_bucket(self) -> bool:
-        with _refusals():
-            return bool(self._client().bucket_exists(self.address.bucket))
-
-    def keeps_versions(self) -> bool:
-        """Whether what is removed stays as an older version; False where the server knows no versions."""
+    def keeps_versions(self) -> bool | None:
+        """Whether what is removed stays as an older version; None where the server does not tell."""
         try:
             with _refusals():
                 return str(self._client().get_bucket_versioning(self.address.bucket).status) == "Enabled"
         except S3RefusalError:
-            return False
+            return None
 
     def _send(
         self,

@@ -1,11 +1,16 @@
 """What the network and the server do to objects in S3: nothing acknowledged is lost, nothing half is seen, no parts are leaked."""
 
+import json
 import multiprocessing
 import os
 import threading
 import time
+import uuid
+from dataclasses import replace
 
 import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 
 from storage import (
     BYTES_LOST,
@@ -16,6 +21,7 @@ from storage import (
     StoreOutageError,
     VolumeUnfitError,
 )
+from storage.objects import s3_probe
 from storage.objects.ids import new_object_id
 from storage.objects.s3_address import S3Address, S3Credentials
 from storage.objects.s3_errors import S3RefusalError
@@ -335,13 +341,35 @@ def test_missing_bucket_is_no_missing_object(place):
         gone.probe()
 
 
+def test_access_key_that_may_not_list_is_refused_by_the_name_of_the_right(place):
+    bucket, other = S3Address.parse(place.address).bucket, f"u{uuid.uuid4().hex[:8]}"
+    keys = ("--access-key", other, "--secret-key", "s" * 32)
+    place.gateway.admin("user", "create", f"--uid={other}", f"--display-name={other}", *keys)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:aws:iam:::user/{other}"]},
+        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}/*"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    place.wire._client().set_bucket_policy(bucket, policy)
+    theirs = replace(place.gateway, access_key=other, secret_key="s" * 32).objects(place.address)
+    with pytest.raises(VolumeUnfitError, match="s3:ListBucket"):
+        theirs.probe()
+    with pytest.raises(StoreDeniedError, match="AccessDenied"):
+        theirs.open(new_object_id())
+
+
+def test_versions_are_remarked(place):
+    place.wire._client().set_bucket_versioning(
+        S3Address.parse(place.address).bucket, VersioningConfig(ENABLED)
+    )
+    place.witness.probe()
+    assert s3_probe.VERSIONS in place.witness.remarks
+
+
 def test_wrong_secret_is_told_as_one_and_never_shown(place):
-    other = place.gateway.__class__(
-        port=place.gateway.port,
-        access_key=place.gateway.access_key,
-        secret_key="f" * 32,
-        folder=place.gateway.folder,
-    ).objects(place.address)
+    other = replace(place.gateway, secret_key="f" * 32).objects(place.address)
     object_id = new_object_id()
     place.witness.publish(object_id, [b"x"])
     for act in (lambda: other.open(object_id), lambda: other.publish(new_object_id(), [b"x"]), other.probe):
