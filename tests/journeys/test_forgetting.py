@@ -29,6 +29,8 @@ from gateway.journeys.forget_case import forget_case, remove_objects
 from gateway.journeys.hold_case import hold_case, standing_hold, unhold_case
 from gateway.journeys.keep_register import keep_register, read_register
 from gateway.journeys.match_study import assign_study, unassign_study
+from gateway.journeys.open_release import download_release
+from gateway.journeys.place_study import PlaceMemo
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.show_case import show_case
 from gateway.journeys.verify_audit import verify_audit
@@ -44,6 +46,7 @@ from tests.fakes.journey_house import (
     arrival,
     open_house,
 )
+from tests.journeys.test_releasing_and_answering import Desk
 
 WHY = "Klara Främling, dnr 2026:17"
 
@@ -713,3 +716,50 @@ def _keks(house, case):
     with house.records.change(by=DESK) as change:
         change.note("case_read")
         return change.keks_of(case.id)
+
+
+def test_a_download_that_is_under_way_in_another_process_ends_with_its_next_piece(house):
+    desk = Desk(house, 1, count=3)
+    person, release, _ = desk.released()
+    elsewhere = open_house(house.folder)
+    elsewhere.clock.at = house.clock.at
+    package = download_release(
+        release.id, person_id=person, address="", span="all", **elsewhere.ports("records", "store", "clock")
+    )
+    pieces = package.read()
+    got = len(next(pieces))
+    _forget(house, desk.case)
+    time.sleep(1.1)
+    got += _sent_until_refused(pieces)
+    assert 0 < got < package.total_bytes
+    with pytest.raises(KeyForgottenError):
+        next(package.read(package.total_bytes // 2))
+    elsewhere.close()
+
+
+def _sent_until_refused(pieces):
+    sent = 0
+    with suppress(KeyForgottenError):
+        for piece in pieces:
+            sent += len(piece)
+        raise AssertionError("it came to its end")
+    return sent
+
+
+def test_a_sender_is_refused_who_was_in_the_midst_of_an_object_when_its_case_was_forgotten(house):
+    """The place is remembered for a second, the key is not."""
+    case, memo = house.case(), PlaceMemo()
+    ports = house.ports("records", "store", "clock", "policy")
+    receive_instance(
+        arrival(factories.ct_instance(1, number=1), called_ae=case.ref), source=PACS, memo=memo, **ports
+    )
+    elsewhere = open_house(house.folder)
+    _forget(elsewhere, case)
+    before = house.objects()
+    house.records._forgotten.look()
+    with pytest.raises((KeyForgottenError, NotFoundError)):
+        receive_instance(
+            arrival(factories.ct_instance(1, number=2), called_ae=case.ref), source=PACS, memo=memo, **ports
+        )
+    assert house.objects() == before
+    elsewhere.close()
