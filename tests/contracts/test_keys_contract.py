@@ -28,16 +28,12 @@ def vault(tmp_path):
     server.close()
 
 
-@pytest.fixture(scope="session")
-def hsm(tmp_path_factory):
-    """One SoftHSM for this process: a module reads its settings once."""
+@pytest.fixture
+def hsm():
     pytest.importorskip("pkcs11", reason="the extra «pkcs11» is not installed: pip install consilium[pkcs11]")
     if softhsm.module() is None:
         pytest.skip(f"SoftHSM is not installed: apt-get install {softhsm.PACKAGE}")
-    folder = tmp_path_factory.mktemp("softhsm")
-    os.environ["SOFTHSM2_CONF"] = str(softhsm.make_home(folder))
-    softhsm.make_token(folder)
-    return folder
+    return softhsm.home()
 
 
 @pytest.fixture(params=["file", "passphrase", "memory", "vault", "pkcs11"])

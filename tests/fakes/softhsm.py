@@ -1,9 +1,13 @@
-"""A token of SoftHSM (Debian's package) in a folder of its own."""
+"""A token of SoftHSM (Debian's package): one folder for a process, since a module reads its settings once."""
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 PACKAGE = "softhsm2"
@@ -15,6 +19,16 @@ def module() -> Path | None:
     """Return the module, or None where the package is not installed."""
     found = [p for p in Path("/usr/lib").glob("**/libsofthsm2.so") if shutil.which("softhsm2-util")]
     return found[0] if found else None
+
+
+@cache
+def home() -> Path:
+    """Return the folder of this process's tokens, with the first of them."""
+    folder = Path(tempfile.mkdtemp(prefix="softhsm"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["SOFTHSM2_CONF"] = str(make_home(folder))
+    make_token(folder)
+    return folder
 
 
 def make_home(folder: Path) -> Path:

@@ -48,7 +48,7 @@ class Vault:
         self.keys: dict[str, TransitKey] = {}
         self.tokens = {"root"}
         self.roles: dict[str, str] = {}
-        self.is_sealed = False
+        self.is_sealed = self.is_gone = False
         self.status = 0
         self.body: bytes | None = None
         self.delay_s = 0.0
@@ -79,6 +79,7 @@ class Vault:
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self) -> None:
+        self.is_gone = True  # connections that are open get no answer any more either
         self._http.shutdown()
         self._http.server_close()
 
@@ -86,6 +87,9 @@ class Vault:
         self.asked.append(f"{request.command} {request.path}")
         if self.delay_s:
             time.sleep(self.delay_s)
+        if self.is_gone:
+            request.close_connection = True
+            return
         try:
             with self._lock:
                 status, content = 200, self._answer(request, body)
