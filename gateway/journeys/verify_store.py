@@ -14,6 +14,7 @@ from gateway.domain.kept_object import KeptObject
 from gateway.domain.store_finding import FindingKind
 from gateway.ports import Records
 from storage import (
+    KeyForgottenError,
     KeyRefusedError,
     KeyUnknownError,
     ObjectBusyError,
@@ -39,6 +40,7 @@ _KIND_OF: tuple[tuple[type[StorageError], FindingKind], ...] = (
     (ObjectUnreadableError, "unreadable"),
     (KeyRefusedError, "key_lost"),
     (KeyUnknownError, "key_lost"),
+    (KeyForgottenError, "key_lost"),
 )
 
 

@@ -22,7 +22,7 @@ from gateway.journeys.show_store import show_store
 from gateway.journeys.sweep_store import sweep_store
 from gateway.journeys.verify_store import EndedEarlyError, Pace, verify_store
 from gateway.records.object_ids import BatchedIds
-from storage import PROBE_BATCH, batch_of, new_batch, new_object_id
+from storage import PROBE_BATCH, StoreFullError, batch_of, new_batch, new_object_id
 from tests.fakes.journey_house import DESK
 from tests.fakes.stocked_house import path_of, plant, stock
 
@@ -442,3 +442,36 @@ def test_ids_of_a_house_that_was_upgraded_are_nobodys_only_while_no_row_names_th
     swept = _sweep(house)
     assert (swept.removed, swept.orphans, swept.missing) == ((), (), ())
     house.store._new_id = BatchedIds(house.records._write, house.clock)
+
+
+def test_what_is_removed_with_its_row_while_it_is_read_is_no_loss(house, monkeypatch):
+    stock(house, cases=1, each=2)
+    gone = next(one for one in _kept(house) if one.shelf == "parts")
+    verify = house.store.verify
+
+    def forget_first(ref, **values):
+        if ref.object_id == gone.object_id:
+            with house.records.change(by=HOUSE) as change:
+                change.parts.remove(id=gone.row_id)
+                change.note("upload_abandoned")
+            house.store.forget(gone.object_id)
+        verify(ref, **values)
+
+    monkeypatch.setattr(house.store, "verify", forget_first)
+    assert _scrub(house)[-1].found == 0
+    assert house.rows("store_findings") == []
+
+
+def test_a_store_that_does_not_answer_for_one_object_stops_the_scrub_and_finds_nothing(house, monkeypatch):
+    stock(house, cases=1, each=2)
+    asked, verify = _kept(house)[5].object_id, house.store.verify
+
+    def away(ref, **values):
+        if ref.object_id == asked:
+            raise StoreFullError("an outage of some kind")
+        verify(ref, **values)
+
+    monkeypatch.setattr(house.store, "verify", away)
+    with pytest.raises(UnavailableError):
+        _scrub(house)
+    assert house.rows("store_findings") == []
