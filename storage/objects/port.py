@@ -64,6 +64,8 @@ class Objects(Protocol):
             The id is taken; the object there is untouched.
         StoreFullError
             No room; the next call may succeed.
+        StoreOutageError, StoreDeniedError
+            A place beyond a network does not answer, or refuses us; nothing was kept, as far as is known.
         VolumeFailedError
             A write failed in a way that must not be retried (D2), now or earlier in this process.
         """
@@ -78,18 +80,20 @@ class Objects(Protocol):
         ObjectUnreadableError
             The place could not tell.
         ObjectBusyError
-            Not just now, for want of file handles or memory; the object may well be whole.
+            Not just now, for want of file handles, memory or an answer; the object may well be whole.
+        StoreDeniedError
+            A place beyond a network refuses us, which says nothing of the object.
         """
 
     def remove(self, object_id: str) -> None:
-        """Remove an object for good; idempotent."""
+        """Remove an object for good; idempotent. Raises as `publish`."""
 
     def ids(self) -> Iterator[str]:
         """Ids of all objects, in no order; one published or removed meanwhile may or may not appear.
 
         Raises
         ------
-        ObjectUnreadableError
+        ObjectUnreadableError, ObjectBusyError, StoreDeniedError
             The place could not list them all: what did not appear may be there.
         """
 

@@ -38,10 +38,9 @@ class S3Object:
         return done
 
     def view(self, offset: int, length: int) -> memoryview | None:
-        """A segment that lies whole in the window is decrypted from there."""
+        """See `storage.objects.port.Held`: a window is filled once and then only read."""
         at = offset - self._begin
-        piece = self._window[at : at + length] if at >= 0 else self._window[:0]
-        return piece if len(piece) == length else None
+        return self._window[at : at + length] if 0 <= at <= len(self._window) - length else None
 
     def close(self) -> None:
         self._is_closed, self._window = True, memoryview(b"")

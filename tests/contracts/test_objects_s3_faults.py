@@ -445,3 +445,18 @@ def test_reading_in_order_takes_few_requests_and_at_random_little(place):
     stored.read_into(1 << 20, piece)
     assert len(stored._window) <= 1 << 19
     assert piece == content[1 << 20 : (1 << 20) + len(piece)]
+
+
+def test_bytes_that_are_held_are_given_without_a_copy_and_no_others(place):
+    object_id, content = new_object_id(), os.urandom(3 << 20)
+    place.witness.publish(object_id, [content])
+    stored = place.objects.open(object_id)
+    assert bytes(stored.view(1000, 70_000)) == content[1000:71_000]
+    assert stored.view(0, 1 << 20) is not None
+    for offset, length in ((1, 1 << 20), (1 << 20, 1), (2 << 20, 100)):
+        assert stored.view(offset, length) is None
+    early = stored.view(0, 100)
+    stored.read_into(2 << 20, memoryview(bytearray(100)))
+    assert stored.view(1000, 10) is None
+    assert bytes(stored.view((2 << 20) + 5, 10)) == content[(2 << 20) + 5 :][:10]
+    assert bytes(early) == content[:100], "what was given stays as it was"
