@@ -38,7 +38,7 @@ from storage.objects.disk import DiskObjects
 from storage.objects.ids import PROBE_BATCH, batch_of, new_batch, new_object_id
 from storage.objects.memory import MemoryObjects
 from storage.objects.port import Objects, StoredObject
-from storage.process import harden_process
+from storage.process import harden_process, swap_in_clear
 from storage.reader import SealedReader
 from storage.room import FULL, Ballast, Room, room_of, tells_of_room
 from storage.rotation import MasterKeys
@@ -104,5 +104,6 @@ __all__ = [
     "read_words",
     "room_of",
     "sealed_length",
+    "swap_in_clear",
     "tells_of_room",
 ]

@@ -27,7 +27,7 @@ from gateway.domain.errors import ConsiliumError
 from gateway.journeys.show_peer import expiring_pins
 from gateway.journeys.show_store import show_store
 from gateway.settings import host_and_port
-from storage import SealedRef, StorageError
+from storage import SealedRef, StorageError, swap_in_clear
 
 _LOW_BYTES = 2 << 30
 _SWEEP_LATE = timedelta(days=2)
@@ -46,6 +46,7 @@ def doctor(ctx: typer.Context) -> None:
         checks = [
             *_home(parts),
             *_room(parts),
+            _swap(),
             *_craft(parts),
             *_certificate(parts),
             *_lists(parts),
@@ -108,6 +109,16 @@ def _room(parts: Parts) -> list[Check]:
         told = f"not there: {', '.join(missing)}; the scheduler makes it when there is room"
         checks.append(("ballast", "warning", told))
     return checks
+
+
+def _swap() -> Check:
+    areas = swap_in_clear()
+    if areas is None:
+        return "swap", "warning", "nobody can tell here whether memory may be swapped out in clear"
+    if areas:
+        told = f"keys may reach {', '.join(areas)}: set MemorySwapMax=0 for the service, or encrypt the swap"
+        return "swap", "warning", told
+    return "swap", "ok", "no memory of ours is written to a disk in clear"
 
 
 def _craft(parts: Parts) -> list[Check]:
