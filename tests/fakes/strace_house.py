@@ -90,6 +90,7 @@ class LiveHouse:
         while self.is_alive:
             if time.monotonic() > until:
                 os.kill(self.pid, signal.SIGKILL)
+                assert time.monotonic() < until + 5, "what was killed does not end: is it traced?"
             time.sleep(0.005)
 
     def ask(self, what: str) -> Any:

@@ -18,6 +18,7 @@ from tests.fakes.strace_house import HOST, PACS, LiveHouse
 TUS = {"Tus-Resumable": "1.0.0"}
 PATCH = {**TUS, "Content-Type": "application/offset+octet-stream"}
 PIECE = 12_000
+REJECTED = 0x231  # no status of DIMSE: the association was rejected as (2,3,1), and so is an answer
 
 
 @dataclass
@@ -38,18 +39,21 @@ class Oracle:
     place: str = ""
     offset: int = 0
     timeout_s: float = 10.0
+    one_by_one: bool = True
 
     def store(self, house: LiveHouse) -> None:
-        """C-STORE what is left, each over an association of its own and once."""
-        left = [one for one in self.instances if uid_of(one) not in self.acknowledged]
+        """C-STORE what is left, once each: over one association, or each over its own."""
+        left = [_outbound(one) for one in self.instances if uid_of(one) not in self.acknowledged]
         call = Call(
             host=HOST, port=house.dicom, called_ae="CONSILIUM", calling_ae=PACS, timeout_s=self.timeout_s
         )
-        for outcome in (outcome for one in left for outcome in send(call, [_outbound(one)])):
-            self.answers.append(outcome.status)
-            self.comments.add(outcome.comment or outcome.why)
-            if outcome.status == 0:
-                self.acknowledged.add(outcome.sop_instance_uid)
+        for group in [[one] for one in left] if self.one_by_one else [left]:
+            for outcome in send(call, group):
+                is_rejected = outcome.status is None and "rejected" in outcome.why
+                self.answers.append(REJECTED if is_rejected else outcome.status)
+                self.comments.add(outcome.comment or outcome.why)
+                if outcome.status == 0:
+                    self.acknowledged.add(outcome.sop_instance_uid)
 
     def stow(self, house: LiveHouse) -> None:
         """STOW-RS what is left, in one request."""
@@ -64,6 +68,8 @@ class Oracle:
 
     def upload(self, house: LiveHouse) -> None:
         """Send the document on from where the house says that it stands; each answered offset is remembered."""
+        if not self.document:
+            return
         if not self.place:
             size = {
                 **TUS,

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,10 @@ FILE_CALLS = (
     "unlinkat", "rename", "renameat2", "ftruncate", "fallocate", "flock", "fcntl", "close",
 )  # fmt: skip
 TELLING_CALLS = ("sendto", "sendmsg", "recvfrom", "recvmsg", "accept4")
+# Locks and reading change nothing: to be killed there is to be killed at the next call.
+KILL_CALLS = (
+    *(call for call in FILE_CALLS if call not in {"fcntl", "flock", "pread64"}), "sendto", "sendmsg",
+)  # fmt: skip
 # A full disk refuses these and no others (POSIX); sync_file_range is advice, whose errors fsync reports.
 ROOM_CALLS = ("openat", "write", "pwrite64", "fsync", "fdatasync", "linkat", "ftruncate", "fallocate")
 ERROR_CALLS = tuple(call for call in FILE_CALLS if call != "fcntl")
@@ -48,9 +53,12 @@ class Tracer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._process.wait(timeout=20)
+        """Let go. strace may wait for ever for a thread of what it has killed; what it holds is free when it is gone."""
+        for end in (self._process.terminate, self._process.kill):
+            if self._process.poll() is None:
+                end()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(timeout=2)
         assert self._process.stderr is not None
         self._process.stderr.close()
 
