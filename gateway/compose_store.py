@@ -22,7 +22,9 @@ def store_duties(parts: Parts) -> list[Duty]:
     from gateway.doors.jobs.schedule import Duty
 
     house, days = parts.house, parts.settings.scrub_days
-    sweep = partial(sweep_store, records=house.records, store=house.store, clock=house.clock)
+    sweep = partial(
+        sweep_store, records=house.records, store=house.store, clock=house.clock, witness=house.witness
+    )
     duties = [
         Duty(name="sweep_store", every_s=SWEEP_STORE_EVERY_S, perform=InBackground("sweep_store", sweep))
     ]

@@ -57,7 +57,12 @@ def sweep(
     with house_of(ctx) as parts:
         house = parts.house
         swept = sweep_store(
-            records=house.records, store=house.store, clock=house.clock, by=operator(), is_rehearsal=dry_run
+            records=house.records,
+            store=house.store,
+            clock=house.clock,
+            by=operator(),
+            witness=house.witness,
+            is_rehearsal=dry_run,
         )
         data = asdict(swept) | {"missing": [_kept_as_json(one) for one in asdict(swept)["missing"]]}
         emit(ctx, data=data, human=_swept_in_words(swept))

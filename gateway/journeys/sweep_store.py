@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.journeys.keep_store_findings import close_findings, keep_losses, open_losses
 from gateway.journeys.scrub_store import MOST_LOOKED_AT_AGAIN, close_healed
 from gateway.journeys.verify_store import NONE_OF_THE_FIRST, Loss, still_named
-from gateway.ports import Change, Clock, Records
+from gateway.ports import Change, Clock, Records, Witness
 from storage import (
     BYTES_LOST,
     PROBE_BATCH,
@@ -60,6 +61,7 @@ def sweep_store(
     store: SealedStore,
     clock: Clock,
     by: Actor = HOUSE,
+    witness: Witness | None = None,
     is_rehearsal: bool = False,
 ) -> Swept:
     """Hold the objects against the rows. This is the promise that nothing is removed which somebody may still want:
@@ -69,6 +71,8 @@ def sweep_store(
        has recorded it or given up (``SealedStore`` gives up after half a day).
     3. That no row names it is asked again right before.
     4. An object under no known batch may be anybody's, or of a backup that is being brought back: it is shown and stays.
+       So are those under batches from before records were put back to an earlier state, which the witness tells: what was
+       sealed after that state is named by rows that somebody may still bring.
     5. A row is never deleted for the want of its object.
 
     Raises
@@ -96,7 +100,8 @@ def sweep_store(
             f"the store is empty, and rows name {named} objects",
             next_step="See that the volume of the objects is mounted.",
         )
-    over, young, orphans = _sorted(unnamed, batches, known, now=now)  # (2) (4)
+    ours = _undoubted(batches, records=records, witness=witness) if unnamed else batches
+    over, young, orphans = _sorted(unnamed, ours, known, now=now)  # (2) (4)
     over = _unnamed_still(over, records=records)  # (3)
     orphans = _unnamed_still(orphans, records=records)
     young = _unnamed_still(young, records=records)
@@ -143,6 +148,37 @@ def sweep_store(
 
 def _as_details(swept: Swept) -> dict[str, Any]:
     return {name: count for name, count in swept.counts().items() if count}
+
+
+def _undoubted(
+    batches: dict[str, ObjectBatch], *, records: Records, witness: Witness | None
+) -> dict[str, ObjectBatch]:
+    """Leave out the batches from before the records were put back, where the witness knows of another past than they do."""
+    noted: dict[int, set[str]] = {}
+    for size, head in _noted(witness.notes() if witness is not None else ()):
+        noted.setdefault(size, set()).add(head)
+    if not noted:
+        return batches
+    put_back_before: datetime | None = None
+    with records.view() as view:
+        seq, _ = view.head()
+        if max(noted) > seq:
+            return {}
+        for event in view.events(after=min(noted) - 1):
+            if noted.get(event.seq, set()) - {event.hash}:
+                put_back_before = event.at
+                break
+    if put_back_before is None:
+        return batches
+    return {one.id: one for one in batches.values() if one.made_at > put_back_before}
+
+
+def _noted(notes: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Return size and hash of each checkpoint; one that cannot be read tells nothing."""
+    for note in notes:
+        with suppress(ValueError):
+            _, size, encoded = note.partition("\n\n")[0].splitlines()
+            yield int(size), base64.b64decode(encoded, validate=True).hex()
 
 
 def _sorted(

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.domain.audit import Checkpoint
 from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.kept_object import CLEARED_AFTER, NAMINGS, ObjectBatch
 from gateway.domain.people import HOUSE
@@ -20,6 +21,7 @@ from gateway.journeys.scrub_store import scrub_part, scrub_store
 from gateway.journeys.settle_store_finding import remove_orphan, settle_store_finding
 from gateway.journeys.show_store import show_store
 from gateway.journeys.sweep_store import sweep_store
+from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.journeys.verify_store import EndedEarlyError, Pace, verify_store
 from gateway.records.object_ids import BatchedIds
 from storage import PROBE_BATCH, StoreFullError, batch_of, new_batch, new_object_id
@@ -475,3 +477,26 @@ def test_a_store_that_does_not_answer_for_one_object_stops_the_scrub_and_finds_n
     with pytest.raises(UnavailableError):
         _scrub(house)
     assert house.rows("store_findings") == []
+
+
+def test_records_that_were_put_back_to_an_earlier_state_let_nothing_be_removed(house):
+    """The witness knows more than the records: what was sealed since is named by rows that may still come back."""
+    stock(house, cases=1, each=1)
+    house.ids()
+    secret = {"records": house.records, "store": house.store, "witness": house.witness, "origin": "consilium"}
+    checkpoint_audit(**secret)
+    unnamed = plant(house, new_object_id(_old_batch(house)))  # noted in the trail, but not by the witness yet
+    checkpoint_audit(**secret)
+    true_notes = list(house.witness.kept)
+    behind = Checkpoint(origin="consilium", size=10**6, hash="ab" * 32).signed(bytes(32))
+    other = Checkpoint(origin="consilium", size=3, hash="ab" * 32).signed(bytes(32))
+    for false_note in (behind, other):
+        house.witness.kept = [*true_notes, false_note]
+        swept = _sweep(house, witness=house.witness)
+        assert (swept.removed, swept.orphans) == ((), (unnamed,))
+    house.witness.kept = ["torn", *true_notes]
+    assert _sweep(house, witness=house.witness).removed == (unnamed,)
+    house.clock.forward(days=2)
+    made_since = plant(house, new_object_id(_old_batch(house)))
+    house.witness.kept = [*true_notes, other]
+    assert _sweep(house, witness=house.witness).removed == (made_since,)

@@ -1,0 +1,47 @@
+"""The store page in a real browser: nothing wider than a phone, something lost is seen from the board and looked at again."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from gateway.journeys.scrub_store import scrub_store
+from gateway.journeys.sweep_store import sweep_store
+from storage import new_object_id
+from tests.fakes.chromium import DESK, SMALL_PHONE
+from tests.fakes.staffed_house import OPERATOR
+from tests.functional.test_desk_pages import COORDINATOR, Visit, browser, served  # noqa: F401  # fixtures
+
+pytestmark = pytest.mark.functional
+
+
+@pytest.mark.parametrize(("shape", "language"), [(SMALL_PHONE, "sv"), (DESK, "en")])
+def test_something_lost_is_seen_and_looked_at_again(browser, served, tmp_path, shape, language):  # noqa: F811
+    staffed, url = served
+    staffed.study(staffed.open())
+    house = staffed.house
+    with house.records.view() as view:
+        first, second = (kept.object_id for kept in view.kept.page(limit=2))
+    folder = tmp_path / "home" / "store" / "objects"
+    path = folder / first[:2] / first
+    path.rename(tmp_path / "away")
+    broken = folder / second[:2] / second
+    broken.write_bytes(broken.read_bytes()[:-1])
+    orphan = new_object_id()
+    (folder / orphan[:2] / orphan).write_bytes(b"?")
+    ports = {"records": house.records, "store": house.store, "clock": house.clock, "by": OPERATOR}
+    sweep_store(**ports)
+    list(scrub_store(**ports))
+    visit = Visit(browser, url, tmp_path, viewport=shape, language=language, dark=False)
+    visit.sign_in(staffed, "desk", COORDINATOR)
+    visit.press("a.banner[href='/desk/store']")
+    visit.shot("store-lost")
+    assert visit.page.locator("form[action$='/settle']").count() == 2
+    (tmp_path / "away").rename(path)
+    row = visit.page.locator("tr", has_text=first)
+    with visit.page.expect_navigation():
+        row.locator("button").click()
+    expect(visit.page.locator("main")).not_to_contain_text(first)
+    expect(visit.page.locator("main")).to_contain_text(second)
+    visit.shot("store-settled")
+    visit.close()
