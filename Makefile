@@ -46,8 +46,12 @@ lock: ## write both requirement locks anew (needs uv)
 	$(UV_LOCK) --group dev pyproject.toml -o requirements-dev.lock
 
 crash: export CONSILIUM_CRASH_POINTS ?= 500
-crash: dev ## kill the exchange at 500 points of its intake (CONSILIUM_CRASH_POINTS) and look for losses
-	@$(PY) -m pytest -s $(TEST_FLAGS) tests/functional/test_crash.py
+crash: export CONSILIUM_SYSCALL_POINTS ?= all
+crash: export CONSILIUM_CRASH_REPORT ?= $(CURDIR)/.crash.jsonl
+crash: system-packages dev ## kill at 500 moments and at every system call of the intake, fail each call; figures into docs/reliability.md
+	@rm -f $(CONSILIUM_CRASH_REPORT)
+	@$(PY) -m pytest -s $(TEST_FLAGS) tests/functional/test_crash.py tests/functional/test_syscalls.py
+	@$(PY) -m tests.fakes.strace_report $(CONSILIUM_CRASH_REPORT) docs/reliability.md
 
 fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at the DICOM node
 	@$(PY) -m tests.fuzz.dicom --inputs $${FUZZ_INPUTS:-1000000} --seed $${FUZZ_SEED:-1}

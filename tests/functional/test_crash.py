@@ -13,6 +13,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ import pytest
 
 from dicom_node.part10 import open_part10
 from dicom_node.requestor import Call
-from dicom_node.scu import OutboundInstance, send
+from dicom_node.scu import OutboundInstance, echo, send
 from gateway.cli.demo.exchange import Exchange
 from gateway.cli.demo.proof import Searcher, search_folder
 from gateway.compose import Parts, compose
@@ -36,11 +37,15 @@ from gateway.ports import View
 from gateway.settings import load_settings
 from storage import SealedRef
 from tests.factories import ct_instances, make_people
+from tests.fakes.machine_server import RELATED, multipart
+from tests.fakes.strace_report import report
 from tests.functional.conftest import descendants, is_alive, wait_for
 
 POINTS = int(os.environ.get("CONSILIUM_CRASH_POINTS", "50"))
 SEED = int(os.environ.get("CONSILIUM_CRASH_SEED", "2026"))
 BATCH = 20
+STOWED = 3
+RECOVERY_S = 5.0
 PIECE_BYTES = 16_000
 PACS = "KUNGSHOLMEN"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -56,11 +61,13 @@ def test_nothing_acknowledged_is_lost_at_any_of_many_kills(tmp_path: Path) -> No
     people = make_people(SEED)
     searcher = Searcher(people.planted())
     exchange = Exchange(tmp_path / "home", quiet_s="1")
-    with exchange, ThreadPoolExecutor(2) as pool, Watch(exchange) as watch:
+    with exchange, ThreadPoolExecutor(3) as pool, Watch(exchange) as watch:
         exchange.call("peer", "add", PACS)
         patient_file = json.dumps(people.as_json())
         case = exchange.call("case", "open", "--opinion", "mdt", "--patient", "-", stdin=patient_file)
         pacs = Pacs(ct_instances(BATCH * (POINTS + 1), SEED))
+        token = exchange.call("peer", "token", PACS)["token"]
+        program = Program(token, ct_instances(STOWED * (POINTS + 1), SEED, study=2))
         patient = Patient(exchange, case["ref"])
         for victim in _victims(rng):
             uploads = victim in {"web", "worker", "up"} or rng.random() < 0.2
@@ -72,24 +79,31 @@ def test_nothing_acknowledged_is_lost_at_any_of_many_kills(tmp_path: Path) -> No
                 traffic.append(pool.submit(pacs.push, exchange.dicom, BATCH))
             if uploads:
                 traffic.append(pool.submit(patient.send, patient.next_file(rng, people.planted())))
+                traffic.append(pool.submit(program.push, exchange.url, STOWED))
             time.sleep(rng.uniform(0.0, VICTIMS[victim][1]))
             watch.kill(victim)
+            if victim in {"dicom", "up"}:
+                watch.time_recovery(pacs)
             for one in traffic:
                 one.result(60)
         watch.wait_until_back(ALL_PARTS)
+        while program.left:
+            program.push(exchange.url, len(program.left))
         while pacs.left:
             pacs.push(exchange.dicom, len(pacs.left))
         for file in patient.files:
             patient.send(file)
         patient.close()
         watch.kill("up")
+    assert pacs.acknowledged == set(pacs.contents)
+    assert program.acknowledged == set(program.contents)
     drafts = list((exchange.home / "objects" / "tmp").iterdir())
     assert not drafts, f"{len(drafts)} drafts were left behind"
     assert not search_folder(exchange.home, searcher, lambda _: None), "something lies in the clear"
     parts = compose(load_settings(exchange.home))
     try:
         with parts.house.records.view() as view:
-            _every_instance_is_there(parts, view, pacs)
+            _every_instance_is_there(parts, view, {**pacs.contents, **program.contents})
             _every_file_is_there(parts, view, patient)
             unnamed = _objects_on_disk(exchange.home) - _objects_named(view)
         _the_trail_verifies(parts)
@@ -97,7 +111,7 @@ def test_nothing_acknowledged_is_lost_at_any_of_many_kills(tmp_path: Path) -> No
         parts.close()
     told = {
         "kills": POINTS + 1,
-        "instances acknowledged": len(pacs.acknowledged),
+        "instances acknowledged": len(pacs.acknowledged) + len(program.acknowledged),
         "instances that had to be sent again": pacs.unanswered,
         "files": len(patient.files),
         "bytes acknowledged": sum(file.acknowledged for file in patient.files),
@@ -109,6 +123,18 @@ def test_nothing_acknowledged_is_lost_at_any_of_many_kills(tmp_path: Path) -> No
         },
     }
     print(json.dumps(told, indent=1))
+    recovery = {
+        what: f"median {statistics.median(s):.2f} s, worst {max(s):.2f} s"
+        for what, s in sorted(watch.recoveries.items())
+    }
+    report(
+        "kill -9 under load, any part",
+        points=POINTS + 1,
+        violations=0,
+        **{"instances": len(pacs.acknowledged) + len(program.acknowledged), **recovery},
+    )
+    assert recovery, "nothing that answers C-ECHO was killed"
+    assert statistics.median(watch.recoveries["first C-ECHO"]) <= RECOVERY_S
 
 
 class Pacs:
@@ -129,6 +155,26 @@ class Pacs:
                 self.acknowledged.add(outcome.sop_instance_uid)
             else:
                 self.unanswered += 1
+        self.left = [uid for uid in self.left if uid not in self.acknowledged]
+
+
+class Program:
+    """Stores instances by STOW-RS until each was told as stored."""
+
+    def __init__(self, token: str, contents: list[bytes]) -> None:
+        self.contents = {open_part10(io.BytesIO(c))[0].sop_instance_uid: c for c in contents}
+        self.left = list(self.contents)
+        self.acknowledged: set[str] = set()
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": RELATED}
+
+    def push(self, url: str, count: int) -> None:
+        """Send the next so many in one request; a broken one, or one that is refused, leaves them first in the queue."""
+        body = multipart(*(self.contents[uid] for uid in self.left[:count]))
+        with suppress(httpx.TransportError):
+            answer = httpx.post(f"{url}/machine/studies", headers=self._headers, content=body, timeout=20)
+            if answer.status_code in {200, 202}:
+                stored = answer.json().get("00081199", {}).get("Value", [])
+                self.acknowledged |= {item["00081155"]["Value"][0] for item in stored}
         self.left = [uid for uid in self.left if uid not in self.acknowledged]
 
 
@@ -213,6 +259,8 @@ class Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self.pauses: dict[str, list[float]] = {}
+        self.recoveries: dict[str, list[float]] = {}
+        self._killed_at = 0.0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -224,6 +272,7 @@ class Watch:
 
     def kill(self, victim: str) -> None:
         """Kill one part, or with «up» the supervisor; then all parts must go with it, and the home must start again."""
+        self._killed_at = time.monotonic()
         if victim == "up":
             self._kill_the_tree()
             return
@@ -231,6 +280,23 @@ class Watch:
         with self._changed:
             os.kill(pid, signal.SIGKILL)
             self._killed[victim] = (pid, time.monotonic())
+
+    def time_recovery(self, pacs: Pacs) -> None:
+        """Measure from the last kill to the first C-ECHO that is answered, and to the first instance that is stored."""
+        killed, host, port = self._killed_at, *self._exchange.dicom.split(":")
+        call = Call(host=host, port=int(port), called_ae="CONSILIUM", calling_ae=PACS, timeout_s=5)
+        wait_for(lambda: echo(call).reached, within_s=60, every_s=0.01)
+        self.recoveries.setdefault("first C-ECHO", []).append(time.monotonic() - killed)
+        content = ct_instances(1, SEED, study=3 + len(self.recoveries["first C-ECHO"]))[0]
+        uid = open_part10(io.BytesIO(content))[0].sop_instance_uid
+        wait_for(
+            lambda: [outcome.status for outcome in send(call, [_outbound(content)])] == [0],
+            within_s=60,
+            every_s=0.01,
+        )
+        self.recoveries.setdefault("first stored", []).append(time.monotonic() - killed)
+        pacs.contents[uid] = content
+        pacs.acknowledged.add(uid)
 
     def wait_until_back(self, parts: frozenset[str] | set[str]) -> None:
         with self._changed:
@@ -282,14 +348,13 @@ def _data_set(content: bytes) -> bytes:
     return open_part10(io.BytesIO(content))[1].read()
 
 
-def _every_instance_is_there(parts: Parts, view: View, pacs: Pacs) -> None:
+def _every_instance_is_there(parts: Parts, view: View, sent: dict[str, bytes]) -> None:
     """Each acknowledged instance has one row; its object verifies and holds the very data set that was sent."""
     rows = view.instances.find()
     found = {row.head["sop_instance_uid"]: row for row in rows}
     assert len(found) == len(rows), "something was kept twice"
-    assert pacs.acknowledged == set(pacs.contents)
-    assert not pacs.acknowledged - found.keys(), "acknowledged, and lost"
-    for uid in pacs.acknowledged:
+    assert not sent.keys() - found.keys(), "acknowledged, and lost"
+    for uid, content in sent.items():
         row = found[uid]
         ref = SealedRef(
             object_id=row.object_id, size_bytes=row.size_bytes, digest=row.digest, generation=row.generation
@@ -297,7 +362,7 @@ def _every_instance_is_there(parts: Parts, view: View, pacs: Pacs) -> None:
         key = view.key(row.holder, "originals")
         parts.house.store.verify(ref, key=key, kind="original")
         with parts.house.store.open(ref, key=key, kind="original") as reader:
-            assert _data_set(reader.read()) == _data_set(pacs.contents[uid])
+            assert _data_set(reader.read()) == _data_set(content)
 
 
 def _every_file_is_there(parts: Parts, view: View, patient: Patient) -> None:
