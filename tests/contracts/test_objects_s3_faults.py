@@ -460,3 +460,22 @@ def test_bytes_that_are_held_are_given_without_a_copy_and_no_others(place):
     assert stored.view(1000, 10) is None
     assert bytes(stored.view((2 << 20) + 5, 10)) == content[(2 << 20) + 5 :][:10]
     assert bytes(early) == content[:100], "what was given stays as it was"
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 5])
+def test_length_after_completion_counts_and_not_the_answer(place, monkeypatch, kept_bytes):
+    wire = place.objects._wire
+    complete = wire.complete
+
+    def forgetful(key, upload_id, tags):
+        """Says yes, and has nothing, or less than was sent."""
+        if kept_bytes:
+            complete(key, upload_id, tags)
+            short = Parcel()
+            short += bytes(kept_bytes)
+            wire.put(key, short, ticket=wire.head(key).ticket, only_new=False)
+
+    monkeypatch.setattr(wire, "complete", forgetful)
+    with pytest.raises(StoreOutageError, match="5 bytes are there of" if kept_bytes else "nothing is there"):
+        place.objects.publish(new_object_id(), [os.urandom(BIG)])
+    assert place.left() == ([], [])
