@@ -187,7 +187,7 @@ class SealedStore:
         digester = self._cache.get(key).digester()
         with self._open(ref, key=key, kind=kind, is_passing=pace is not None) as reader:
             whole = self._buffers.take()
-            buffer = whole[: self._parameters.payload_bytes]  # a segment's: it is decrypted there, without a copy
+            buffer = whole[: self._parameters.payload_bytes]  # a segment's, decrypted there without a copy
             try:
                 while count := reader.readinto(buffer):  # reading to the end verifies the final segment too
                     digester.update(buffer[:count])

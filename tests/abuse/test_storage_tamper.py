@@ -234,7 +234,8 @@ def gcm_salamander(keys: tuple[bytes, bytes], iv: bytes, aad: bytes) -> bytes:
     return c.to_bytes(16, "big") + tag.to_bytes(16, "big")
 
 
-def test_one_ciphertext_never_opens_under_two_keys():
+@pytest.mark.parametrize("_pair_of_keys", range(20))
+def test_one_ciphertext_never_opens_under_two_keys(_pair_of_keys):
     """E4: the trick works against bare GCM and fails against the header's commitment."""
     parameters, aad, iv, position = (
         FloeParameters(segment_bytes=SEGMENT),
