@@ -83,14 +83,14 @@ class FileKeys(HeldKeys):
 
     def content(self) -> KeyFile:
         """Return all that the file holds, for a backup of the keys and nothing else."""
-        return replace(self._read(), hardness=None)
+        return replace(self._read(), hardness=None, salt=b"")
 
     def protect(self, passphrase: Callable[[], bytes] | None, *, hardness: Hardness | None = None) -> None:
         """Put the file under a new passphrase, or under none."""
         with secret_files.lock(self._path):
             file = self._read()
             kept = None if passphrase is None else hardness or Hardness()
-            secret_files.replace(self._path, encode(replace(file, hardness=kept), passphrase))
+            secret_files.replace(self._path, encode(replace(file, hardness=kept, salt=b""), passphrase))
             self._passphrase = passphrase or self._passphrase
         self._look()
 

@@ -4,8 +4,11 @@
 names as associated data.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -25,14 +28,18 @@ PROTECTED_FORMAT = "consilium-kek/2"
 SALT_BYTES = 16
 # What is read may not demand any amount of work: more than this no file of ours ever has.
 MOST_MEMORY_KIB, MOST_PASSES, MOST_LANES = 1 << 21, 64, 16
+# A file keeps its salt while it keeps its passphrase, so that a process stretches once, and not at each look. What is kept
+# opens what this process has open anyway.
+_STRETCHED: dict[tuple[bytes, bytes, Hardness], bytes] = {}
+MOST_STRETCHED = 8
 _MALFORMED = "its content is malformed; bring it back from its backup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardness:
-    """Argon2id's costs; the default takes about half a second and 256 MiB, four times RFC 9106's second choice."""
+    """Argon2id's costs; the default takes some tenths of a second and 128 MiB, twice RFC 9106's second choice."""
 
-    memory_kib: int = 1 << 18
+    memory_kib: int = 1 << 17
     passes: int = 3
     lanes: int = 4
 
@@ -54,6 +61,7 @@ class KeyFile:
     current: int
     versions: dict[int, bytes] = field(repr=False)
     hardness: Hardness | None = None
+    salt: bytes = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         sound = (
@@ -80,7 +88,7 @@ def encode(file: KeyFile, passphrase: Passphrase | None = None) -> bytes:
     }
     if file.hardness is None:
         return _json({"format": FILE_FORMAT, "kek_id": file.kek_id, **content})
-    salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
+    salt, nonce = file.salt or os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
     key = _stretched(passphrase, salt, file.hardness)
     sealed = nonce + AESGCM(key).encrypt(nonce, _json(content), _names(file.kek_id, salt, file.hardness))
     kdf = {
@@ -129,6 +137,7 @@ def _opened(document: Any, passphrase: Passphrase | None) -> KeyFile:
         current=content["current"],
         versions=_versions(content["versions"]),
         hardness=hardness,
+        salt=salt,
     )
 
 
@@ -138,14 +147,21 @@ def _stretched(passphrase: Passphrase | None, salt: bytes, hardness: Hardness) -
             "a passphrase protects it; name a file with it in CONSILIUM_KEYS_PASSPHRASE_FILE, give the systemd credential"
             " consilium-keys-passphrase, or call from a terminal"
         )
-    kdf = Argon2id(
-        salt=salt,
-        length=KEK_BYTES,
-        iterations=hardness.passes,
-        lanes=hardness.lanes,
-        memory_cost=hardness.memory_kib,
-    )
-    return kdf.derive(passphrase())
+    secret = passphrase()
+    known = hashlib.sha256(secret).digest(), salt, hardness
+    if (key := _STRETCHED.get(known)) is None:
+        kdf = Argon2id(
+            salt=salt,
+            length=KEK_BYTES,
+            iterations=hardness.passes,
+            lanes=hardness.lanes,
+            memory_cost=hardness.memory_kib,
+        )
+        key = kdf.derive(secret)
+        if len(_STRETCHED) >= MOST_STRETCHED:
+            _STRETCHED.clear()
+        _STRETCHED[known] = key
+    return key
 
 
 def _names(kek_id: str, salt: bytes, hardness: Hardness) -> bytes:

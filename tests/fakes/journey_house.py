@@ -30,7 +30,7 @@ from gateway.ports import House, SandboxFailed, SandboxResult, Scan
 from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import make_schema
-from storage import SealedStore, create_key_file, open_disk_store
+from storage import DiskObjects, FileKeys, KeyProvider, SealedStore, create_key_file
 from tests import factories
 
 DESK = Actor(kind="staff", id="coordinator")
@@ -250,15 +250,16 @@ class JourneyHouse:
         self.records.close()
 
 
-def open_house(folder: Path, url: str = "") -> JourneyHouse:
-    """Set up an empty home in a folder, or open the one that is there."""
+def open_house(folder: Path, url: str = "", *, keys: KeyProvider | None = None) -> JourneyHouse:
+    """Set up an empty home in a folder, or open the one that is there; its master keys are a file unless others are given."""
     if not (folder / "master.json").exists():
         create_key_file(folder / "master.json")
     write, read = open_engines(url or f"sqlite:///{folder / 'records.db'}")
     make_schema(write)
     clock, bell = HandClock(), Bell()
     ids = BatchedIds(write, clock)
-    store = open_disk_store(folder, folder / "master.json", tenant="consilium", new_id=ids)
+    keys = keys or FileKeys(folder / "master.json")
+    store = SealedStore(objects=DiskObjects(folder / "objects"), keys=keys, tenant="consilium", new_id=ids)
     records = SqlRecords(write=write, read=read, store=store, clock=clock, doorbell=bell)
     set_up_house(records=records, store=store)
     jobs = JobRows(write=write, read=read, records=records)

@@ -1,0 +1,182 @@
+"""``consilium key``: epochs, passphrase, and the key's own backup from making to bringing back (E10)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from gateway.cli.main import app, hoisted
+from gateway.settings import load_settings
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("HOME", "KEYS", "KEYS_PASSPHRASE_FILE", "BACKUP_DAYS"):
+        monkeypatch.delenv(f"CONSILIUM_{name}", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(home):
+    def call(*words, code=0):
+        done = CliRunner().invoke(app, hoisted(["--home", str(home), *map(str, words)]))
+        assert done.exit_code == code, done.output
+        return done.stdout
+
+    yield call
+    structlog.reset_defaults()  # the runner's standard error is gone
+
+
+def told(run, *words, code=0):
+    return json.loads(run("--json", *words, code=code))
+
+
+def secret(folder, text="six random words would do here"):
+    path = folder / f"secret-{len(list(folder.iterdir()))}"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def health(run):
+    checks = told(run, "doctor")["checks"]
+    return next((c["state"], c["detail"]) for c in checks if c["what"] == "master keys")
+
+
+def test_rotation_is_shown_and_told(run):
+    assert [e["state"] for e in told(run, "key", "show")["epochs"]] == ["in use"]
+    done = told(run, "key", "rotate")
+    assert (done["version"], done["new"], done["moved"], done["unopened"]) == (2, True, 1, 0)
+    shown = told(run, "key", "show")
+    assert (shown["current"], shown["passphrase"]) == (2, False)
+    assert [(e["version"], e["state"], e["keys"]) for e in shown["epochs"]] == [
+        (1, "retired", 0),
+        (2, "in use", 1),
+    ]
+    assert told(run, "key", "rotate", code=75)["next_step"]  # a moment ago
+    due = told(run, "key", "destroy-due")
+    assert due["destroyed"] == []
+    assert due["next"] == shown["epochs"][0]["destroy_at"]
+    kinds = [e["kind"] for e in told(run, "audit", "list")]
+    assert {"epoch_begun", "keys_rewrapped", "epoch_retired"} <= set(kinds)
+    assert told(run, "audit", "verify")["ok"]
+
+
+def test_backup_is_drilled_and_brings_a_lost_key_back_with_any_pair(run, home, tmp_path):
+    run("key", "show")
+    assert health(run)[0] == "warning"
+    made = told(run, "key", "backup", "--to", tmp_path / "medium")
+    assert health(run)[0] == "warning"
+    assert "tried" in health(run)[1]
+    assert len(made["shares"]) == 3
+    assert all(p.stat().st_mode & 0o777 == 0o600 for p in (tmp_path / "medium").iterdir())
+    drilled = told(run, "key", "drill", "--from", made["sealed"], *made["shares"])
+    assert drilled == {"ok": True, "sets": 3, "failures": []}
+    assert health(run)[0] == "ok"
+    key_file = home / "keys" / "master.json"
+    live = key_file.read_bytes()
+    assert (
+        "already"
+        in told(run, "key", "restore", "--from", made["sealed"], *made["shares"][:2], code=1)["message"]
+    )
+    assert key_file.read_bytes() == live
+    for pair in ((0, 1), (0, 2), (2, 1)):
+        key_file.unlink()
+        assert "key restore" in told(run, "key", "show", code=75)["next_step"]
+        run("key", "restore", "--from", made["sealed"], *(made["shares"][n] for n in pair))
+        assert key_file.read_bytes() == live
+        assert key_file.stat().st_mode & 0o777 == 0o600
+    key_file.unlink()
+    assert (
+        told(run, "key", "restore", "--from", made["sealed"], made["shares"][0], code=2)["error"] == "Invalid"
+    )
+    assert not key_file.exists()
+
+
+def test_drill_with_the_backup_of_an_earlier_epoch_fails_and_is_recorded(run, tmp_path):
+    made = told(run, "key", "backup", "--to", tmp_path / "medium")
+    run("key", "rotate")
+    assert "version 2 has no backup" in health(run)[1]
+    drilled = told(run, "key", "drill", "--from", made["sealed"], *made["shares"], code=1)
+    assert len(drilled["failures"]) == 3
+    assert "newer" in drilled["failures"][0]
+    (event,) = [e for e in told(run, "audit", "list") if e["kind"] == "key_drilled"]
+    assert (event["outcome"], event["failed"]) == ("failed", 3)
+    assert "no backup" in health(run)[1]
+
+
+def test_one_spoilt_sheet_is_named_by_the_drill(run, tmp_path):
+    made = told(run, "key", "backup", "--to", tmp_path / "medium", "--shares", "4", "--threshold", "2")
+    sheet = tmp_path / "medium" / made["shares"][1].rsplit("/", 1)[1]
+    lines = sheet.read_text().splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("20. "))
+    lines[at] = "20. acid" if lines[at] != "20. acid" else "20. acne"
+    sheet.write_text("\n".join(lines))
+    drilled = told(run, "key", "drill", "--from", made["sealed"], *made["shares"], code=1)
+    assert drilled["sets"] == 6
+    assert [failure.split(":")[0] for failure in drilled["failures"]] == [
+        "shares 1, 2",
+        "shares 2, 3",
+        "shares 2, 4",
+    ]
+
+
+def test_backup_into_the_home_is_refused(run, home):
+    assert "medium" in told(run, "key", "backup", "--to", home / "backup", code=2)["next_step"]
+    assert not (home / "backup").exists()
+
+
+def test_passphrase_is_set_used_changed_and_removed(run, home, tmp_path, monkeypatch):
+    run("key", "show")
+    first, second = secret(tmp_path), secret(tmp_path, "quite another set of words")
+    assert told(run, "key", "passphrase", "--new", first) == {"passphrase": True}
+    assert "CONSILIUM_KEYS_PASSPHRASE_FILE" in told(run, "key", "show", code=75)["message"]
+    monkeypatch.setenv("CONSILIUM_KEYS_PASSPHRASE_FILE", str(first))
+    assert told(run, "key", "show")["passphrase"] is True
+    run("key", "rotate")
+    run("key", "passphrase", "--new", second)
+    assert "not its own" in told(run, "key", "show", code=75)["message"]
+    monkeypatch.setenv("CONSILIUM_KEYS_PASSPHRASE_FILE", str(second))
+    made = told(run, "key", "backup", "--to", tmp_path / "medium")
+    (home / "keys" / "master.json").unlink()
+    run("key", "restore", "--from", made["sealed"], *made["shares"][1:])
+    assert told(run, "key", "show")["passphrase"] is True
+    run("key", "passphrase", "--remove")
+    monkeypatch.delenv("CONSILIUM_KEYS_PASSPHRASE_FILE")
+    assert told(run, "key", "show")["passphrase"] is False
+    events = [e["outcome"] for e in told(run, "audit", "list") if e["kind"] == "key_protected"]
+    assert events == ["ok", "ok", "removed"]
+
+
+def test_new_home_with_a_passphrase_file_has_a_protected_key_from_the_start(run, home, tmp_path, monkeypatch):
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    secret(tmp_path).rename(credentials / "consilium-keys-passphrase")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert told(run, "key", "show")["passphrase"] is True
+    assert b"versions" not in (home / "keys" / "master.json").read_bytes()
+
+
+def test_short_or_no_passphrase_is_refused(run, tmp_path):
+    run("key", "show")
+    assert "12 signs" in told(run, "key", "passphrase", "--new", secret(tmp_path, "short"), code=2)["message"]
+    assert "terminal" in told(run, "key", "passphrase", code=2)["message"]
+    told(run, "key", "passphrase", "--remove", "--new", secret(tmp_path), code=2)
+    assert told(run, "key", "show")["passphrase"] is False
+
+
+@pytest.mark.parametrize(
+    "address", ["gpg:x", "vault+http://vault.example.org/transit/k?token-file=/x", "pkcs11:token=only"]
+)
+def test_address_that_cannot_be_used_is_refused_in_words(run, monkeypatch, address):
+    monkeypatch.setenv("CONSILIUM_KEYS", address)
+    assert "CONSILIUM_KEYS" in told(run, "key", "show", code=2)["message"]
+
+
+def test_the_days_have_defaults_and_bounds(home):
+    settings = load_settings(home)
+    assert (settings.key_epoch_days, settings.backup_days) == (30, 30)
