@@ -1,7 +1,7 @@
 """``make bench-storage``: sealed storage beside the bare work in one sitting; it measures and judges nothing.
 
 Within each repetition ours and the bare work run in turn, the first a different one every time. Medians of the repetitions;
-ratios pair by pair. A part is a function from `Sitting` to figures, and one line of `PARTS`.
+ratios pair by pair. A part is a function from `Sitting` to figures, and one line of `PARTS`; it leaves its folder as it likes.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sitting = Sitting(
                 folder=place,
                 runs=given.runs,
+                quick=given.quick,
                 content_bytes=(4 if given.quick else 64) << 20,
                 passes=1 if given.quick else 4,
                 publishes=4 if given.quick else 100,

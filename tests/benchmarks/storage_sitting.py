@@ -15,10 +15,11 @@ SEGMENTS = (1 << 16, 1 << 18, MIB)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
-    """Where a part works, how often it repeats, and how much it takes."""
+    """Where a part works, how often it repeats, and how much it takes; `quick` only shows that it runs."""
 
     folder: Path
     runs: int
+    quick: bool
     content_bytes: int
     passes: int
     publishes: int
