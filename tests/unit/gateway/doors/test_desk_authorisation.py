@@ -25,6 +25,9 @@ ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/"): STAFF,
     ("GET", "/audit"): PRIVACY,
     ("GET", "/conformance.html"): STAFF,
+    ("GET", "/forgotten"): STAFF,
+    ("GET", "/forgotten/{ref}"): STAFF,
+    ("GET", "/forgotten/{ref}/certificate.json"): STAFF,
     **dict.fromkeys(
         [
             ("GET", "/board.json"),
@@ -44,6 +47,9 @@ ROUTES: dict[tuple[str, str], str] = {
             ("POST", "/cases/{ref}/close"),
             ("POST", "/cases/{ref}/resume"),
             ("POST", "/cases/{ref}/pause"),
+            ("POST", "/cases/{ref}/hold"),
+            ("POST", "/cases/{ref}/unhold"),
+            ("POST", "/cases/{ref}/forget"),
             ("POST", "/cases/{ref}/link"),
             ("POST", "/cases/{ref}/link/revoke"),
             ("POST", "/cases/{ref}/deliver"),
@@ -206,7 +212,7 @@ def test_the_right_role_gets_in(place, method, path):
     _, app, tokens, values = place
     role = ROUTES[method, path]
     answer = ask(app, method, filled(path, values), tokens["coordinator" if role == STAFF else role])
-    absent = path.endswith(("{number}", "{delivery_id}"))
+    absent = path.endswith(("{number}", "{delivery_id}")) or path.startswith("/forgotten/")
     assert answer.status_code == (404 if absent else 200)
 
 
