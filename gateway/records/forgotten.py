@@ -92,7 +92,7 @@ class ForgottenHolders:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __call__(self, holder: str, is_known: bool) -> None:  # noqa: FBT001  # the shape that the store calls
+    def __call__(self, holder: str, is_known: bool) -> None:  # the shape that the store calls
         """Raise where a key of this holder must not be used; ``is_known`` says that it was in hand before.
 
         Raises
