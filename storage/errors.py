@@ -111,7 +111,7 @@ class KeyServiceError(StoreKeyError):
 
 
 class KeyKeptError(StoreKeyError):
-    """This version of the master key stays: the current one is in use, and versions are destroyed from the oldest on."""
+    """That version of the master key stays: the current one is in use, and versions are destroyed from the oldest on."""
 
 
 class KeyBackupError(StoreKeyError):

@@ -22,7 +22,7 @@ from gateway.cli.keys import key_health
 from gateway.cli.run_parts import node_addresses
 from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
-from gateway.compose_s3 import s3_objects
+from gateway.compose.s3 import s3_objects
 from gateway.domain.errors import ConsiliumError
 from gateway.journeys.show_peer import expiring_pins
 from gateway.journeys.show_store import show_store

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from gateway.cli.console import REFUSED, emit, spoken_errors
 from gateway.cli.frame import house_of, operator, read_text, settings_of
-from gateway.compose_keys import key_file, passphrase_of
+from gateway.compose.keys import key_file, passphrase_of
 from gateway.domain.errors import ConflictError, InvalidError, UnavailableError
 from gateway.journeys.back_up_key import back_up_key, drill_key
 from storage import KeyBackup, KeyBackupError, StorageError, create_key_file, open_backup, read_words

@@ -16,7 +16,7 @@ from gateway.cli import key_backup
 from gateway.cli.console import REFUSED, emit, note, progress, table
 from gateway.cli.frame import house_of, operator
 from gateway.compose import Parts
-from gateway.compose_keys import key_file
+from gateway.compose.keys import key_file
 from gateway.domain.epoch import Epoch
 from gateway.domain.errors import ConsiliumError, InvalidError
 from gateway.journeys.back_up_key import protect_key

@@ -18,8 +18,10 @@ from gateway.cli.console import note, spoken_errors
 from gateway.cli.frame import house_of, log_for_a_part, settings_of
 from gateway.cli.part import announce_ready
 from gateway.cli.supervisor import print_ready, refuse_busy, run_tree
-from gateway.compose import compose, dicom_node, doorway, duties, job_handlers, refuse_unsafe
-from gateway.compose_s3 import self_test
+from gateway.compose import compose, refuse_unsafe
+from gateway.compose.doors import dicom_node, doorway, job_handlers
+from gateway.compose.duties import duties
+from gateway.compose.s3 import self_test
 from gateway.domain.errors import ConsiliumError, UnavailableError
 from gateway.settings import Settings, host_and_port
 

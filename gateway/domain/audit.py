@@ -104,7 +104,10 @@ EVENT_KINDS: dict[str, tuple[str, str]] = {
     "keys_rewrapped": ("keys were brought under the newest version of the master key", "written"),
     "epoch_retired": ("no key is under this version of the master key any more", "written"),
     "epoch_ending": ("a version of the master key is being destroyed", "erased"),
-    "epoch_destroyed": ("a version of the master key was destroyed, and with it what older backups hold", "erased"),
+    "epoch_destroyed": (
+        "a version of the master key was destroyed, and with it what older backups hold",
+        "erased",
+    ),
     "key_protected": ("the file of master keys was given a passphrase, or lost its own", "-"),
     "key_backed_up": ("a backup of the master keys was made, in shares", "copied"),
     "key_drilled": ("a backup of the master keys was tried with every set of shares", "read"),

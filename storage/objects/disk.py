@@ -100,7 +100,7 @@ class DiskObjects:
         for number in range(256):
             shard = f"{number:02x}"
             try:
-                names = os.listdir(self._root / shard)
+                names = os.listdir(self._root / shard)  # noqa: PTH208 - names, not a Path for each of a million
             except OSError as error:
                 raise unreadable(f"{shard}: {error.strerror}", error) from error
             yield from (name for name in names if ID_PATTERN.fullmatch(name) and name.startswith(shard))

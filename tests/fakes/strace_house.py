@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from dicom_node.part10 import open_part10
-from gateway.compose import Parts, compose, dicom_node, doorway
+from gateway.compose import Parts, compose
+from gateway.compose.doors import dicom_node, doorway
 from gateway.domain.people import Actor
 from gateway.doors.http import server
 from gateway.journeys.know_peer import add_peer, give_token

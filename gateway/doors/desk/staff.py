@@ -69,7 +69,9 @@ class Desk:
             who=who.person,
             words=words,
             inbox_count=inbox,
-            done=(words.DONE | peer_words.DONE | forgetting_words.DONE).get(request.query_params.get("done", ""), ""),
+            done=(words.DONE | peer_words.DONE | forgetting_words.DONE).get(
+                request.query_params.get("done", ""), ""
+            ),
             now=self.house.clock.now(),
             **values,
         )

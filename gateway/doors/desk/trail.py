@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
-from gateway.doors.desk import words
+from gateway.doors.desk import event_words, words
 
 # Details that say more than the kind alone; others are ids.
 _SHOWN = (
@@ -69,7 +69,7 @@ def _line(event: AuditEvent, people: Mapping[str, str], refs: Mapping[str, str])
     return TrailLine(
         seqs=(event.seq, event.seq),
         at=event.at,
-        what=words.EVENTS[event.kind],
+        what=event_words.EVENTS[event.kind],
         verb=words.VERBS[EVENT_KINDS[event.kind][1]],
         role=words.ACTORS[kind],
         who=name,

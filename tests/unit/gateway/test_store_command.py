@@ -13,7 +13,8 @@ import structlog
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
-from gateway.compose import compose, duties
+from gateway.compose import compose
+from gateway.compose.duties import duties
 from gateway.journeys.open_case import open_case
 from gateway.settings import load_settings
 from storage import batch_of, new_object_id

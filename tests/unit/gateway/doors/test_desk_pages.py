@@ -14,7 +14,7 @@ from gateway.domain.audit import EVENT_KINDS
 from gateway.domain.case import STATES
 from gateway.domain.checklist import CATEGORIES
 from gateway.domain.document import DOCUMENT_STATES
-from gateway.doors.desk import reasons, words
+from gateway.doors.desk import event_words, reasons, words
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig
 from gateway.journeys.answer_case import sign_answer
@@ -535,7 +535,7 @@ def test_an_answer_is_read_and_delivered_once(staffed, desk):
 
 
 def test_every_term_of_the_house_has_its_words():
-    assert set(words.EVENTS) == set(EVENT_KINDS)
+    assert set(event_words.EVENTS) == set(EVENT_KINDS)
     assert set(words.STATES) == set(words.WAY_OF) == {*STATES, "forgotten"}
     assert set(words.CATEGORIES) == set(CATEGORIES)
     assert set(words.DOCUMENT_STATES) == set(DOCUMENT_STATES)

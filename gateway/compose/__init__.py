@@ -7,10 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from gateway.adapters.backup_home import refuse_half_restored
 from gateway.adapters.clock import SystemClock
@@ -23,38 +21,19 @@ from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
-from gateway.compose_keys import Ask, key_duty, open_master_keys
-from gateway.compose_s3 import s3_objects
-from gateway.compose_store import store_duties
+from gateway.compose.keys import Ask, open_master_keys
+from gateway.compose.s3 import s3_objects
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
 from gateway.domain.errors import InvalidError, UnavailableError
 from gateway.domain.room import ballast_bytes
-from gateway.journeys.check_room import watch_room
-from gateway.journeys.drop_study import sweep_empty_studies
-from gateway.journeys.keep_commitments import forget_commitments
-from gateway.journeys.keep_register import keep_register
 from gateway.journeys.set_up_house import set_up_house
-from gateway.journeys.verify_audit import checkpoint_audit
 from gateway.ports import Doorbell, House
 from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import has_sealed, make_schema
 from gateway.settings import Settings, host_and_port
 from storage import DiskObjects, KeyProvider, MasterKeys, Objects, SealedStore, StorageError, new_object_id
-
-if TYPE_CHECKING:
-    from dicom_node.node import DicomNode
-    from dicom_node.tls import ServerTls
-    from gateway.doors.http import House as Doorway
-    from gateway.doors.jobs.runner import JobHandler
-    from gateway.doors.jobs.schedule import Duty
-
-CHECKPOINT_EVERY_S = 60.0
-SWEEP_EVERY_S = 900.0
-REGISTER_EVERY_S = 60.0
-SWEEP_UPLOADS_EVERY_S = 21_600.0
-FORGET_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,129 +153,6 @@ def refuse_unsafe(settings: Settings) -> None:
         raise InvalidError(
             "production needs TLS", next_step="Set CONSILIUM_PUBLIC_URL=https://… and put a proxy before it."
         )
-
-
-def doorway(parts: Parts) -> Doorway:
-    """Return all web doors under one address."""
-    # Each part of the tree loads its own doors alone: a command line call needs none of them.
-    from gateway.doors.desk.app import desk_app
-    from gateway.doors.http import DoorConfig
-    from gateway.doors.http import House as Doorway
-    from gateway.doors.machine.app import machine_app
-    from gateway.doors.patient.app import create_app as patient_app
-    from gateway.doors.patient.journeys import PatientJourneys
-    from gateway.doors.reviewer.app import reviewer_app
-
-    house, settings = parts.house, parts.settings
-    common: dict[str, Any] = {
-        "public_url": settings.url,
-        "trusted_proxies": tuple(ip_network(p) for p in settings.trusted_proxies),
-        "default_language": settings.language,
-        "timezone": ZoneInfo(settings.timezone),
-    }
-    patient = PatientJourneys(house)
-    return Doorway(
-        {
-            "/p": patient_app(
-                patient, DoorConfig(prefix="/p", **common), max_file_bytes=settings.file_limit_bytes
-            ),
-            "/desk": desk_app(house, DoorConfig(prefix="/desk", **common)),
-            "/review": reviewer_app(house, DoorConfig(prefix="/review", **common)),
-            "/machine": machine_app(house, DoorConfig(prefix="/machine", **common), ending=parts.ending),
-        },
-        front="/p",
-    )
-
-
-def dicom_node(parts: Parts) -> DicomNode:
-    """Return the node, not yet listening: plain first, then TLS, where they are set."""
-    from dicom_node.ae import Limits
-    from dicom_node.node import DicomNode, Listening
-    from gateway.doors.dimse import DimseDoor
-
-    settings = parts.settings
-    if not settings.dicom and not settings.dicom_tls:
-        raise InvalidError(
-            "the DICOM node would listen nowhere", next_step="Set CONSILIUM_DICOM or CONSILIUM_DICOM_TLS."
-        )
-    listeners = []
-    if settings.dicom:
-        host, port = host_and_port(settings.dicom, what="--dicom")
-        listeners.append(Listening(host=host, port=port))
-    if settings.dicom_tls:
-        host, port = host_and_port(settings.dicom_tls, what="--dicom-tls")
-        listeners.append(Listening(host=host, port=port, tls=_server_tls(parts)))
-    limits = Limits(user_identity=parts.settings.dicom_user_identity)
-    return DicomNode(receiver=DimseDoor(parts.house), listeners=listeners, limits=limits)
-
-
-def _server_tls(parts: Parts) -> ServerTls:
-    """Return the TLS of our port; what cannot be used is said before anybody calls."""
-    from dicom_node.errors import CertificateError
-    from dicom_node.tls import ServerTls
-    from gateway.adapters.peer_trust import PeerTrust
-
-    settings = parts.settings
-    trust = PeerTrust(parts.house.records, settings.tls_files)
-    tls = ServerTls(trust, profile=settings.dicom_tls_profile)
-    try:
-        tls.standing()
-    except CertificateError as error:
-        raise InvalidError(
-            str(error),
-            next_step="Run `consilium certificate new --name HOST`, or mend what it names; then start again.",
-        ) from error
-    return tls
-
-
-def job_handlers(parts: Parts) -> dict[str, JobHandler]:
-    """Return what the worker calls for each kind of job."""
-    from gateway.doors.jobs.registry import registry
-
-    return registry(parts.house, workers=parts.settings.workers)
-
-
-def duties(parts: Parts) -> list[Duty]:
-    """Return what the scheduler does by the clock."""
-    from gateway.doors.jobs.schedule import Duty
-
-    house = parts.house
-
-    def checkpoint() -> None:
-        checkpoint_audit(
-            records=house.records, store=house.store, witness=house.witness, origin=house.policy.tenant
-        )
-
-    def sweep_studies() -> None:
-        sweep_empty_studies(records=house.records, clock=house.clock)
-
-    def register_forgotten() -> None:
-        keep_register(records=house.records, store=house.store, register=house.register)
-
-    def forget_told() -> None:
-        forget_commitments(records=house.records, clock=house.clock)
-
-    def sweep_uploads() -> None:
-        if (objects := s3_objects(parts.settings)) is not None:
-            objects.sweep_drafts()
-
-    def look_at_room() -> None:
-        watch_room(records=house.records, room=house.room)
-
-    return [
-        Duty(name="watch_room", every_s=0, perform=look_at_room),
-        Duty(name="checkpoint_audit", every_s=CHECKPOINT_EVERY_S, perform=checkpoint),
-        Duty(
-            name="sweep_empty_studies",
-            every_s=SWEEP_EVERY_S,
-            perform=sweep_studies,
-        ),
-        Duty(name="sweep_uploads", every_s=SWEEP_UPLOADS_EVERY_S, perform=sweep_uploads),
-        Duty(name="forget_commitments", every_s=FORGET_EVERY_S, perform=forget_told),
-        key_duty(parts),
-        *store_duties(parts),
-        Duty(name="keep_register", every_s=REGISTER_EVERY_S, perform=register_forgotten),
-    ]
 
 
 def _make_home(home: Path) -> None:
