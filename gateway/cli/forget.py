@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import cases, trail
 from gateway.cli.console import emit, progress, spoken_errors, table
 from gateway.cli.frame import house_of, operator, read_text
 from gateway.compose import Parts
@@ -26,17 +27,6 @@ from gateway.journeys.hold_case import hold_case, unhold_case
 Ref = Annotated[str, typer.Argument(metavar="REF", help="The case's reference, such as C-7QK2M9XF.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the certificate is written.")]
 Reason = Annotated[str, typer.Option(help="Who asked for it, a file number; sealed with the case.")]
-
-
-def register(cases: typer.Typer, audit: typer.Typer) -> None:
-    """Add the commands to ``consilium case`` and ``consilium audit``."""
-    cases.command("forget")(forget)
-    cases.command("hold")(hold)
-    cases.command("unhold")(unhold)
-    cases.command("certificate")(certificate)
-    cases.command("forgotten")(forgotten)
-    cases.command("forget-again")(again)
-    audit.command("check-certificate")(check)
 
 
 def forget(
@@ -218,3 +208,15 @@ def _write(out: Path | None, given: Certificate) -> None:
             f"{out} cannot be written ({error.strerror})",
             next_step=f"The case is forgotten. Run `consilium case certificate {given.body['case']} --out FILE`.",
         ) from error
+
+
+for _command, _name in (
+    (forget, "forget"),
+    (hold, "hold"),
+    (unhold, "unhold"),
+    (certificate, "certificate"),
+    (forgotten, "forgotten"),
+    (again, "forget-again"),
+):
+    cases.app.command(_name)(_command)
+trail.app.command("check-certificate")(check)

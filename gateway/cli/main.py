@@ -7,66 +7,84 @@ Exit codes: 0 done · 1 refused, or a check that failed · 2 wrong usage · 3 no
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 
 import typer
 
-from gateway.cli import (
-    backup,
-    cases,
-    certificate,
-    commitments,
-    conformance,
-    doctor,
-    forget,
-    keys,
-    offline,
-    peers,
-    records,
-    releases,
-    run_parts,
-    staff,
-    store,
-    trail,
-)
 from gateway.cli.console import call
-from gateway.cli.demo import command as demo
 from gateway.cli.frame import HomeOption, JsonOption, remember
 
-app = typer.Typer(
-    name="consilium",
-    help="Secure exchange of medical documents for second opinions.",
-    epilog="--home DIR (or CONSILIUM_HOME) and --json may stand anywhere. Exit codes: 0 done, 1 refused, 2 usage, 3 not found, 75 try later.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-run_parts.register(app)
-doctor.register(app)
-conformance.register(app)
-offline.register(app)
-demo.register(app)
-app.add_typer(cases.app, name="case")
-app.add_typer(cases.study_app, name="study")
-app.add_typer(releases.app, name="release")
-app.add_typer(releases.finding_app, name="finding")
-app.add_typer(peers.app, name="peer")
-app.add_typer(certificate.certificate_app, name="certificate")
-app.add_typer(staff.person_app, name="person")
-app.add_typer(commitments.app, name="commitment")
-app.add_typer(records.app, name="records")
-app.add_typer(store.app, name="store")
-forget.register(cases.app, trail.app)
-app.add_typer(backup.app, name="backup")
-app.add_typer(keys.app, name="key")
-app.add_typer(trail.app, name="audit")
-app.add_typer(trail.job_app, name="job")
+# Which module of this package adds which commands to the root, and which groups lie in which modules; the first of these
+# has the group. A call loads what it names and no more: all of them take a second, and five parts start with `up`.
+COMMANDS: dict[str, str] = {
+    "up": "run_parts",
+    "web": "run_parts",
+    "dicom": "run_parts",
+    "worker": "run_parts",
+    "scheduler": "run_parts",
+    "doctor": "doctor",
+    "conformance": "conformance",
+    "deidentify": "offline",
+    "demo": "demo.command",
+}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "case": ("cases:app", "forget"),
+    "study": ("cases:study_app",),
+    "release": ("releases:app",),
+    "finding": ("releases:finding_app",),
+    "peer": ("peers:app",),
+    "certificate": ("certificate:certificate_app",),
+    "person": ("staff:person_app",),
+    "commitment": ("commitments:app",),
+    "records": ("records:app",),
+    "store": ("store:app",),
+    "backup": ("backup:app",),
+    "key": ("keys:app",),
+    "audit": ("trail:app", "forget"),
+    "job": ("trail:job_app",),
+}
 
 
-@app.callback()
+def command_line(words: Iterable[str] | None = None) -> typer.Typer:
+    """Return the command line: whole, or with only the commands and groups of these names."""
+    app = typer.Typer(
+        name="consilium",
+        help="Secure exchange of medical documents for second opinions.",
+        epilog="--home DIR (or CONSILIUM_HOME) and --json may stand anywhere. Exit codes: 0 done, 1 refused, 2 usage, 3 not found, 75 try later.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(root)
+    wanted = [*COMMANDS, *GROUPS] if words is None else list(words)
+    for module in dict.fromkeys(COMMANDS[word] for word in wanted if word in COMMANDS):
+        import_module(f"gateway.cli.{module}").register(app)
+    for word in wanted:
+        if word in GROUPS:
+            (module, _, name), *more = (entry.partition(":") for entry in GROUPS[word])
+            app.add_typer(getattr(import_module(f"gateway.cli.{module}"), name), name=word)
+            for other, _, _ in more:
+                import_module(f"gateway.cli.{other}")
+    return app
+
+
 def root(ctx: typer.Context, home: HomeOption = None, json: JsonOption = False) -> None:
     """Secure exchange of medical documents for second opinions."""
     remember(ctx, home=home, json=json)
+
+
+def named(arguments: Sequence[str]) -> list[str] | None:
+    """Return the one command or group that hoisted arguments call; None where that is for the whole command line to say."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--home":
+            next(words, None)
+        elif not word.startswith("-"):
+            return [word] if word in COMMANDS or word in GROUPS else None
+        elif word != "--json" and not word.startswith("--home="):
+            return None
+    return None
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
@@ -90,7 +108,8 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 def run() -> None:
     """Entry point of the installed script."""
-    call(app, hoisted(sys.argv[1:]), prog_name="consilium")
+    arguments = hoisted(sys.argv[1:])
+    call(command_line(named(arguments)), arguments, prog_name="consilium")
 
 
 if __name__ == "__main__":

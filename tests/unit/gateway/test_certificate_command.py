@@ -13,12 +13,14 @@ from cryptography.hazmat.primitives import serialization
 from typer.testing import CliRunner
 
 from gateway.cli.certificate import certificate_health, lists_health
-from gateway.cli.main import app, hoisted
+from gateway.cli.main import command_line, hoisted
 from gateway.compose import _call_rules as call_rules
 from gateway.compose import refuse_unsafe
 from gateway.domain.errors import InvalidError
 from gateway.settings import load_settings
 from tests.fakes.certificates import Authority
+
+app = command_line()
 
 
 @pytest.fixture

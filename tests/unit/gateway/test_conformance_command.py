@@ -5,11 +5,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.main import command_line
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig
 from tests.fakes.door_client import ORIGIN, Browser
 from tests.fakes.staffed_house import make_house
+
+app = command_line()
 
 HER = "desk@example.org"
 

@@ -8,8 +8,10 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from gateway.cli.main import app, hoisted
+from gateway.cli.main import command_line, hoisted
 from gateway.settings import load_settings
+
+app = command_line()
 
 
 @pytest.fixture

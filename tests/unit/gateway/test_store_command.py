@@ -12,7 +12,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.main import command_line
 from gateway.compose import compose
 from gateway.compose.duties import duties
 from gateway.journeys.open_case import open_case
@@ -21,6 +21,8 @@ from storage import batch_of, new_object_id
 from tests import factories
 from tests.fakes.journey_house import DESK
 from tests.fakes.stocked_house import path_of, plant, stock
+
+app = command_line()
 
 # The command line in a process of its own, with small steps, so that there is a middle to be killed in.
 _SLOWLY = """

@@ -8,9 +8,11 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from gateway.cli.main import app
+from gateway.cli.main import command_line
 from gateway.records import open_engines
 from gateway.records.tables import SCHEMA_VERSION
+
+app = command_line()
 
 DDL = Path(__file__).resolve().parents[3] / "vectors" / "records" / "schema-1.sqlite.sql"
 
