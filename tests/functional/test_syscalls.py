@@ -2,7 +2,7 @@
 
 Scoreboard #8 and #10; D1, D2, D3, D4. Each point has a fresh home, a house in a process of its own under strace, and
 senders outside that remember what they were answered. Afterwards the house is started anew, takes what is left, and every
-row and object is read. ``CONSILIUM_SYSCALL_POINTS`` is how many points are tried (20 kills and 10 of each error; ``make crash`` tries all).
+row and object is read. ``CONSILIUM_SYSCALL_POINTS`` is how many points are tried (12 kills and 6 of each error; ``make crash`` tries all).
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from tests.fakes.strace_oracle import Oracle
 from tests.fakes.strace_report import report
 from tests.fakes.strace_tracer import ERROR_CALLS, FILE_CALLS, KILL_CALLS, ROOM_CALLS, TELLING_CALLS, Tracer
 
-POINTS = os.environ.get("CONSILIUM_SYSCALL_POINTS", "20")
+POINTS = os.environ.get("CONSILIUM_SYSCALL_POINTS", "12")
 SEED = int(os.environ.get("CONSILIUM_CRASH_SEED", "2026"))
 FRESH_S = 400.0  # a patient's session ends after a quarter of an hour
 RULES = {"ballast": "false", "room_bytes": "0"}
 LANES = ("store", "stow", "upload")
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(100 if POINTS != "all" else 7200)]
+pytestmark = [
+    pytest.mark.functional,
+    pytest.mark.timeout(7200 if POINTS == "all" else 200 + 10 * int(POINTS)),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,14 @@ def points_of(reach, calls, salt):
     if POINTS == "all":
         return every
     rng = random.Random(f"{SEED}{salt}")
-    chosen: dict[tuple[str, str], Point] = {}
-    for point in rng.sample(every, len(every)):  # each call of each lane before any call twice
-        chosen.setdefault((point.lane, point.call), point)
-    return rng.sample(
-        [*chosen.values()], min(int(POINTS) // 2 if salt != "KILL" else int(POINTS), len(chosen))
+    mixed = rng.sample(every, len(every))
+    first: dict[tuple[str, str], Point] = {}
+    for point in mixed:  # each call of each lane before any call twice
+        first.setdefault((point.lane, point.call), point)
+    wanted = int(POINTS) if salt == "KILL" else int(POINTS) // 2
+    return (
+        rng.sample([*first.values()], min(wanted, len(first)))
+        + [point for point in mixed if point not in first.values()][: max(0, wanted - len(first))]
     )
 
 
@@ -172,7 +178,7 @@ def test_every_failing_call_is_answered_as_a_failure_and_nothing_is_lost(arena, 
         broken += [f"{point}: {what}" for what in after(home, sender, tally)]
         progress(error, number, len(points), broken)
     assert not broken, "\n".join(broken)
-    assert tally["answered as a failure"] >= len(points) / 4, tally
+    assert tally["answered as a failure"] >= max(1, len(points) // 5), tally
     report(error, points=len(points), violations=len(broken), **tally)
 
 
