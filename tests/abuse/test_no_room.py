@@ -19,7 +19,7 @@ from dicom_node.scu import echo
 from tests import factories
 from tests.fakes.small_disk import fill, small_disk, use_up_files
 from tests.fakes.strace_house import HOST, PACS, LiveHouse, prepare
-from tests.fakes.strace_oracle import TUS, Oracle
+from tests.fakes.strace_oracle import REJECTED, TUS, Oracle
 from tests.functional.conftest import wait_for
 from tests.unit.dicom_node.peers import RawPeer, data_set
 
@@ -162,7 +162,7 @@ def test_pushed_until_the_volume_is_truly_full_nothing_acknowledged_is_lost(disk
             sender.everything(house)
         refused = [answer for answer in sender.answers if answer not in {0, 200, 201, 204}]
         assert refused, "the disk was never full"
-        assert set(refused) <= {0xA700, 507, 503, 202, 409, None}
+        assert set(refused) <= {0xA700, REJECTED, 507, 503, 202, 409, None}
         assert len(sender.acknowledged) < 80
         house.kill()  # no better moment
     with LiveHouse(home, **rules) as house:
