@@ -21,6 +21,7 @@ from tests.benchmarks.documents import write_between
 from tests.benchmarks.processes import ROOT, load, machine
 from tests.benchmarks.storage_cipher import cipher
 from tests.benchmarks.storage_figures import Figure, as_json, as_markdown, as_table
+from tests.benchmarks.storage_house import forgetting, rotation
 from tests.benchmarks.storage_parts import buffers, publish, ranges, verify
 from tests.benchmarks.storage_sitting import Sitting
 
@@ -32,6 +33,8 @@ PARTS: dict[str, tuple[str, Callable[[Sitting], Iterator[Figure]]]] = {
     "publish": ("Durable publish", publish),
     "verify": ("Verification of whole objects, one process", verify),
     "buffers": ("Where a buffer begins", buffers),
+    "rotation": ("Rotation of the master key", rotation),
+    "forget": ("Forgetting", forgetting),
 }
 screen = Console(stderr=True, highlight=False)
 
