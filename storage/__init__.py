@@ -24,6 +24,7 @@ from storage.errors import (
     StoreLowError,
     StoreOutageError,
     TooLargeError,
+    VolumeAwayError,
     VolumeFailedError,
     VolumeUnfitError,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "StoreOutageError",
     "StoredObject",
     "TooLargeError",
+    "VolumeAwayError",
     "VolumeFailedError",
     "VolumeUnfitError",
     "WrappedKey",

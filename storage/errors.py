@@ -13,6 +13,7 @@
     │   └── StoreLowError      what room is left is kept for what must be written anyway
     ├── SealTooSlowError       the stream took half a day
     ├── StoreOutageError       the place does not answer; heals by itself when it does
+    │   └── VolumeAwayError    its volume is not mounted, not ours or read-only; an ObjectBusyError too
     ├── StoreDeniedError       the place refuses us, or has not what we were told of
     ├── VolumeFailedError      a write was refused by the device; final for this process
     ├── VolumeUnfitError       the place cannot keep what publishing promises
@@ -80,6 +81,10 @@ class SealTooSlowError(StorageError):
 
 class StoreOutageError(StorageError):
     """The store does not answer, so nothing was kept or removed, as far as is known; look at the network and at the server, and send again."""
+
+
+class VolumeAwayError(StoreOutageError, ObjectBusyError):
+    """The volume of the store is not mounted, is another one or takes no writes, so nothing was kept or removed; mount the right one, and it goes on by itself."""
 
 
 class StoreDeniedError(StorageError):

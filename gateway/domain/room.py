@@ -14,7 +14,7 @@ MIB, GIB = 1 << 20, 1 << 30
 FEWEST_FILES, MOST_FILES = 64, 10_000
 
 Place = Literal["objects", "records", "witness"]
-Want = Literal["bytes", "files", "declared", "refused", "unknown"]
+Want = Literal["bytes", "files", "declared", "refused", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
