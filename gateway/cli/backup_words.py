@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gateway.adapters.backup_repository import BackupDirectory
-from gateway.cli.console import emit, err, table
+from gateway.cli.console import emit, err, refused_by_storage, table
 from gateway.cli.frame import house_of
 from gateway.compose import Parts
 from gateway.domain.backup import made_at_of
-from gateway.domain.errors import ConsiliumError, UnavailableError
+from gateway.domain.errors import ConsiliumError
 from gateway.journeys.verify_backup import open_backup
 from storage import SealedStore, StorageError
 
@@ -101,7 +101,7 @@ def storage_words() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        raise UnavailableError(str(error)) from error
+        raise refused_by_storage(error) from error
 
 
 @contextmanager

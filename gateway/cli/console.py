@@ -9,6 +9,7 @@ standard error, and progress only where a person watches.
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,11 +27,21 @@ from rich.table import Table
 
 from gateway.domain.errors import (
     BusyError,
+    ConflictError,
     ConsiliumError,
     InvalidError,
     NotFoundError,
     TooManyError,
     UnavailableError,
+)
+from storage import (
+    KeyServiceError,
+    KeyUnconfirmedError,
+    ObjectBusyError,
+    SealTooSlowError,
+    StorageError,
+    StoreFullError,
+    StoreOutageError,
 )
 
 DONE: Final = 0
@@ -38,6 +49,7 @@ REFUSED: Final = 1
 USAGE: Final = 2
 NOT_FOUND: Final = 3
 TRY_LATER: Final = 75
+INTERRUPTED: Final = 130
 
 # The first row that fits gives the code; what is not listed is a refusal.
 _EXIT_CODES: Final[tuple[tuple[type[ConsiliumError], int], ...]] = (
@@ -48,7 +60,18 @@ _EXIT_CODES: Final[tuple[tuple[type[ConsiliumError], int], ...]] = (
     (TooManyError, TRY_LATER),
 )
 
-out = Console(highlight=False, soft_wrap=True)
+_HEALS: Final = (
+    KeyServiceError,
+    KeyUnconfirmedError,
+    ObjectBusyError,
+    SealTooSlowError,
+    StoreFullError,
+    StoreOutageError,
+)
+
+# What is piped on is as wide as it is: an id that was cut to a terminal's width names nothing.
+PIPED_WIDTH = 1000
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -84,7 +107,9 @@ def emit(
 
 def table(*columns: str, rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
     """A plain table; cells are text, never markup, since they may come from outside."""
-    made = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(escape(str(cell)) for cell in row))
     return made
@@ -111,7 +136,7 @@ def fail(ctx: typer.Context | None, error: ConsiliumError) -> NoReturn:
 
 
 def call(app: typer.Typer, arguments: Sequence[str], *, prog_name: str) -> NoReturn:
-    """Run a command line and end the process; wrong usage, too, is one JSON value where ``--json`` stands."""
+    """Run a command line and end the process; wrong usage and Ctrl-C, too, are one JSON value where ``--json`` stands."""
     if "--json" not in arguments:
         app(args=arguments, prog_name=prog_name)
     root: Any = typer.main.get_command(app)
@@ -120,6 +145,8 @@ def call(app: typer.Typer, arguments: Sequence[str], *, prog_name: str) -> NoRet
     try:
         code = root.main(args=list(arguments), prog_name=prog_name, standalone_mode=False)
     except Exception as error:  # typer carries a Click of its own, whose errors have no public name
+        if type(error).__name__ == "Abort":  # what Ctrl-C becomes inside a command
+            interrupted(as_json=True)
         if not hasattr(error, "format_message"):
             raise
         path = getattr(getattr(error, "ctx", None), "command_path", prog_name)
@@ -130,6 +157,16 @@ def call(app: typer.Typer, arguments: Sequence[str], *, prog_name: str) -> NoRet
     sys.exit(code)
 
 
+def interrupted(*, as_json: bool) -> NoReturn:
+    """End a call that somebody stopped: in words or as one JSON value, never with a page of where it stood."""
+    if as_json:
+        told = {"error": "Interrupted", "message": "stopped by Ctrl-C", "next_step": "Run it again."}
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    else:
+        err.print("stopped")
+    sys.exit(INTERRUPTED)
+
+
 @contextmanager
 def spoken_errors(ctx: typer.Context | None = None) -> Iterator[None]:
     """Turn what is refused inside into words and an exit code; what is unforeseen stays a traceback."""
@@ -137,6 +174,27 @@ def spoken_errors(ctx: typer.Context | None = None) -> Iterator[None]:
         yield
     except ConsiliumError as error:
         fail(ctx, error)
+    except StorageError as error:
+        fail(ctx, refused_by_storage(error))
+    except OSError as error:
+        if error.filename is None:  # ours, not a path that somebody named
+            raise
+        fail(ctx, _refused_path(error))
+
+
+def refused_by_storage(error: StorageError) -> ConsiliumError:
+    """Word what storage says: what happened; what to do next. Only what heals by itself is worth another try."""
+    what, _, then = " ".join((type(error).__doc__ or "").split()).rpartition("; ")
+    message = f"{what or then} ({error.detail})" if error.detail else what or then
+    kind = UnavailableError if isinstance(error, _HEALS) else ConflictError
+    return kind(message, next_step=then[:1].upper() + then[1:]) if what else kind(message)
+
+
+def _refused_path(error: OSError) -> ConsiliumError:
+    message = f"{error.filename}: {error.strerror}"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return UnavailableError(message, next_step="Make room there, then run it again.")
+    return InvalidError(message, next_step="Check the path, and what the user who runs this may do there.")
 
 
 @contextmanager

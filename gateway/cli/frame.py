@@ -19,10 +19,10 @@ import typer
 from gateway.cli.console import spoken_errors
 from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts, compose
-from gateway.domain.errors import InvalidError, UnavailableError
+from gateway.domain.errors import InvalidError
 from gateway.domain.people import Actor
 from gateway.settings import Settings, load_settings
-from storage import StorageError, harden_process
+from storage import harden_process
 
 HomeOption = Annotated[
     Path | None,
@@ -68,16 +68,13 @@ def _where_it_answers(settings: Settings) -> Settings:
 def house_of(ctx: typer.Context, **given: str) -> Iterator[Parts]:
     """Compose the house for one command; what is refused is said in words, with the exit code of its kind."""
     with spoken_errors(ctx):
+        settings = settings_of(ctx, **given)
+        settings = settings if given.get("http") else _where_it_answers(settings)
+        parts = compose(settings, ask_passphrase=_asked_passphrase())
         try:
-            settings = settings_of(ctx, **given)
-            settings = settings if given.get("http") else _where_it_answers(settings)
-            parts = compose(settings, ask_passphrase=_asked_passphrase())
-            try:
-                yield parts
-            finally:
-                parts.close()
-        except StorageError as error:
-            raise UnavailableError(str(error)) from error
+            yield parts
+        finally:
+            parts.close()
 
 
 def _asked_passphrase() -> Callable[[], bytes] | None:

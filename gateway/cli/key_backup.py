@@ -35,8 +35,8 @@ def backup(
 ) -> None:
     """Seal the key file for custodians: one sheet of words for each, and one sealed file that may lie with any."""
     with house_of(ctx) as parts:
-        folder = to.expanduser().absolute()
-        if folder.is_relative_to(parts.settings.home):
+        folder = to.expanduser().resolve()
+        if folder.is_relative_to(parts.settings.home.resolve()):
             raise InvalidError(
                 "a backup in the home is lost with it, and whoever copies the home has both",
                 next_step="Give --to a medium of its own.",

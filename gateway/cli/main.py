@@ -12,7 +12,7 @@ from importlib import import_module
 
 import typer
 
-from gateway.cli.console import call
+from gateway.cli.console import call, interrupted
 from gateway.cli.frame import HomeOption, JsonOption, remember
 
 # Which module of this package adds which commands to the root, and which groups lie in which modules; the first of these
@@ -109,7 +109,10 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 def run() -> None:
     """Entry point of the installed script."""
     arguments = hoisted(sys.argv[1:])
-    call(command_line(named(arguments)), arguments, prog_name="consilium")
+    try:
+        call(command_line(named(arguments)), arguments, prog_name="consilium")
+    except KeyboardInterrupt:  # before there was a command to tell it to
+        interrupted(as_json="--json" in arguments)
 
 
 if __name__ == "__main__":

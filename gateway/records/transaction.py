@@ -18,6 +18,25 @@ from gateway.domain.errors import UnavailableError
 # A driver's connection: pysqlite3's or psycopg's. ``execute(sql, values)`` returns a cursor in both.
 Connection = Any
 
+# What an operator has to hear of a file; the rest heals or is damage. https://www.sqlite.org/rescode.html
+_SAID_BY_SQLITE = (
+    ("SQLITE_FULL", "there is no room for the records", "Make room on their volume; nothing was written."),
+    (
+        "SQLITE_READONLY",
+        "the records may not be written",
+        "Give the user who runs this the right to write the file and its folder, or mount the volume for writing.",
+    ),
+    (
+        "SQLITE_CANTOPEN",
+        "the file of the records cannot be opened",
+        "Check its path, its folder and the rights of the user who runs this.",
+    ),
+    (
+        "SQLITE_IOERR",
+        "the volume of the records fails",
+        "Check the device and its room; nothing was written.",
+    ),
+)
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 _ENDED_WHILE_IDLE = "25P03"  # PostgreSQL ended a session that let it wait inside a transaction
 
@@ -87,7 +106,11 @@ def is_full(error: BaseException | None) -> bool:
 def unanswered(error: BaseException | None, *, is_outage: bool) -> UnavailableError:
     """Word a failure of the database: an outage heals, damage does not, and neither may quote a value."""
     name = type(error).__name__
+    told = getattr(error, "sqlite_errorname", "")
     if is_outage:
+        for begins, what, then in _SAID_BY_SQLITE:
+            if told.startswith(begins):
+                return UnavailableError(f"{what} ({told})", next_step=then)
         return UnavailableError(f"the records do not answer ({name})")
     return UnavailableError(
         f"the records cannot be read as they should be ({name})",
