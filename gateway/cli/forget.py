@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import cases, trail
-from gateway.cli.console import emit, progress, spoken_errors, table
+from gateway.cli.console import REFUSED, emit, progress, spoken_errors, table
 from gateway.cli.frame import house_of, operator, read_text
 from gateway.compose import Parts
 from gateway.domain.errors import InvalidError
@@ -121,7 +121,10 @@ def again(
         typer.Option("--register", metavar="FILE", help="audit/forgotten.jsonl of the home, if not this."),
     ] = None,
 ) -> None:
-    """Forget again, after a restore, what the register says was forgotten: before any part is started."""
+    """Forget again, after a restore, what the register says was forgotten: before any part is started.
+
+    What was put under a legal hold since stays whole, and the exit code is 1.
+    """
     with house_of(ctx) as parts:
         house = parts.house
         lines = (
@@ -131,12 +134,17 @@ def again(
         )
         with progress("forgetting again", total=len([line for line in lines if line])) as move:
             done = forget_again(lines, by=operator(), records=house.records, store=house.store, progress=move)
-        emit(
-            ctx,
-            data=done,
-            human=f"{done.holders} holders are forgotten; of them were back: {done.cases} cases, {done.studies} studies "
-            f"elsewhere, {done.keys} keys, {done.objects} objects",
+        told = (
+            f"{done.holders} holders are forgotten; of them were back: {done.cases} cases, {done.studies} studies "
+            f"elsewhere, {done.keys} keys, {done.objects} objects"
         )
+        for ref in done.held:
+            told += (
+                f"\n[bold red]under a legal hold since[/]: {ref} stays; after `case unhold` run this again"
+            )
+        emit(ctx, data=done, human=told)
+    if done.held:
+        raise typer.Exit(REFUSED)
 
 
 def check(

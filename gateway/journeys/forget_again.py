@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.errors import InvalidError
@@ -21,13 +21,14 @@ _AGAIN = "restored"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgottenAgain:
-    """What a restored backup forgot again."""
+    """What a restored backup forgot again. ``held`` are the cases that were held since, and keep what is forgotten there."""
 
     holders: int
     cases: int
     studies: int
     keys: int
     objects: int
+    held: tuple[str, ...] = ()
 
 
 def forget_again(
@@ -40,7 +41,9 @@ def forget_again(
 ) -> ForgottenAgain:
     """Destroy keys, rows and objects of all that a register names, and keep its tombstones; for a restored backup, before it serves.
 
-    Done twice it finds nothing more. A hold of before does not count: it had been ended when the case was forgotten.
+    Done twice it finds nothing more. A hold of before does not count: it had been ended when the case was forgotten. One that
+    was placed since, on what a restore brought back, does (E9): that case stays whole and is told of in ``held``, and all
+    else is forgotten; when the hold has ended, the same call forgets it too.
     ``progress`` is called with the number of holders done.
 
     Raises
@@ -59,11 +62,13 @@ def forget_again(
         by_case.setdefault(stone.case_id, []).append(stone)
     done = {"cases": 0, "studies": 0, "keys": 0, "objects": 0}
     bare: list[Tombstone] = []
+    held: dict[str, str] = {}
     for case_id, stones in by_case.items():
         with records.view() as view:
             is_there = _is_there(view, case_id, stones)
         if is_there:
-            _erase(case_id, stones, done, by=by, records=records, store=store)
+            if holding := _erase(case_id, stones, done, by=by, records=records, store=store):
+                held[case_id] = holding
             progress(len(stones))
         else:
             bare += stones
@@ -74,8 +79,9 @@ def forget_again(
             change.note("forgotten_again", holders=len(part), keys=keys)
         done["keys"] += keys
         progress(len(part))
-    _bring_back(read.certificates, by=by, records=records, store=store)
-    return ForgottenAgain(holders=len(read.stones), **done)
+    _bring_back(read.certificates, but=held, by=by, records=records, store=store)
+    left = sum(len(by_case[case_id]) for case_id in held)
+    return ForgottenAgain(holders=len(read.stones) - left, **done, held=tuple(sorted(set(held.values()))))
 
 
 def _is_there(view: View, case_id: str, stones: Sequence[Tombstone]) -> bool:
@@ -91,9 +97,15 @@ def _erase(
     by: Actor,
     records: Records,
     store: SealedStore,
-) -> None:
-    """Forget one case as it was forgotten before, and the studies that lay elsewhere when the backup was made."""
+) -> str:
+    """Forget one case as it was forgotten before, and the studies that lay elsewhere when the backup was made.
+
+    Returns the reference of the case whose hold forbids it; then nothing was done. It is looked for in the turn that destroys.
+    """
     with records.change(by=by) as change:
+        if holding := _held_since(change, case_id, stones):
+            change.note("forgotten_again", case_id=case_id, subject=holding, outcome="held")
+            return holding
         objects: list[str] = []
         studies = 0
         for stone in stones:
@@ -116,6 +128,18 @@ def _erase(
     done["studies"] += studies
     done["keys"] += keys
     done["objects"] += removed.objects
+    return ""
+
+
+def _held_since(change: Change, case_id: str, stones: Sequence[Tombstone]) -> str:
+    """Return the reference of the case under a hold that was placed after the forgetting, be it one where a study lies now."""
+    forgotten_at = min(stone.at for stone in stones)
+    found = change.studies.pick(("case_id",), holder=[stone.holder for stone in stones])
+    cases = sorted({case_id, *(elsewhere for (elsewhere,) in found if elsewhere)})
+    for holder, at in change.holds.pick(("holder", "at"), holder=cases, ended_at=None):
+        if at >= forgotten_at:
+            return next((str(ref) for (ref,) in change.cases.pick(("ref",), id=holder)), str(holder))
+    return ""
 
 
 def _erase_study(change: Change, study_id: str, case_id: str | None) -> list[str]:
@@ -144,11 +168,13 @@ def _commitments(change: Change, case_id: str, store: SealedStore) -> list[str]:
         return []
 
 
-def _bring_back(certificates: Sequence[str], *, by: Actor, records: Records, store: SealedStore) -> None:
+def _bring_back(
+    certificates: Sequence[str], *, but: Container[str], by: Actor, records: Records, store: SealedStore
+) -> None:
     """Keep again the certificates that were given after the backup: they can be had for ever."""
     for line in certificates:
         kept = read_certificate_line(line, records=records, store=store)
-        if kept is None:
+        if kept is None or kept.id in but:
             continue
         with records.view() as view:
             found = view.forgettings.first(id=kept.id)

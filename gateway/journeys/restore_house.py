@@ -32,6 +32,10 @@ from gateway.ports import Clock, Records, Witness
 from storage import BYTES_LOST, KeyRefusedError, KeyUnknownError, SealedStore, StorageError
 
 REGISTER_LABEL = b"forgotten-register"  # as journeys.keep_register
+_HELD = (
+    "case {ref} was put under a legal hold after the register says it, or a study in it, was forgotten: it stays; "
+    "when the hold has ended, run `consilium case forget-again` again"
+)
 Told = Callable[[str, int, int], None]
 OpenHouse = Callable[[], AbstractContextManager[tuple[Records, SealedStore, Witness]]]
 
@@ -111,6 +115,7 @@ def restore_house(
         if lines:
             again = forget_again(lines, by=by, records=records, store=house_store)
             report.holders_forgotten_again, report.cases_forgotten_again = again.holders, again.cases
+            report.flaws += [_HELD.format(ref=ref) for ref in again.held]
         _read_everything(vault, manifest, damaged, report, records=records, store=house_store, told=told)  # 5
         _read_trail(report, papers.notes, by=by, records=records, store=house_store, origin=tenant)
         with records.view() as view:

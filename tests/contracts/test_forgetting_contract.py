@@ -14,11 +14,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from gateway.adapters.backup_home import begun_restore
 from gateway.domain.errors import ConsiliumError
+from gateway.domain.forgetting import Tombstone, register_line
 from gateway.journeys.forget_case import forget_case
 from gateway.journeys.hold_case import hold_case, unhold_case
+from gateway.journeys.lookup import house_secret
 from gateway.records.forgotten import BOUND_S, ForgottenHolders
 from storage import KeyForgottenError, KeyUnconfirmedError, SealedRef, StorageError, WrappedKey
+from tests.fakes.backup_house import BackedHouse
 from tests.fakes.journey_house import DESK, open_house
 
 BOUND = 2.0
@@ -217,6 +221,38 @@ def test_a_hold_and_a_forgetting_at_once_end_in_one_of_the_two(house, database_u
             _forget(house, case)
     other.close()
     assert house.rows("cases") == []
+
+
+def test_a_backup_of_a_case_that_was_held_since_can_be_restored_and_the_report_tells_of_it(
+    house, database_url, other_url, tmp_path
+):
+    """A register that knows of its forgetting neither destroys the held case nor keeps the house from coming back."""
+    backed = BackedHouse(house, database_url, tmp_path)
+    case = house.case()
+    forgotten = register_line(
+        Tombstone(seq=0, holder=case.id, case_id=case.id, at=house.clock.now()),
+        secret=_register_secret(house),
+    )
+    house.clock.forward(days=1)
+    hold_case(ref=case.ref, reason="court order", by=DESK, records=house.records)
+    backed.create()
+    new = backed.new_home(other_url if "postgres" in other_url else "")
+    report = new.restore(register=[forgotten])
+    assert not report.is_whole
+    (flaw,) = report.flaws
+    assert case.ref in flaw
+    assert begun_restore(new.folder)  # nothing starts before a person has decided
+    assert new.restore(register=[forgotten], accept_losses=True).cases_forgotten_again == 0
+    assert not begun_restore(new.folder)
+    back = new.open()
+    assert [one.id for one in back.rows("cases")] == [case.id]
+    assert len(back.rows("holds", ended_at=None)) == 1
+    back.close()
+
+
+def _register_secret(house):
+    with house.records.view() as view:
+        return house_secret(view, house.store, b"forgotten-register")
 
 
 def test_tombstones_are_numbered_in_the_order_of_commits_and_one_for_each_holder(house):

@@ -73,7 +73,12 @@ def test_hold_forget_certify_check_and_forget_again(
     )
 
     assert {one["ref"] for one in run(backup, "case", "list")} == {ref, kept}  # restored by hand
-    again = run(backup, "case", "forget-again", "--register", str(home / "audit" / "forgotten.jsonl"))
+    register = str(home / "audit" / "forgotten.jsonl")
+    run(backup, "case", "hold", ref, "--reason", "a court's order of today")
+    assert run(backup, "case", "forget-again", "--register", register, code=1)["held"] == [ref]
+    assert {one["ref"] for one in run(backup, "case", "list")} == {ref, kept}
+    run(backup, "case", "unhold", ref, "--reason", "over")
+    again = run(backup, "case", "forget-again", "--register", register)
     assert (again["cases"], again["keys"]) == (1, 2)
     assert [one["ref"] for one in run(backup, "case", "list")] == [kept]
     assert run(backup, "case", "certificate", ref)["text"] == given["text"]

@@ -578,6 +578,7 @@ def test_a_restored_backup_forgets_again_by_the_register(house, restored):
     gone, kept = _full(house, 1), _full(house, 2)
     hold_case(ref=gone.ref, reason="until the inquiry is over", by=DESK, records=house.records)
     restore = restored()
+    house.clock.forward(seconds=1)
     unhold_case(ref=gone.ref, reason="over", by=DESK, records=house.records)
     later = house.case(3)
     for case in (gone, later):
@@ -608,6 +609,94 @@ def test_a_restored_backup_forgets_again_by_the_register(house, restored):
     again = _again(back)
     assert (again.cases, again.keys, again.objects) == (0, 0, 0)
     assert len(back.events()) <= events + 1
+
+
+def test_what_was_held_since_it_was_restored_stays_whole_and_all_else_is_forgotten(house, restored):
+    """Records restored by hand, a court's order of today, and then the register: nobody forgets what is held (E9)."""
+    gone, other = _full(house, 1), _full(house, 2)
+    restore = restored()
+    for case in (gone, other):
+        _forget(house, case)
+    given = _certificate(house, gone.ref)
+    back = restore()
+    back.clock.forward(days=1)
+    hold_case(ref=gone.ref, reason=WHY, by=DESK, records=back.records)
+    kinds = ("studies", "instances", "copies", "holds")
+    rows = {kind: [one for one in back.rows(kind) if one.id not in _of(back, kind, other)] for kind in kinds}
+    done = _again(back)
+    assert (done.held, done.cases, done.holders) == ((gone.ref,), 1, 1)
+    assert [case.id for case in back.rows("cases")] == [gone.id]
+    assert {kind: back.rows(kind) for kind in kinds} == rows
+    assert len(rows["holds"]) == 1
+    for one in rows["instances"]:
+        with back.records.view() as view:
+            back.store.verify(_ref(one), key=view.key(one.holder, "originals"), kind="original")
+    assert [stone.holder for stone in _stones(back)] == [other.id]
+    assert [one.id for one in back.rows("forgettings")] == [other.id]
+    assert [(e.outcome, e.subject) for e in back.events("forgotten_again") if e.case_id == gone.id] == [
+        ("held", gone.ref)
+    ]
+    unhold_case(ref=gone.ref, reason="over", by=DESK, records=back.records)
+    done = _again(back)
+    assert (done.held, done.cases, done.holders) == ((), 1, 2)
+    assert back.rows("cases") == []
+    assert back.objects() == set()
+    assert _certificate(back, gone.ref).text == given.text
+
+
+def _of(house, kind, case):
+    return {
+        one.id
+        for one in house.rows(kind)
+        if case.id in (getattr(one, "case_id", ""), getattr(one, "holder", ""))
+    }
+
+
+@pytest.mark.parametrize("is_since", [True, False], ids=["held since", "held before"])
+def test_a_study_that_lies_with_a_case_that_was_held_since_stays_there(house, restored, is_since):
+    right, wrong = house.case(1), house.case(2)
+    _receive(house, None, 1, seed=8, called_ae="CONSILIUM")
+    (study,) = house.rows("studies")
+    ports = house.ports("records", "clock")
+    assign_study(study_id=study.id, ref=wrong.ref, by=DESK, **ports)
+    house.work()
+    if not is_since:
+        hold_case(ref=wrong.ref, reason=WHY, by=DESK, records=house.records)
+    restore = restored()
+    unassign_study(study_id=study.id, by=DESK, **ports, store=house.store)
+    assign_study(study_id=study.id, ref=right.ref, by=DESK, **ports)
+    house.clock.forward(seconds=1)
+    _forget(house, right)
+    _certificate(house, right.ref)
+    back = restore()
+    back.clock.forward(seconds=1)
+    if is_since:
+        hold_case(ref=wrong.ref, reason=WHY, by=DESK, records=back.records)
+    instances = back.rows("instances")
+    done = _again(back)
+    if is_since:
+        assert (done.held, done.cases, done.studies) == ((wrong.ref,), 0, 0)
+        assert back.rows("instances") == instances != []
+        with back.records.view() as view:
+            back.store.verify(_ref(instances[0]), key=view.key(study.id, "originals"), kind="original")
+        assert _stones(back) == []
+    else:  # it was moved away and forgotten although that hold stood
+        assert (done.held, done.cases, done.studies) == ((), 1, 1)
+        assert back.rows("instances") == []
+        assert len(back.rows("holds", ended_at=None)) == 1
+
+
+def test_a_hold_that_was_placed_in_the_instant_of_the_forgetting_counts(house, restored):
+    """The clocks of two machines are not one: where it cannot be told which came first, nothing is destroyed."""
+    case = house.case()
+    restore = restored()
+    kept = _forget(house, case)
+    keep_register(**house.ports("records", "store", "register"))
+    back = restore()
+    back.clock.at = kept.at
+    hold_case(ref=case.ref, reason=WHY, by=DESK, records=back.records)
+    assert _again(back).held == (case.ref,)
+    assert [one.id for one in back.rows("cases")] == [case.id]
 
 
 def _stones(house):

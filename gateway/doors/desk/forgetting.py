@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.domain.errors import UnavailableError
 from gateway.domain.forgetting import GROUNDS
 from gateway.domain.ids import normal_case_ref
 from gateway.doors.desk import forgetting_words
@@ -17,6 +19,7 @@ from gateway.doors.http.headers import DOWNLOAD_POLICY
 from gateway.journeys.certify_forgetting import Certificate, give_certificate, list_forgotten
 from gateway.journeys.forget_case import forget_case
 from gateway.journeys.hold_case import hold_case, unhold_case
+from gateway.journeys.keep_register import keep_register
 
 
 class ForgettingPages:
@@ -60,6 +63,8 @@ class ForgettingPages:
             store=house.store,
             ground=form.text("ground"),
         )
+        with suppress(UnavailableError):  # the scheduler goes on with it, and no certificate is given before
+            keep_register(records=house.records, store=house.store, register=house.register)
         return self.door.to(f"/forgotten/{kept.ref}?done=forgotten")
 
     def forgotten(self, request: Request) -> Response:
