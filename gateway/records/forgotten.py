@@ -6,7 +6,8 @@ answer for two seconds, no key is used (docs/decisions/0047). A key that was not
 finds tombstones of any age: a row that was put back opens nothing.
 
 It also takes the old bytes out of the database: SQLite's log holds the page as it was before the deletion until it is cut,
-PostgreSQL keeps the deleted row until it is vacuumed.
+PostgreSQL keeps the deleted row until it is vacuumed, which does nothing while anybody may still see that row. What could not
+be taken out is tried again, and told of once a minute.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ LOOK_EVERY_S = 0.5
 LOOK_AGAIN_S = 1.0
 BOUND_S = 2.0
 CUT_FOR_S = 0.5
+VACUUM_AGAIN_S = 5.0  # a backup may stand for hours, and each attempt reads the table's changed pages
+TELL_AFTER_S = 1.0  # a reader that is just passing is nobody's concern
+TELL_EVERY_S = 60.0
+# As of the VACUUM of this connection right before: rows that it had to leave. Null where the server keeps no statistics.
+_LEFT = (
+    "SELECT CASE WHEN current_setting('track_counts')::boolean THEN n_dead_tup END "
+    "FROM pg_stat_all_tables WHERE relid = 'case_key'::regclass"
+)
 
 log = structlog.get_logger()
 
@@ -89,6 +98,8 @@ class ForgottenHolders:
         self._seq: int | None = None
         self._looked_at = float("-inf")
         self._is_cut = False  # what an earlier process left in the log, this one cuts
+        self._cut_at = self._told_at = float("-inf")
+        self._left_since: float | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -129,13 +140,28 @@ class ForgottenHolders:
             self._let_go()
 
     def cut(self, *, for_s: float = CUT_FOR_S) -> bool:
-        """Take the deleted keys' old bytes out of the database's own files; False where somebody still reads the old pages."""
+        """Take the deleted keys' old bytes out of the database's own files; False where somebody still reads the old pages.
+
+        With PostgreSQL True says that the rows are gone and their space is free; inside a page it is not wiped before it is used.
+        """
+        is_sqlite, why = self._write.dialect.name == "sqlite", "read"
         try:
-            self._is_cut = self._cut_log(for_s) if self._write.dialect.name == "sqlite" else self._vacuum()
+            self._is_cut = self._cut_log(for_s) if is_sqlite else self._vacuum()
         except Exception as error:  # noqa: BLE001 - the keys are destroyed; the thread tries again
-            self._is_cut = False
-            log.warning("key_bytes_left", error=type(error).__name__)
+            self._is_cut, why = False, type(error).__name__
+        self._cut_at = self._clock() + (0.0 if is_sqlite else VACUUM_AGAIN_S)
+        self._tell_of_the_left(why)
         return self._is_cut
+
+    def _tell_of_the_left(self, why: str) -> None:
+        now = self._clock()
+        if self._is_cut:
+            self._left_since = None
+            return
+        since = self._left_since = now if self._left_since is None else self._left_since
+        if now - since >= TELL_AFTER_S and now - self._told_at >= TELL_EVERY_S:
+            self._told_at = now
+            log.warning("key_bytes_left", reason=why, seconds=round(now - since))
 
     def _confirm(self) -> None:
         if not self._lock.acquire(timeout=max(0.0, self._looked_at + BOUND_S - self._clock()) or 0.25):
@@ -200,7 +226,7 @@ class ForgottenHolders:
                 self.look()
             except Exception as error:  # noqa: BLE001 - the next look tries again, and users of keys look themselves
                 log.warning("forgotten_unknown", error=type(error).__name__)
-            if not self._is_cut:
+            if not self._is_cut and self._clock() >= self._cut_at:
                 self.cut(for_s=0.0)
 
     def _cut_log(self, for_s: float) -> bool:
@@ -225,6 +251,7 @@ class ForgottenHolders:
             connection: Connection = pooled.dbapi_connection
             connection.autocommit = True
             connection.execute("VACUUM case_key")
+            (left,) = connection.execute(_LEFT).fetchone()
         finally:
             pooled.close()
-        return True
+        return bool(left == 0)

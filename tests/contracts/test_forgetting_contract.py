@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from gateway.adapters.backup_home import begun_restore
 from gateway.domain.errors import ConsiliumError
@@ -310,6 +311,51 @@ def test_the_deleted_key_is_not_in_the_table_s_file_any_more(house, request):
         _forget(house, case)
     content = _table_file(house)
     assert [blob[8:40] in content for blob in blobs] == [False, True] * 5
+
+
+def test_a_key_that_somebody_may_still_see_is_not_said_to_be_cut_until_it_is(house):
+    """A backup that stands keeps the deleted row in PostgreSQL's table and the page in SQLite's log: it is tried again."""
+    cases = [house.case(seed) for seed in range(1, 6)]
+    with house.records.view() as view:
+        blob = view.key(cases[1].id, "originals").blob
+    guard = house.records._forgotten
+    with capture_logs() as logs:
+        with house.records.view() as standing:
+            standing.cases.count()  # its snapshot is taken
+            _forget(house, cases[1])
+            assert not guard.cut(for_s=0.0)
+            assert _is_in_the_database(house, blob)
+            house.records.watch_forgotten()
+            _until(lambda: any(one["event"] == "key_bytes_left" for one in logs))
+        _until(lambda: guard._is_cut)
+    assert not _is_in_the_database(house, blob)
+    (told,) = [one for one in logs if one["event"] == "key_bytes_left"]
+    assert (told["log_level"], told["reason"]) == ("warning", "read")
+    assert guard.cut(for_s=0.0)
+
+
+def test_bytes_that_stay_are_told_of_once_a_minute_and_not_where_a_reader_just_passes(house):
+    now, said = [100.0], []
+    guard = ForgottenHolders(
+        write=house.records._write, read=house.records._read, ring=house.records._ring, clock=lambda: now[0]
+    )
+    case = house.case()
+    with capture_logs() as logs, house.records.view() as standing:
+        standing.cases.count()
+        _forget(house, case)
+        for after in (0.0, 0.9, 1.5, 30.0, 61.0, 61.6, 90.0, 122.0):
+            now[0] = 100.0 + after
+            assert not guard.cut(for_s=0.0)
+            said += [after] * (len([one for one in logs if one["event"] == "key_bytes_left"]) - len(said))
+    assert said == [1.5, 61.6, 122.0]
+    assert guard.cut()
+    guard.close()
+
+
+def _is_in_the_database(house, blob):
+    if house.records._write.dialect.name == "sqlite":
+        return any(blob[8:40] in path.read_bytes() for path in house.folder.glob("records.db*"))
+    return blob[8:40] in _table_file(house)
 
 
 def _table_file(house):
