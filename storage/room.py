@@ -23,16 +23,20 @@ _SCARCE_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What one volume has, in bytes and in files; ``total_files`` is 0 where files are not counted."""
+    """What one volume has, in bytes and in files; ``total_files`` is 0 where files are not counted.
+
+    ``failure`` tells why a process writes nothing more there until it is started again (D2); empty where all write.
+    """
 
     total_bytes: int
     free_bytes: int
     total_files: int = 0
     free_files: int = 0
+    failure: str = ""
 
 
-def room_of(path: Path) -> Room:
-    """Measure the volume on which a path lies; one system call.
+def room_of(path: Path | int) -> Room:
+    """Measure the volume on which a path, or an open file, lies; one system call.
 
     Raises
     ------

@@ -8,9 +8,9 @@ import errno
 import fcntl
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -18,35 +18,66 @@ from storage.errors import (
     ObjectBusyError,
     ObjectExistsError,
     ObjectMissingError,
-    ObjectUnreadableError,
+    StorageError,
     StoreFullError,
+    VolumeAwayError,
     VolumeFailedError,
     VolumeUnfitError,
 )
+from storage.objects.directories import DRAFTS, READ_DIRECTORY, SHARDS, prepare_directories, prepare_shards
+from storage.objects.disk_reading import BUSY, DiskObject, unreadable
+from storage.objects.identity import give_identity, is_failure_shown, read_identity, show_failure
 from storage.objects.ids import ID_PATTERN, PROBE_BATCH, checked_id, new_object_id
-from storage.objects.writeback import hasten, in_memory, leave_cache
+from storage.objects.writeback import hasten, leave_cache
 from storage.room import Room, room_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
-DRAFTS = "tmp"
+# What says that the volume is not there or takes no writes, where nothing was written yet: it may be there again next time.
+AWAY = {
+    errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP,
+    errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
+}  # fmt: skip
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-LET_GO_BYTES = 32 << 20
-READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class DiskObjects:
     """`Objects` under one directory, shared by any number of processes on one machine."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, identity: str | None = None) -> None:
+        """Open a store, and make it where there is none; with its ``identity`` known, only the one that has it is opened.
+
+        Raises
+        ------
+        VolumeAwayError
+            It is not there, or another is mounted in its place; nothing was made.
+        VolumeUnfitError
+            The place cannot be used.
+        """
+        self._root, self._identity = root, identity
         self._failure: str | None = None
-        prepare_directories(root)
+        self._shown: int | None = None
+        self._seen: tuple[int, int, int] | None = None
+        if identity is None:
+            prepare_directories(root)
+        with self._rooted() as fd:
+            prepare_shards(root, fd)
         self.sweep_drafts()
+
+    def settle(self) -> str:
+        """Give this store an identity where it has none, and return it; from here on no other volume is written to."""
+        with self._rooted() as root:
+            try:
+                identity = read_identity(root) or give_identity(root, DRAFTS)
+            except OSError as error:
+                raise VolumeUnfitError(f"{self._root}: {error.strerror}") from error
+        if identity is None:
+            raise VolumeUnfitError(f"{self._root}/.store is no identity of a store")
+        self._identity = identity
+        return identity
 
     def publish(self, object_id: str, pieces: Iterable[memoryview | bytes]) -> int:
         """Keep one object, durably or not at all. This is the whole promise; read it top to bottom.
@@ -58,21 +89,32 @@ class DiskObjects:
         4. A name is never taken over from another object.
         5. After any error nothing is left, and a refused write or flush is never tried a second time (D2).
         """
-        final, size_bytes, begun = self._path(object_id), 0, 0
-        with self._draft() as (draft, fd), self._opened(final.parent) as directory:  # 1
+        shard, size_bytes, begun = checked_id(object_id)[:2], 0, 0
+        if self._failure is not None:
+            raise VolumeFailedError(self._failure)
+        with (
+            self._rooted() as root,
+            self._draft(root) as (draft, fd),
+            self._opened(root, shard) as directory,
+        ):  # 1
             for piece in pieces:  # the sender's own errors rise here and pass through
                 self._device(write_all, fd, piece)  # 2
                 size_bytes += len(piece)
                 begun = hasten(fd, begun, size_bytes)
             self._device(os.fsync, fd)  # 3
             leave_cache(fd)
-            self._link(draft, final)  # 4
+            try:  # 4
+                self._device(
+                    os.link, draft, object_id, src_dir_fd=root, dst_dir_fd=directory, follow_symlinks=False
+                )
+            except FileExistsError:
+                raise ObjectExistsError(object_id) from None
             try:
-                draft.unlink()
+                os.unlink(draft, dir_fd=root)
                 os.fsync(directory)
             except OSError as error:  # 5
                 with suppress(OSError):
-                    final.unlink()
+                    os.unlink(object_id, dir_fd=directory)
                 raise self._failed("flush of a name", error) from error
         return size_bytes
 
@@ -81,32 +123,49 @@ class DiskObjects:
         try:
             fd = os.open(path, READ_FILE)
             return DiskObject(fd, os.fstat(fd).st_size)
-        except FileNotFoundError:
-            raise ObjectMissingError(object_id) from None
         except OSError as error:
+            if error.errno not in BUSY:
+                self._refuse_away(object_id[:2])
+            if isinstance(error, FileNotFoundError):
+                raise ObjectMissingError(object_id) from None
             raise unreadable(f"{object_id}: {error.strerror}", error) from error
 
     def remove(self, object_id: str) -> None:
-        path = self._path(object_id)
-        try:
-            path.unlink()
-            sync_directory(path.parent)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise VolumeFailedError(f"{object_id} could not be removed: {error.strerror}") from error
+        shard = checked_id(object_id)[:2]
+        with self._rooted() as root, self._opened(root, shard) as directory:
+            try:
+                os.unlink(object_id, dir_fd=directory)
+                os.fsync(directory)
+            except FileNotFoundError:
+                return  # only here, on the right volume, does that say that it is gone
+            except OSError as error:
+                kind = VolumeAwayError if error.errno in AWAY else VolumeFailedError
+                raise kind(f"{object_id} could not be removed: {error.strerror}") from error
 
     def ids(self) -> Iterator[str]:
-        for number in range(256):
-            shard = f"{number:02x}"
-            try:
-                names = os.listdir(self._root / shard)  # noqa: PTH208 - names, not a Path for each of a million
-            except OSError as error:
-                raise unreadable(f"{shard}: {error.strerror}", error) from error
+        for shard in SHARDS:
+            with self._reading() as root:
+                try:
+                    fd = os.open(shard, READ_DIRECTORY, dir_fd=root)
+                    try:
+                        names = os.listdir(fd)  # noqa: PTH208 - names, not a Path for each of a million
+                    finally:
+                        os.close(fd)
+                except OSError as error:
+                    raise unreadable(f"{shard}: {error.strerror}", error) from error
             yield from (name for name in names if ID_PATTERN.fullmatch(name) and name.startswith(shard))
 
     def room(self) -> Room | None:
-        return room_of(self._root)
+        try:
+            with self._rooted() as root:
+                if os.fstatvfs(root).f_flag & os.ST_RDONLY:
+                    raise VolumeAwayError(f"{self._root} is mounted read-only")
+                if self._failure and self._shown is None:
+                    self._shown = show_failure(root)
+                failure = self._failure or ("seen by another process" if is_failure_shown(root) else "")
+                return replace(room_of(root), failure=failure)
+        except StoreFullError:  # no handle is left, and a volume is measured without one
+            return replace(room_of(self._root), failure=self._failure or "")
 
     def probe(self) -> None:
         object_id, content = new_object_id(PROBE_BATCH), os.urandom(512)
@@ -153,37 +212,87 @@ class DiskObjects:
         return self._root / checked_id(object_id)[:2] / object_id
 
     @contextmanager
-    def _draft(self) -> Iterator[tuple[Path, int]]:
+    def _rooted(self) -> Iterator[int]:
+        """Give a handle on the root. While it is held it leads to the verified volume, whatever is mounted meanwhile.
+
+        It is not kept longer: an idle house lets its volume be unmounted, and sees it when it is back.
+        """
+        try:
+            fd = os.open(self._root, READ_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise StoreFullError(error.strerror or "") from error
+            raise VolumeAwayError(f"{self._root}: {error.strerror}") from error
+        try:
+            self._verify(fd)
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _verify(self, root: int) -> None:
+        """Refuse another volume; what is the same directory as before, unchanged, is not read again."""
+        try:
+            facts = os.fstat(root)
+            seen = (facts.st_dev, facts.st_ino, facts.st_ctime_ns)
+            if self._identity is None or seen == self._seen:
+                return
+            found = read_identity(root)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise StoreFullError(error.strerror or "") from error
+            raise VolumeAwayError(f"{self._root}: {error.strerror}") from error
+        if found != self._identity:
+            told = f"another store, {found}, is there" if found else "there is no store"
+            raise VolumeAwayError(f"{told} at {self._root}, and the records know {self._identity}")
+        self._seen = seen
+
+    @contextmanager
+    def _reading(self) -> Iterator[int]:
+        """The same for who only reads: a want of handles says nothing of the objects."""
+        try:
+            with self._rooted() as root:
+                yield root
+        except StoreFullError as error:
+            raise ObjectBusyError(error.detail) from error
+
+    def _refuse_away(self, shard: str) -> None:
+        with self._reading() as root:
+            try:
+                os.stat(shard, dir_fd=root)
+            except OSError as error:
+                raise VolumeAwayError(f"{self._root}/{shard}: {error.strerror}") from error
+
+    @contextmanager
+    def _draft(self, root: int) -> Iterator[tuple[str, int]]:
         """A new file under a name that ends with this block; its lock tells sweepers that its writer lives."""
-        if self._failure is not None:
-            raise VolumeFailedError(self._failure)
-        path = self._root / DRAFTS / secrets.token_hex(16)
-        fd = self._device(os.open, path, NEW_FILE, 0o600)
+        name = f"{DRAFTS}/{secrets.token_hex(16)}"
+        fd = self._reached(name, NEW_FILE, root)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if not os.fstat(fd).st_nlink:  # a sweep came between the two calls above
                 raise StoreFullError("the draft was swept as it was made; send again")
-            yield path, fd
+            yield name, fd
         finally:
             with suppress(
                 OSError
             ):  # gone already when all went well; a name that stays is swept at the next start
-                path.unlink()
+                os.unlink(name, dir_fd=root)
             os.close(fd)
 
     @contextmanager
-    def _opened(self, directory: Path) -> Iterator[int]:
-        fd = self._device(os.open, directory, READ_DIRECTORY)
+    def _opened(self, root: int, shard: str) -> Iterator[int]:
+        fd = self._reached(shard, READ_DIRECTORY, root)
         try:
             yield fd
         finally:
             os.close(fd)
 
-    def _link(self, draft: Path, final: Path) -> None:
+    def _reached(self, name: str, flags: int, root: int) -> int:
+        """Open what the volume has or takes; where it has or takes it not, nothing was written, and the next call may."""
         try:
-            self._device(os.link, draft, final, follow_symlinks=False)
-        except FileExistsError:
-            raise ObjectExistsError(final.name) from None
+            return self._device(os.open, name, flags, 0o600, dir_fd=root)
+        except OSError as error:
+            raise VolumeAwayError(f"{self._root}/{name[:3].strip('/')}: {error.strerror}") from error
 
     def _device(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run one call that changes the volume; an error other than lack of room ends all writing by this process."""
@@ -192,6 +301,8 @@ class DiskObjects:
         except FileExistsError:
             raise
         except OSError as error:
+            if call is os.open and error.errno in AWAY:
+                raise
             if error.errno in NO_ROOM:
                 raise StoreFullError(error.strerror or "") from error
             raise self._failed(call.__name__, error) from error
@@ -199,85 +310,12 @@ class DiskObjects:
     def _failed(self, what: str, error: OSError) -> VolumeFailedError:
         """Refuse every later publish: after a failed flush nobody knows what the device holds (D2)."""
         self._failure = f"{what}: {error.strerror}"
+        with suppress(StorageError), self._rooted() as root:
+            self._shown = self._shown or show_failure(root)
         return VolumeFailedError(self._failure)
-
-
-class DiskObject:
-    """One file, open for reading."""
-
-    def __init__(self, fd: int, size_bytes: int) -> None:
-        self._fd = fd
-        self._passed: int | None = None
-        self.size_bytes = size_bytes
-
-    def pass_by(self) -> None:
-        """Leave what is in memory where it is; what is not, is let go again as it is read."""
-        if not in_memory(self._fd):
-            self._passed = 0
-
-    def read_into(self, offset: int, buffer: memoryview) -> int:
-        done = 0
-        try:
-            while done < len(buffer):
-                count = os.preadv(self._fd, [buffer[done:]], offset + done)
-                if count == 0:
-                    break
-                done += count
-        except OSError as error:
-            raise unreadable(error.strerror or "", error) from error
-        if self._passed is not None and offset - self._passed >= LET_GO_BYTES:
-            leave_cache(self._fd, self._passed, offset - self._passed)
-            self._passed = offset
-        return done
-
-    def close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            if self._passed is not None:
-                leave_cache(fd)
-            os.close(fd)
-
-
-def unreadable(detail: str, error: OSError) -> ObjectUnreadableError | ObjectBusyError:
-    """Tell damage, which stays, from a want of handles or memory, which says nothing of the object."""
-    return (ObjectBusyError if error.errno in BUSY else ObjectUnreadableError)(detail)
 
 
 def write_all(fd: int, piece: memoryview | bytes) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def sync_directory(path: Path) -> None:
-    fd = os.open(path, READ_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def prepare_directories(root: Path) -> None:
-    """Make the directories that are missing, durably, and refuse ones that others may enter."""
-    try:
-        new = []
-        for directory in (
-            *reversed(root.parents),
-            root,
-            root / DRAFTS,
-            *(root / f"{n:02x}" for n in range(256)),
-        ):
-            with suppress(FileExistsError):
-                directory.mkdir(mode=0o700)
-                new.append(directory)
-        for parent in dict.fromkeys(directory.parent for directory in reversed(new)):
-            sync_directory(parent)
-        facts = os.lstat(root)
-    except OSError as error:
-        raise VolumeUnfitError(f"{root}: {error.strerror}") from error
-    if not stat.S_ISDIR(facts.st_mode):
-        raise VolumeUnfitError(f"{root} is no directory")
-    if facts.st_uid != os.geteuid():
-        raise VolumeUnfitError(f"{root} belongs to another user; chown it to the one who runs the exchange")
-    if facts.st_mode & 0o077:
-        raise VolumeUnfitError(f"others may enter {root}; chmod 700 it")

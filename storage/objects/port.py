@@ -66,6 +66,8 @@ class Objects(Protocol):
             No room; the next call may succeed.
         StoreOutageError, StoreDeniedError
             A place beyond a network does not answer, or refuses us; nothing was kept, as far as is known.
+        VolumeAwayError
+            The volume is not mounted, not the one that the records know, or read-only: nothing was written.
         VolumeFailedError
             A write failed in a way that must not be retried (D2), now or earlier in this process.
         """
@@ -98,7 +100,13 @@ class Objects(Protocol):
         """
 
     def room(self) -> Room | None:
-        """Measure what room there is (D13); None where nobody can tell, and only a refused write does. Raises ``OSError``."""
+        """Measure what room there is (D13); None where nobody can tell, and only a refused write does.
+
+        Raises
+        ------
+        OSError, VolumeAwayError
+            The volume is not there or takes no writes.
+        """
 
     def probe(self) -> None:
         """Publish, read back and remove one small object; raise what is wrong and how to mend it (D15)."""

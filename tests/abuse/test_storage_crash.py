@@ -96,7 +96,7 @@ def traced(home: Path, inject: str, *, rounds: int = 3) -> tuple[list[list[str]]
     store = open_store(home)
     key = store.new_key(holder="h", purpose="p")
     child = Child(store, key, rounds)
-    command = ["strace", "-f", "-o", str(home / "trace"), "-e", "trace=openat,write,fsync,linkat,unlink"]
+    command = ["strace", "-f", "-o", str(home / "trace"), "-e", "trace=openat,write,fsync,linkat,unlinkat"]
     tracer = subprocess.Popen(
         [*command, "-e", f"inject={inject}", "-p", str(child.pid)], stderr=subprocess.PIPE
     )
@@ -129,8 +129,9 @@ def audit(home: Path, key, told: list[list[str]]) -> None:
             assert len(data) == SEALED_BYTES  # whole, acknowledged or not
 
 
-CALLS = [("openat", 1), ("openat", 2), *(("write", n) for n in (1, 2, 3, 4)), ("fsync", 1), ("linkat", 1)]
-FINAL_CALLS = [("unlink", 1), ("fsync", 2)]
+# The first openat is the root's: nothing was reached by then, so no error of it is final.
+CALLS = [("openat", 2), ("openat", 3), *(("write", n) for n in (1, 2, 3, 4)), ("fsync", 1), ("linkat", 1)]
+FINAL_CALLS = [("unlinkat", 1), ("fsync", 2)]
 
 
 @needs_strace
@@ -162,6 +163,20 @@ def test_name_that_could_not_be_flushed_is_final_even_for_lack_of_room(home, cal
 
 
 @needs_strace
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [("openat:when=1", "EIO"), *((f"openat:when={n}", e) for n in (1, 2, 3) for e in ("EROFS", "ENOENT", "EACCES", "ENOTDIR"))],
+)  # fmt: skip
+def test_volume_that_cannot_be_reached_is_an_outage_and_heals(home, call, error):
+    """Nothing was written yet, so nothing is in doubt: the next publish tries again."""
+    call, when = call.split(":")
+    told, _, key = traced(home, f"{call}:error={error}:{when}")
+    assert [line[0] for line in told] == ["error", "kept", "kept"]
+    assert told[0] == ["error", "VolumeAwayError"]
+    audit(home, key, told)
+
+
+@needs_strace
 def test_failed_flush_is_never_tried_again(home):
     told, _, _ = traced(home, "fsync:error=EIO:when=1")
     assert told == [["error", "VolumeFailedError"]] * 3
@@ -175,7 +190,7 @@ def test_flush_order_is_content_then_name(home):
         line.split()[1].split("(")[0] for line in (home / "trace").read_text().splitlines() if "(" in line
     ]
     start = calls.index("openat")
-    promised = ["openat", "openat", "write", "write", "write", "write", "fsync", "linkat", "unlink", "fsync"]
+    promised = ["openat"] * 3 + ["write"] * 4 + ["fsync", "linkat", "unlinkat", "fsync"]
     assert calls[start : start + len(promised)] == promised
     audit(home, key, told)
 
@@ -256,15 +271,25 @@ def test_volume_that_failed_still_reads_and_forgets(home, monkeypatch):
     store.forget(ref.object_id)
 
 
+def note_flushes(monkeypatch, flushed):
+    real = os.fsync
+
+    def fsync(fd):
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
 def _refuse(fd):
     raise OSError(5, os.strerror(5))
 
 
 def test_new_directories_are_flushed_with_their_parents(tmp_path, monkeypatch):
     flushed = []
-    monkeypatch.setattr("storage.objects.disk.sync_directory", flushed.append)
+    note_flushes(monkeypatch, flushed)
     DiskObjects(tmp_path / "deep" / "objects")
-    assert flushed == [tmp_path / "deep" / "objects", tmp_path / "deep", tmp_path]
+    assert flushed == [tmp_path / "deep", tmp_path, tmp_path / "deep" / "objects"]
     DiskObjects(tmp_path / "deep" / "objects")
     assert len(flushed) == 3
 
@@ -273,7 +298,7 @@ def test_removal_is_flushed(home, monkeypatch):
     store = open_store(home)
     ref = store.seal(io.BytesIO(b"x"), key=store.new_key(holder="h", purpose="p"), kind="x")
     flushed = []
-    monkeypatch.setattr("storage.objects.disk.sync_directory", flushed.append)
+    note_flushes(monkeypatch, flushed)
     store.forget(ref.object_id)
     assert flushed == [home / "objects" / ref.object_id[:2]]
 
