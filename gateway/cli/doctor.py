@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import socket
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
-import pysqlite3
 import typer
 
-from gateway.cli.certificate import certificate_health, lists_health
-from gateway.cli.console import REFUSED, emit, table
-from gateway.cli.frame import house_of
+from gateway.cli.console import REFUSED, emit, spoken_errors, table
+from gateway.cli.doctor_outside import (
+    Check,
+    certificate,
+    home,
+    revocation_lists,
+    running,
+    size,
+    swap,
+    tried,
+    without_house,
+)
+from gateway.cli.frame import composed, settings_of
 from gateway.cli.keys import key_health
-from gateway.cli.run_parts import node_addresses
-from gateway.cli.supervisor import running_parts
 from gateway.compose import Parts
 from gateway.compose.s3 import s3_objects
-from gateway.domain.errors import ConsiliumError
+from gateway.domain.errors import ConsiliumError, UnavailableError
 from gateway.journeys.show_peer import expiring_pins
 from gateway.journeys.show_store import show_store
-from gateway.settings import host_and_port
-from storage import SealedRef, StorageError, swap_in_clear
+from gateway.journeys.tell_trouble import standing_troubles
+from storage import SealedRef, StorageError, StoreOutageError
 
-_LOW_BYTES = 2 << 30
 _SWEEP_LATE = timedelta(days=2)
-_FULL_BYTES = 64 << 20
-Check = tuple[str, str, str]  # what, how it is (ok, warning, wrong), what to know or do
+_REMEDIES = {
+    "low": "Make room (docs/operations.md); intake goes on by itself.",
+    "failed": "Look at the kernel's log and at the device, then stop `consilium up` and start it again.",
+    "away": "Mount the right volume, with writes; intake goes on by itself.",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -42,16 +44,12 @@ def register(app: typer.Typer) -> None:
 
 def doctor(ctx: typer.Context) -> None:
     """Check the home, the keys, the store, the records, the sandbox and what runs."""
-    with house_of(ctx) as parts:
-        checks = [
-            *_home(parts),
-            *_room(parts),
-            _swap(),
-            *_craft(parts),
-            *_certificate(parts),
-            *_lists(parts),
-            *_running(parts),
-        ]
+    with spoken_errors(ctx):
+        try:
+            with composed(ctx) as parts:
+                checks = _whole(parts)
+        except (UnavailableError, StorageError) as error:  # as much as can be asked without a house
+            checks = without_house(settings_of(ctx), error)
         rows = [(state, what, told) for what, state, told in checks]
         data = {
             "ok": all(state != "wrong" for _, state, _ in checks),
@@ -62,27 +60,33 @@ def doctor(ctx: typer.Context) -> None:
         raise typer.Exit(REFUSED)
 
 
-def _home(parts: Parts) -> list[Check]:
-    settings = parts.settings
-    free = shutil.disk_usage(settings.home).free
-    room = "ok" if free > _LOW_BYTES else "warning" if free > _FULL_BYTES else "wrong"
-    checks = [
-        ("home", "ok", f"{settings.home}, mode {settings.mode}"),
-        ("room", room, f"{free / (1 << 30):.1f} GiB free on the home's volume"),
-        ("sqlite", "ok", f"{pysqlite3.sqlite_version}, WAL with full synchronisation"),
+def _whole(parts: Parts) -> list[Check]:
+    settings, now = parts.settings, parts.house.clock.now()
+    return [
+        *home(settings),
+        *_room(parts),
+        swap(),
+        *_craft(parts),
+        *_troubles(parts),
+        *certificate(settings, now),
+        *revocation_lists(settings, now),
+        *running(settings),
     ]
-    trial = [
-        n for n in ("texter", "mailer", "scanner") if getattr(settings, n).startswith(("file:", "none:"))
-    ]
-    if trial:
-        checks.append(
-            (
-                "trial parts",
-                "warning",
-                f"{', '.join(trial)}: for trials only; production refuses them by name",
-            )
+
+
+def _troubles(parts: Parts) -> list[Check]:
+    """Tell what other parts had to refuse in the last minutes: each of them sees the store for itself."""
+    house = parts.house
+    return [
+        (
+            f"trouble, {one.kind}",
+            "wrong",
+            f"{', '.join(one.doors)}: refused last {one.last_at:%H:%M} UTC, since {one.since:%Y-%m-%d %H:%M}"
+            if one.last_at and one.since
+            else f"{', '.join(one.doors)}: waits for it",
         )
-    return checks
+        for one in standing_troubles(records=house.records, clock=house.clock)
+    ]
 
 
 def _room(parts: Parts) -> list[Check]:
@@ -90,9 +94,7 @@ def _room(parts: Parts) -> list[Check]:
     checks: list[Check] = []
     for place, room, reserve, lack in parts.gauge.told():
         if lack is not None:
-            told = (
-                f"{lack}: nothing new is taken in. Make room (docs/operations.md); intake goes on by itself."
-            )
+            told = f"{lack}: nothing new is taken in. {_REMEDIES[lack.is_of]}"
             checks.append((f"room, {place}", "wrong", told))
         elif room is None:
             checks.append(
@@ -103,22 +105,12 @@ def _room(parts: Parts) -> list[Check]:
                 )
             )
         else:
-            told = f"{room.free_bytes / (1 << 30):.1f} GiB free, the last {reserve / (1 << 30):.2f} are kept back"
+            told = f"{size(room.free_bytes)} free, the last {size(reserve)} are kept back"
             checks.append((f"room, {place}", "ok" if room.free_bytes >= 2 * reserve else "warning", told))
     if missing := [str(one.path) for one in parts.gauge.ballasts if not one.is_whole]:
         told = f"not there: {', '.join(missing)}; the scheduler makes it when there is room"
         checks.append(("ballast", "warning", told))
     return checks
-
-
-def _swap() -> Check:
-    areas = swap_in_clear()
-    if areas is None:
-        return "swap", "warning", "nobody can tell here whether memory may be swapped out in clear"
-    if areas:
-        told = f"keys may reach {', '.join(areas)}: set MemorySwapMax=0 for the service, or encrypt the swap"
-        return "swap", "warning", told
-    return "swap", "ok", "no memory of ours is written to a disk in clear"
 
 
 def _craft(parts: Parts) -> list[Check]:
@@ -142,8 +134,15 @@ def _craft(parts: Parts) -> list[Check]:
             )
         return "none failed"
 
+    is_dark = False
+
     def store() -> str:
-        house.store.probe()
+        nonlocal is_dark
+        try:
+            house.store.probe()
+        except StoreOutageError:
+            is_dark = True
+            raise
         return "sealed, read and removed a probe"
 
     def records() -> str:
@@ -153,18 +152,20 @@ def _craft(parts: Parts) -> list[Check]:
             raise ConsiliumError("the audit trail is empty", next_step="Restore the records from a backup.")
         return f"{events} audit events, {cases} cases; `consilium audit verify` reads them all"
 
+    probed = tried("store", store)
+    # A server that does not answer is waited for once, and not three times.
+    asked = [] if is_dark else [*_bucket(parts), tried("sealed objects", lambda: _newest_object(parts))]
     return [
-        _tried("store", store),
-        *_bucket(parts),
-        _tried("keys", lambda: _keys(parts)),
-        _tried("master keys", lambda: key_health(parts), else_state="warning"),
-        _tried("sealed objects", lambda: _newest_object(parts)),
+        probed,
+        *asked,
+        tried("keys", lambda: _keys(parts)),
+        tried("master keys", lambda: key_health(parts), else_state="warning"),
         _truth(parts),
-        _tried("records", records),
-        _tried("sandbox", sandbox, else_state="warning"),
-        _tried("jobs", failed_jobs, else_state="warning"),
-        _tried("backups", lambda: _backups(parts), else_state="warning"),
-        _tried("peers' certificates", lambda: _peers(parts), else_state="warning"),
+        tried("records", records),
+        tried("sandbox", sandbox, else_state="warning"),
+        tried("jobs", failed_jobs, else_state="warning"),
+        tried("backups", lambda: _backups(parts), else_state="warning"),
+        tried("peers' certificates", lambda: _peers(parts), else_state="warning"),
     ]
 
 
@@ -178,30 +179,8 @@ def _bucket(parts: Parts) -> list[Check]:
         objects.probe()
         return "it does all that is asked of it"
 
-    check = _tried("objects in S3", probe)
+    check = tried("objects in S3", probe)
     return [("objects in S3", "warning", f"the server {told}") for told in objects.remarks] or [check]
-
-
-def _certificate(parts: Parts) -> list[Check]:
-    """The node's certificate, where it speaks TLS or has one: as wrong when it has ended, as warning 30 days before."""
-    settings = parts.settings
-    files = settings.tls_files
-    if not (settings.dicom_tls or files.certificate.exists()):
-        return []
-    try:
-        state, told = certificate_health(files, parts.house.clock.now())
-    except ConsiliumError as error:
-        state, told = "wrong", f"{error} — {error.next_step}"
-    return [("certificate", state, told)]
-
-
-def _lists(parts: Parts) -> list[Check]:
-    """The revocation lists, where there are any or should be: their loss shuts peers out, for good reason."""
-    try:
-        found = lists_health(parts.settings.tls_files, parts.house.clock.now())
-    except ConsiliumError as error:
-        found = "wrong", f"{error} — {error.next_step}"
-    return [("revocation lists", *found)] if found else []
 
 
 def _keys(parts: Parts) -> str:
@@ -293,42 +272,3 @@ def _newest_object(parts: Parts) -> str:
     )
     house.store.verify(ref, key=key, kind="original")
     return "the newest one opens and verifies"
-
-
-def _running(parts: Parts) -> list[Check]:
-    status = running_parts(parts.settings.home)
-    if not status:
-        return [("exchange", "warning", "not running on this home; start it with `consilium up`")]
-    told = status.get("parts", {})
-    checks = [("exchange", "ok", f"running: {', '.join(told) if isinstance(told, dict) else 'yes'}")]
-    addresses = (
-        {name: part.get("address", "") for name, part in told.items()} if isinstance(told, dict) else {}
-    )
-    if web := addresses.get("web"):
-        checks.append(_tried("web", lambda: _web(web)))
-    checks += [
-        _tried("dicom by TLS" if name == "dicom_tls" else "dicom", partial(_dicom, at))
-        for name, at in node_addresses(str(addresses.get("dicom", ""))).items()
-    ]
-    return checks
-
-
-def _web(address: str) -> str:
-    with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:  # noqa: S310  # our own loopback address
-        return f"{address} answers {json.loads(answer.read())['status']}"
-
-
-def _dicom(address: str) -> str:
-    """Connect only: whether an AE title is admitted is the peers' affair, and tried with C-ECHO from there."""
-    host, port = host_and_port(address, what="the node")
-    with socket.create_connection((host, port), timeout=5):
-        return f"{address} accepts connections"
-
-
-def _tried(what: str, check: Callable[[], str | None], *, else_state: str = "wrong") -> Check:
-    try:
-        return what, "ok", check() or ""
-    except ConsiliumError as error:
-        return what, else_state, f"{error} — {error.next_step}"
-    except (StorageError, OSError, urllib.error.URLError, ValueError) as error:
-        return what, else_state, str(error)

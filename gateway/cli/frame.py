@@ -67,14 +67,20 @@ def _where_it_answers(settings: Settings) -> Settings:
 @contextmanager
 def house_of(ctx: typer.Context, **given: str) -> Iterator[Parts]:
     """Compose the house for one command; what is refused is said in words, with the exit code of its kind."""
-    with spoken_errors(ctx):
-        settings = settings_of(ctx, **given)
-        settings = settings if given.get("http") else _where_it_answers(settings)
-        parts = compose(settings, ask_passphrase=_asked_passphrase())
-        try:
-            yield parts
-        finally:
-            parts.close()
+    with spoken_errors(ctx), composed(ctx, **given) as parts:
+        yield parts
+
+
+@contextmanager
+def composed(ctx: typer.Context, **given: str) -> Iterator[Parts]:
+    """Compose the house for one command that words itself what is refused."""
+    settings = settings_of(ctx, **given)
+    settings = settings if given.get("http") else _where_it_answers(settings)
+    parts = compose(settings, ask_passphrase=_asked_passphrase())
+    try:
+        yield parts
+    finally:
+        parts.close()
 
 
 def _asked_passphrase() -> Callable[[], bytes] | None:

@@ -20,6 +20,7 @@ from dicom_node.receiver import (
 from gateway.domain.errors import ConsiliumError
 from gateway.domain.people import HOUSE, Actor
 from gateway.doors.peer_book import PeerBook
+from gateway.doors.troubles import Troubles
 from gateway.journeys.check_room import room_for
 from gateway.journeys.commit_storage import ask_commitment
 from gateway.journeys.know_peer import note_association, note_refusal
@@ -39,6 +40,7 @@ class DimseDoor:
     def __init__(self, house: House) -> None:
         self._house = house
         self._book = PeerBook(house)
+        self._troubles = Troubles(house, "dicom")
         self._memo = PlaceMemo()
 
     def admit(self, attempt: AssociationAttempt) -> Admitted | Refused:
@@ -57,7 +59,7 @@ class DimseDoor:
         source = Actor(kind="peer", id=instance.calling_ae.strip(), address=instance.address)
 
         def keep(arrival: ReceivedInstance) -> StoreOutcome:
-            with room_for(room=house.room):
+            with self._troubles.told(), room_for(room=house.room):
                 return receive_instance(
                     arrival,
                     source=source,

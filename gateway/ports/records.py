@@ -25,6 +25,7 @@ from gateway.domain.people import Actor, Person
 from gateway.domain.release import Copy, Release
 from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
+from gateway.domain.trouble import Trouble
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
 from storage import KekRef, WrappedKey
 
@@ -124,6 +125,7 @@ class View(Protocol):
     object_batches: Shelf[ObjectBatch]
     store_findings: Shelf[StoreFinding]
     store_rounds: Shelf[StoreRound]
+    troubles: Shelf[Trouble]
 
     @property
     def kept(self) -> Kept:
@@ -191,6 +193,7 @@ class Change(Protocol):
     object_batches: WritableShelf[ObjectBatch]
     store_findings: WritableShelf[StoreFinding]
     store_rounds: WritableShelf[StoreRound]
+    troubles: WritableShelf[Trouble]
 
     @property
     def kept(self) -> Kept:
@@ -254,6 +257,9 @@ class Records(Protocol):
 
     def keep_round(self, round_: StoreRound) -> None:
         """Write down how far a round over the store has come: bookkeeping, and no change that an audit would tell of."""
+
+    def keep_trouble(self, trouble: Trouble) -> None:
+        """Write down what a door has to refuse, or that it goes well again: bookkeeping, and no change that an audit would tell of."""
 
     def touch_session(self, session_id: str, *, now: datetime) -> None:
         """Move a session's idle time on: bookkeeping of the door, and no change that an audit would tell of."""

@@ -52,6 +52,7 @@ from gateway.domain.people import Person
 from gateway.domain.release import Copy, Release
 from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
+from gateway.domain.trouble import Trouble
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
 
 SCHEMA_VERSION = 3
@@ -248,6 +249,7 @@ KINDS: dict[str, Kind] = {
         StoreFinding, "store_finding", index=(("state", "kind"), ("object_id",), ("case_id",))
     ),
     "store_rounds": _kind(StoreRound, "store_round"),
+    "troubles": _kind(Trouble, "trouble"),
     "holds": _kind(Hold, "hold", sealed=("reason", "end_reason"), index=(("holder",),)),
     "forgettings": _kind(Forgetting, "forgetting", index=(("ref",),)),
 }

@@ -11,17 +11,20 @@ import structlog
 from sqlalchemy import Dialect, Engine
 
 from gateway.domain.audit import EVENT_KINDS, AuditEvent
+from gateway.domain.epoch import ABANDONED
 from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.forgetting import Tombstone
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
 from gateway.domain.store_finding import StoreRound
+from gateway.domain.trouble import Trouble
 from gateway.ports import Change, Clock, Doorbell, View
 from gateway.records.audit import Head, Trail
 from gateway.records.case_keys import KeyRows
 from gateway.records.forgotten import ForgottenHolders, Tombstones
 from gateway.records.group import Writer
 from gateway.records.kept import KeptRows, KeptStatements
+from gateway.records.object_ids import OpenBatches
 from gateway.records.received import PeerHistory
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.shelf import Mapping, SqlShelf
@@ -62,6 +65,7 @@ class _Craft:
         self.keys = Statements(case_key, dialect)
         self.key_rows = KeyRows(dialect)
         self.kept = KeptStatements(dialect)
+        self.batches = OpenBatches(dialect)
         jobs = self.shelves["jobs"].statements
         self.owe = (
             f"{jobs.insert} ON CONFLICT (dedup_key) DO UPDATE SET due_at = excluded.due_at, "
@@ -79,9 +83,12 @@ class _Unit:
     def __getattr__(self, name: str) -> SqlShelf[Any]:
         if name not in self._craft.shelves:
             raise AttributeError(name)
-        shelf: SqlShelf[Any] = SqlShelf(self._craft.shelves[name], self._connection, self._craft.ring)
+        shelf = self._shelf(self._craft.shelves[name])
         self.__dict__[name] = shelf
         return shelf
+
+    def _shelf(self, mapping: Mapping) -> SqlShelf[Any]:
+        return SqlShelf(mapping, self._connection, self._craft.ring)
 
     def key(self, holder: str, purpose: str) -> WrappedKey:
         return self._craft.ring.get(self._connection, holder, purpose)
@@ -128,6 +135,19 @@ class _Change(_Unit):
         self.drafts: list[dict[str, Any]] = []
         self.owed: dict[str, datetime] = {}
         self.forgotten: list[str] = []
+        self.batch = ""
+
+    def _shelf(self, mapping: Mapping) -> SqlShelf[Any]:
+        return SqlShelf(mapping, self._connection, self._craft.ring, self._will_name)
+
+    def _will_name(self, object_id: str) -> None:
+        batch = self._craft.batches.refuse_closed(
+            self._connection,
+            object_id,
+            head=self._head,
+            is_named=lambda: bool(self.kept.naming([object_id])),
+        )
+        self.batch = batch or self.batch
 
     def head(self) -> Head:
         return self._head
@@ -206,7 +226,10 @@ class _Change(_Unit):
         rows = self._connection.execute(
             sql.selecting(("holder", "kek_id", "kek_version")) + matching, values
         ).fetchall()
-        return [(str(holder), str(kek_id), int(version)) for holder, kek_id, version in rows]
+        return [
+            (str(holder), str(kek_id).removeprefix(ABANDONED), int(version))
+            for holder, kek_id, version in rows
+        ]
 
 
 def _storable(text: str) -> str:
@@ -252,6 +275,8 @@ class SqlRecords:
                 group.head = self._craft.trail.append(
                     group.connection, unit.drafts, head=group.head, at=unit.now
                 )
+                if unit.batch:
+                    self._craft.batches.seen_open(unit.batch, group.head)
         except UnavailableError as error:
             if is_full(error.__cause__):
                 self._on_full()  # D13: the ballast goes, so that the refusal of this change can be told
@@ -284,11 +309,18 @@ class SqlRecords:
 
     def keep_round(self, round_: StoreRound) -> None:
         """Write down how far a round over the store has come."""
-        rounds = self._craft.shelves["store_rounds"].statements
-        row = rounds.row({name: getattr(round_, name) for name in rounds.names})
-        renewed = ", ".join(f"{name} = excluded.{name}" for name in rounds.column.values())
+        self._keep("store_rounds", round_)
+
+    def keep_trouble(self, trouble: Trouble) -> None:
+        """Write down what a door has to refuse, or that it goes well again."""
+        self._keep("troubles", trouble)
+
+    def _keep(self, shelf: str, value: StoreRound | Trouble) -> None:
+        known = self._craft.shelves[shelf].statements
+        row = known.row({name: getattr(value, name) for name in known.names})
+        renewed = ", ".join(f"{name} = excluded.{name}" for name in known.column.values())
         with self._writer.share() as group:
-            group.connection.execute(f"{rounds.insert} ON CONFLICT (id) DO UPDATE SET {renewed}", row)
+            group.connection.execute(f"{known.insert} ON CONFLICT (id) DO UPDATE SET {renewed}", row)
 
     def touch_session(self, session_id: str, *, now: datetime) -> None:
         """Move a session's idle time on."""

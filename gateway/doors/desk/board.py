@@ -7,9 +7,11 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.domain.errors import SignInError
 from gateway.domain.store_finding import LOSSES
+from gateway.doors.desk import store_words
 from gateway.doors.desk.staff import ADMITTED, Desk
 from gateway.journeys.retry_job import retry_job
 from gateway.journeys.show_case import CaseFile, list_cases
+from gateway.journeys.tell_trouble import standing_troubles
 from gateway.journeys.watch_case import watch_cases
 
 ENDED = ("delivered", "closed", "declined", "forgotten")
@@ -46,7 +48,8 @@ class BoardPages:
             request,
             "board.html",
             who=who,
-            is_room_low=house.room.lack() is not None,
+            troubles=standing_troubles(records=house.records, room=house.room, clock=house.clock),
+            trouble_words=store_words,
             files=ended if show_ended else sorted(running, key=_urgency),
             show_ended=show_ended,
             running_count=len(running),

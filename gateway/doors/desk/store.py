@@ -10,6 +10,8 @@ from gateway.doors.desk import store_words
 from gateway.doors.desk.staff import Desk
 from gateway.journeys.settle_store_finding import settle_store_finding
 from gateway.journeys.show_store import show_store
+from gateway.journeys.tell_trouble import standing_troubles
+from storage import Room, SealedStore
 
 
 class StorePages:
@@ -22,14 +24,17 @@ class StorePages:
         routes.add_api_route("/store/{finding_id}/settle", self.settle, methods=["POST"])
 
     def store(self, request: Request) -> Response:
-        """Show what the last sweep and scrubs saw."""
+        """Show what stands now, and what the last sweep and scrubs saw."""
         who = self.desk.who(request)
-        result = request.query_params.get("done", "")
+        house, result = self.desk.house, request.query_params.get("done", "")
         return self.desk.page(
             request,
             "store.html",
             who=who,
-            state=show_store(records=self.desk.house.records),
+            state=show_store(records=house.records),
+            troubles=standing_troubles(records=house.records, room=house.room, clock=house.clock),
+            trouble_words=store_words,
+            room=_room(house.store),
             kinds=store_words.KINDS,
             rows=store_words.ROWS,
             settled=store_words.DONE.get(result, ""),
@@ -47,3 +52,11 @@ class StorePages:
         except ConflictError:
             return self.door.to("/store?done=store_still_lost")
         return self.door.to("/store?done=store_settled")
+
+
+def _room(store: SealedStore) -> Room | None:
+    """Return the room that objects have, where a volume tells."""
+    try:
+        return store.room()
+    except OSError:
+        return None

@@ -70,6 +70,8 @@ class Door:
             values={"prefix": config.prefix, "door": name},
         )
         self.routes = APIRouter(prefix=config.prefix, redirect_slashes=False)
+        # Hears of each one that is told, and may give what is out and the next step in its own visitors' words.
+        self.on_store_error: Callable[[StorageError], tuple[str, str] | None] | None = None
         self._streams = streams
         self._public = public
         self._programs = programs
@@ -170,7 +172,11 @@ class Door:
         return self.to("/")
 
     def _refused_by_store(self, request: Request, error: Exception) -> Response:
-        return self.respond(request.scope, problem_of_store(cast("StorageError", error)))
+        known = cast("StorageError", error)
+        problem = problem_of_store(known, is_reading=request.method in {"GET", "HEAD"})
+        if self.on_store_error is not None and (said := self.on_store_error(known)):
+            problem = replace(problem, title=said[0], detail=problem.step, step=said[1])
+        return self.respond(request.scope, problem)
 
     def _refused_by_domain(self, request: Request, error: Exception) -> Response:
         problem = problem_of(cast("ConsiliumError", error))

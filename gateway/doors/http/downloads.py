@@ -8,13 +8,19 @@ from datetime import datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
+from gateway.domain.errors import ConsiliumError
 from gateway.doors.http.headers import DOWNLOAD_POLICY
 from gateway.doors.http.problems import Refused, plain
 from gateway.doors.http.ranges import UnsatisfiableRangeError, wanted_range
+from storage import StorageError
+
+log = structlog.get_logger(__name__)
 
 # start, length -> chunks. Called once per response, iterated in a thread, closed when the visitor goes away.
 Source = Callable[[int, int], Iterator[bytes]]
@@ -84,9 +90,19 @@ def download(
     headers["Content-Length"] = str(part.length)
     if request.method == "HEAD":
         return Response(status_code=status, media_type=media_type, headers=headers)
-    return StreamingResponse(
+    return _Download(
         in_thread(source(part.start, part.length)), status_code=status, media_type=media_type, headers=headers
     )
+
+
+class _Download(StreamingResponse):
+    """Breaks off where the bytes end early: the status is sent, so the visitor learns it from the length and asks for the rest."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except (StorageError, ConsiliumError) as error:
+            log.warning("download_broken", error=type(error).__name__)
 
 
 async def in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from gateway.domain.errors import (
     TooManyError,
     UnavailableError,
 )
-from storage import StorageError, StoreFullError, StoreLowError, VolumeFailedError
+from storage import BYTES_LOST, StorageError, StoreFullError, StoreLowError
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for «translate this later»
@@ -50,9 +51,21 @@ class Refused(Exception):  # noqa: N818 - it is an answer of the door, not a fau
         self.problem = problem
 
 
-def problem_of_store(error: StorageError) -> Problem:
-    """Return what a failure of the store is told as: no room is 507, anything else is ours to mend (D3, D13)."""
-    full = isinstance(error, StoreFullError | VolumeFailedError)
+def problem_of_store(error: StorageError, *, is_reading: bool = False) -> Problem:
+    """Return what a failure of the store is told as: no room is 507, anything else is ours to mend (D3, D13).
+
+    Who was only reading is not told that nothing was kept.
+    """
+    if is_reading:
+        return Problem(
+            status=503,
+            code="store_failed",
+            title=N_("A part of the service does not answer"),
+            step=N_("This cannot be read as it should be. Please tell your coordinator.")
+            if isinstance(error, BYTES_LOST)
+            else N_("What is kept is safe. Please try again in a few minutes."),
+        )
+    full = isinstance(error, StoreFullError)
     if isinstance(error, StoreLowError):
         return Problem(
             status=507,
@@ -67,9 +80,13 @@ def problem_of_store(error: StorageError) -> Problem:
         status=507 if full else 503,
         code="store_full" if full else "store_failed",
         title=N_("There is no room at the moment") if full else N_("A part of the service does not answer"),
-        step=N_("Nothing of it was kept. Please try again later; we have been told."),
+        step=N_("Nothing of it was kept. Please try again in a few minutes; the staff can see it too."),
     )
 
+
+_NAME_AT_END = re.compile(
+    r" \([A-Za-z_]+\)$"
+)  # the driver's word for it, for a log; without it the sentence has its Swedish
 
 # First match wins, so a class stands above its base.
 STATUS_OF: tuple[tuple[type[ConsiliumError], int, str, str], ...] = (
@@ -146,7 +163,7 @@ def problem_of(error: ConsiliumError) -> Problem:
         status=status,
         code=code,
         title=title,
-        detail=str(error),
+        detail=_NAME_AT_END.sub("", str(error)) if isinstance(error, UnavailableError) else str(error),
         step=error.next_step,
         headers=headers,
         more=more,

@@ -34,8 +34,12 @@ _PATIENT: Final = frozenset(
         "StoreFullError",
         "StoreOutageError",
         "StoreDeniedError",
+        "KeyServiceError",
+        "KeyUnconfirmedError",
+        "KeyFileError",
         "ObjectBusyError",
         "VolumeFailedError",
+        "VolumeAwayError",
         "Stopped",
     }
 )

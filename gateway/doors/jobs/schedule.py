@@ -58,7 +58,8 @@ class Scheduler:
         now = self._clock.now()
         due = self._jobs.due_jobs(now=now)
         again = now - timedelta(seconds=RING_AGAIN_AFTER_S)
-        self._rung_at = {job_id: at for job_id, at in self._rung_at.items() if at > again}
+        # Not what was rung by a clock that has been put back since.
+        self._rung_at = {job_id: at for job_id, at in self._rung_at.items() if again < at <= now}
         for job_id in due:
             if job_id not in self._rung_at:
                 self._rung_at[job_id] = now
@@ -70,9 +71,11 @@ class Scheduler:
             duty.perform()
             return
         now = self._clock.now()
-        if now < self._ask_at.get(duty.name, now):
+        ask_again = now + timedelta(seconds=min(duty.every_s / 10, LONGEST_PAUSE_S))
+        # What is later than that was set by a clock that has been put back since.
+        if now < self._ask_at.get(duty.name, now) <= ask_again:
             return
-        self._ask_at[duty.name] = now + timedelta(seconds=min(duty.every_s / 10, LONGEST_PAUSE_S))
+        self._ask_at[duty.name] = ask_again
         if self._jobs.claim_duty(duty.name, now=now, every_s=duty.every_s):
             duty.perform()
             log.info("duty_done", duty=duty.name)

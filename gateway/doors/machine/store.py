@@ -35,6 +35,7 @@ from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted, Patience
 from gateway.doors.machine.refusals import RefusalReporter
 from gateway.doors.machine.transaction import STOW, StoreTransaction
 from gateway.doors.peer_book import PeerBook
+from gateway.doors.troubles import Troubles
 from gateway.journeys.admit_sender import NotAdmitted, Sender, admit_sender
 from gateway.journeys.check_room import refuse_if_low
 from gateway.journeys.know_peer import note_association
@@ -64,6 +65,7 @@ class Store:
         self.most_bytes = 4 * house.policy.instance_limit_bytes
         self.refusals = RefusalReporter(partial(note_association, records=house.records))
         self.book = PeerBook(house)
+        self.troubles = Troubles(house, "machine")
         self._open: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="stow")
         for base, call in (("/studies", self.store), ("/cases/{ref}/studies", self.store_for_case)):
@@ -168,6 +170,7 @@ class Store:
             sender,
             pipe,
             book=self.book,
+            troubles=self.troubles,
             address=address,
             request_id=new_id(),
             boundary=boundary,

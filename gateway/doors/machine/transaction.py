@@ -23,13 +23,14 @@ from gateway.domain.errors import (
 from gateway.domain.people import Actor
 from gateway.doors.machine.pipe import BodyPipe, NoLongerAdmitted
 from gateway.doors.peer_book import PeerBook
+from gateway.doors.troubles import Troubles
 from gateway.journeys.admit_sender import Sender
 from gateway.journeys.check_room import room_for
 from gateway.journeys.know_peer import note_association, note_refusal
 from gateway.journeys.receive_instance import receive_instance
 from gateway.journeys.refuse_instance import refusal_of
 from gateway.ports import House
-from storage import StorageError, StoreFullError, TooLargeError, VolumeFailedError
+from storage import StorageError, StoreFullError, TooLargeError
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,6 @@ _CAUSES: tuple[tuple[type[Exception], Cause], ...] = (
     (TooLargeError, "too_large"),
     (InstanceTooLarge, "too_large"),
     (StoreFullError, "full"),
-    (VolumeFailedError, "full"),
     (TooManyError, "full"),  # the peer's own quota
     (StorageError, "down"),
     (UnavailableError, "down"),
@@ -59,6 +59,8 @@ class StoreTransaction:
         Of a multipart body; None where the body is a single object.
     book
         Meters what the peer may send in a day.
+    troubles
+        Hears of what the store refuses.
     study_uid
         The study that the address names; empty where it names none.
     """
@@ -70,6 +72,7 @@ class StoreTransaction:
         pipe: BodyPipe,
         *,
         book: PeerBook,
+        troubles: Troubles,
         address: str,
         request_id: str,
         boundary: bytes | None,
@@ -79,6 +82,7 @@ class StoreTransaction:
         self.over: AssociationOver | None = None
         self._house, self._sender, self._pipe, self._book = house, sender, pipe, book
         self._source = Actor(kind="peer", id=sender.ae_title, address=address)
+        self._troubles = troubles
         self._request_id, self._boundary, self._study_uid = request_id, boundary, study_uid
         self._unnamed = 0
 
@@ -151,7 +155,7 @@ class StoreTransaction:
 
     def _receive(self, arrival: ReceivedInstance) -> StoreOutcome:
         house = self._house
-        with room_for(room=house.room):
+        with self._troubles.told(), room_for(room=house.room):
             return receive_instance(
                 arrival,
                 source=self._source,

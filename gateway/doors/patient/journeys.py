@@ -28,6 +28,7 @@ from gateway.doors.patient.service import (
     StudyView,
     UploadState,
 )
+from gateway.doors.troubles import Troubles
 from gateway.journeys import prove_identity, receive_document
 from gateway.journeys.answer_case import read_answer
 from gateway.journeys.check_room import refuse_if_low, room_for
@@ -52,6 +53,7 @@ class PatientJourneys:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._troubles = Troubles(house, "patient")
 
     # who she is
 
@@ -162,7 +164,8 @@ class PatientJourneys:
         self, session_id: str, *, name: str, size_bytes: int, category: str, media_type: str, address: str
     ) -> UploadState:
         house, session = self._house, self._live(session_id)
-        refuse_if_low(size_bytes, room=house.room)
+        with self._troubles.told(proves=False):
+            refuse_if_low(size_bytes, room=house.room)
         upload = receive_document.create_upload(
             session,
             name=name,
@@ -181,7 +184,7 @@ class PatientJourneys:
 
     def append(self, session_id: str, upload_id: str, *, offset: int, chunk: bytes, address: str) -> int:
         house, session = self._house, self._live(session_id)
-        with room_for(len(chunk), room=house.room):
+        with self._troubles.told(), room_for(len(chunk), room=house.room):
             return receive_document.append_part(
                 session,
                 upload_id,

@@ -136,6 +136,7 @@
           byId("signed-out").scrollIntoView({ block: "nearest" });
         } else if (status === 413) entry.error = [words.too_large, words.too_large_step];
         else if (status === 507) entry.error = [words.no_room, words.no_room_step];
+        else if (status >= 500) entry.error = [words.no_service, words.no_service_step];
         else if (status === 0) {
           entry.error = [words.no_connection, words.no_connection_step];
           entry.offline = true;

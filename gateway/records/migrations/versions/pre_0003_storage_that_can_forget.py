@@ -19,6 +19,7 @@ def upgrade() -> None:
     _backups()
     _forgetting()
     _epochs()
+    _troubles()
 
 
 def _batches() -> None:
@@ -132,3 +133,15 @@ def _backups() -> None:
         sa.Column("data_read_at", _TIME, nullable=True),
     )
     op.create_index("ix_backup_made_at", "backup", ["made_at"])
+
+
+def _troubles() -> None:
+    op.create_table(
+        "trouble",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("door", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("since", _TIME, nullable=False),
+        sa.Column("last_at", _TIME, nullable=False),
+        sa.Column("ended_at", _TIME, nullable=True),
+    )
