@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
 
 import structlog
 
-from gateway.domain.room import Lack, Place, RoomRules, lack_of
-from storage import Ballast, Room, room_of
+from gateway.domain.room import Lack, Place, RoomRules, Told, lack_of
+from storage import Ballast, Room, StorageError, room_of
 
 LOOK_S = 0.5
 HOLD_S = 3.0
 BALLAST = "ballast"
+_MARKS: dict[bytes, Told] = {b"0": "", b"1": "low", b"2": "failed", b"3": "away"}
 
 log = structlog.get_logger()
 
@@ -35,7 +37,7 @@ class VolumeGauge:
     ballasts
         What is given up when a volume is about to fill, by the place that it serves.
     mark
-        A file of one byte that says across restarts whether «low» was told. It is written in place, so that this works
+        A file of one byte that says across restarts what was told last. It is written in place, so that this works
         on a full volume.
     """
 
@@ -54,7 +56,7 @@ class VolumeGauge:
         self._looked_at = self._well_since = self._refused_until = float("-inf")
         self._standing: Lack | None = None
         self._rooms: dict[Place, Room] = {}
-        self._was_told: bool | None = None
+        self._was_told: Told | None = None
 
     def lack(self, wanted_bytes: int = 0) -> Lack | None:
         now = self._monotonic()
@@ -68,7 +70,7 @@ class VolumeGauge:
         if self._standing is not None or not wanted_bytes:
             return self._standing
         room = self._rooms.get("objects")
-        return lack_of("objects", room, self._rules, wanted_bytes=wanted_bytes) if room else None
+        return self._judge("objects", room, wanted_bytes=wanted_bytes) if room else None
 
     def refused(self) -> None:
         self._refused_until = self._monotonic() + HOLD_S
@@ -97,18 +99,18 @@ class VolumeGauge:
         return list(self._ballasts.values())
 
     @property
-    def is_told_low(self) -> bool:
+    def told_of(self) -> Told:
         if self._was_told is None:
             try:
-                self._was_told = self._mark.read_bytes() == b"1"
+                self._was_told = _MARKS.get(self._mark.read_bytes(), "")
             except OSError:
-                self._was_told = False
+                self._was_told = ""
                 self._write_mark(b"0")  # takes its block while there is room
         return self._was_told
 
-    def tell_low(self, *, is_low: bool) -> None:
-        self._was_told = is_low
-        self._write_mark(b"1" if is_low else b"0")
+    def tell_of(self, told: Told) -> None:
+        self._was_told = told
+        self._write_mark(next(mark for mark, one in _MARKS.items() if one == told))
 
     @property
     def well_s(self) -> float:
@@ -137,9 +139,20 @@ class VolumeGauge:
     def _measure(self, place: Place) -> tuple[Room | None, Lack | None]:
         try:
             room = self._places[place]()
-        except OSError:
+        except (OSError, StorageError):
             return None, Lack(place=place, want="unknown")
-        return room, lack_of(place, room, self._rules) if room else None
+        return room, self._judge(place, room) if room else None
+
+    def _judge(self, place: Place, room: Room, *, wanted_bytes: int = 0) -> Lack | None:
+        """Judge a volume as if its ballast were whole: what was given up is for what must be written, not for intake."""
+        ballast = self._ballasts.get(place)
+        owed = max(0, ballast.size_bytes - ballast.held_bytes) if ballast else 0
+        return lack_of(
+            place,
+            replace(room, free_bytes=max(0, room.free_bytes - owed)),
+            self._rules,
+            wanted_bytes=wanted_bytes,
+        )
 
     def _spare(self, place: Place, room: Room) -> None:
         """Give the ballast up before a write fails, where so little is left that the next one may."""

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 from gateway.adapters.backup_home import refuse_half_restored
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.doorbell_celery import CeleryDoorbell
@@ -32,8 +34,19 @@ from gateway.ports import Doorbell, House
 from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.object_ids import BatchedIds
 from gateway.records.schema import has_sealed, make_schema
+from gateway.records.snapshot_drafts import sweep_drafts
+from gateway.records.store_identity import know_store, known_store, named_objects
 from gateway.settings import Settings, host_and_port
-from storage import DiskObjects, KeyProvider, MasterKeys, Objects, SealedStore, StorageError, new_object_id
+from storage import (
+    DiskObjects,
+    KeyProvider,
+    MasterKeys,
+    Objects,
+    SealedStore,
+    StorageError,
+    VolumeAwayError,
+    new_object_id,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +86,11 @@ def compose(
     doorbell = _doorbell(settings)
     write, read = open_engines(records_url(settings))
     make_schema(write)
+    _sweep(home, write)
     object_ids = BatchedIds(write, clock)
     keys = open_master_keys(settings, has_sealed=has_sealed(read), ask=ask_passphrase)
-    store = _store(settings, keys=keys, new_id=object_ids)
+    on_disk = partial(_objects_on_disk, write=write, read=read, is_restoring=is_restoring)
+    store = _store(settings, keys=keys, new_id=object_ids, on_disk=on_disk)
     room = volume_gauge(
         objects=store.room,
         records=records_url(settings),
@@ -117,6 +132,13 @@ def compose(
     )  # fmt: skip
     parts.ending.callback(object_ids.give_back)
     return parts
+
+
+def _sweep(home: Path, engine: Engine) -> None:
+    """Remove what a killed backup left: a whole copy of the records, with keys of cases that were forgotten since."""
+    beside = {Path(engine.url.database or "").parent} if engine.dialect.name == "sqlite" else set()
+    for folder in {home, home / "records"} | beside:
+        sweep_drafts(folder)
 
 
 def records_url(settings: Settings) -> str:
@@ -168,7 +190,32 @@ def store_to_restore(settings: Settings) -> SealedStore:
     return _store(settings, keys=open_master_keys(settings, has_sealed=True), new_id=new_object_id)
 
 
-def _store(settings: Settings, *, keys: KeyProvider, new_id: Callable[[], str]) -> SealedStore:
+def _objects_on_disk(root: Path, *, write: Engine, read: Engine, is_restoring: bool) -> DiskObjects:
+    """Open the objects on the volume that the records know, and on no other; make both known to each other once (0055).
+
+    A home that is being restored gets an identity of its own: the records that were put back know that of the old one. A home
+    from before identities gets one where most of the objects lie that its rows name.
+    """
+    if not is_restoring and (known := known_store(read)):
+        return DiskObjects(root, identity=known)
+    if not is_restoring and (named := named_objects(read)):
+        there = sum((root / id_[:2] / id_).exists() for id_ in named)
+        if 2 * there <= len(named):
+            raise VolumeAwayError(f"of {len(named)} objects that the records name, {there} are in {root}")
+    objects = DiskObjects(root)
+    ours = objects.settle()
+    if (known := know_store(write, ours, is_restoring=is_restoring)) != ours:
+        raise VolumeAwayError(f"another store, {ours}, is at {root}, and the records know {known}")
+    return objects
+
+
+def _store(
+    settings: Settings,
+    *,
+    keys: KeyProvider,
+    new_id: Callable[[], str],
+    on_disk: Callable[[Path], DiskObjects] = DiskObjects,
+) -> SealedStore:
     if settings.objects and not settings.objects.startswith(("disk:", "s3+")):
         raise InvalidError(
             "CONSILIUM_OBJECTS has no adapter of that kind",  # not quoted: a secret may stand in it
@@ -178,8 +225,13 @@ def _store(settings: Settings, *, keys: KeyProvider, new_id: Callable[[], str]) 
     try:
         if objects is None:
             path = Path(settings.objects.removeprefix("disk:") or settings.home)
-            objects = DiskObjects(path / "objects")
+            objects = on_disk(path / "objects")
         return SealedStore(objects=objects, keys=keys, tenant=settings.tenant, new_id=new_id)
+    except VolumeAwayError as error:
+        raise UnavailableError(
+            str(error),
+            next_step="Mount the volume of the objects (CONSILIUM_OBJECTS), then start again; docs/operations.md, «The volume of the objects».",
+        ) from error
     except StorageError as error:
         raise UnavailableError(str(error)) from error
 

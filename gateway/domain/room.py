@@ -15,6 +15,8 @@ FEWEST_FILES, MOST_FILES = 64, 10_000
 
 Place = Literal["objects", "records", "witness"]
 Want = Literal["bytes", "files", "declared", "refused", "failed", "unknown"]
+# What the trail was told last: nothing that lasts, too little room, a volume that failed, a volume that is not there.
+Told = Literal["", "low", "failed", "away"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,11 @@ class Lack:
     free: int = 0
     reserve: int = 0
 
+    @property
+    def is_of(self) -> Told:
+        """Return what the trail is told of it."""
+        return "failed" if self.want == "failed" else "away" if self.want == "unknown" else "low"
+
     def __str__(self) -> str:
         if self.want == "files":
             return (
@@ -64,8 +71,10 @@ class Lack:
             )
         if self.want == "refused":
             return f"the place of the {self.place} refused a write for lack of room"
+        if self.want == "failed":
+            return f"the volume of the {self.place} refused a write that must not be tried again"
         if self.want == "unknown":
-            return f"the volume of the {self.place} does not say how much room it has"
+            return f"the volume of the {self.place} is not there, or takes no writes"
         told = f"the volume of the {self.place} has {self.free >> 20} MiB free, {self.reserve >> 20} are kept back"
         return f"what was announced does not fit: {told}" if self.want == "declared" else told
 
@@ -80,6 +89,8 @@ def lack_of(place: Place, room: Room, rules: RoomRules, *, wanted_bytes: int = 0
         return Lack(place=place, want="files", free=room.free_files, reserve=files)
     if wanted_bytes and room.free_bytes - wanted_bytes < reserve:
         return Lack(place=place, want="declared", free=room.free_bytes, reserve=reserve)
+    if room.failure:
+        return Lack(place=place, want="failed")
     return None
 
 
@@ -92,7 +103,7 @@ def ballast_bytes(total_bytes: int, *, is_trial: bool) -> int:
 class EndlessRoom:
     """A gauge that always finds room: for a house that keeps nothing on a volume, as in tests."""
 
-    is_told_low = False
+    told_of: Told = ""
     well_s = float("inf")
 
     def lack(self, wanted_bytes: int = 0) -> Lack | None:
@@ -104,5 +115,5 @@ class EndlessRoom:
     def tend(self) -> None:
         """Nothing is tended."""
 
-    def tell_low(self, *, is_low: bool) -> None:
+    def tell_of(self, told: Told) -> None:
         """Nothing is told."""

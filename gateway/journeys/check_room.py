@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 from gateway.domain.people import HOUSE
 from gateway.ports import Records, RoomGauge
-from storage import StoreFullError, StoreLowError, tells_of_room
+from storage import StoreFullError, StoreLowError, VolumeAwayError, VolumeFailedError, tells_of_room
 
 WELL_FOR_S = 2.0
+_REFUSALS = {"low": StoreLowError, "failed": VolumeFailedError, "away": VolumeAwayError}
+_EVENTS = {"low": "room_low", "failed": "volume_failed", "away": "volume_away"}
 
 
 @contextmanager
@@ -25,6 +27,8 @@ def room_for(wanted_bytes: int = 0, *, room: RoomGauge) -> Iterator[None]:
     ------
     StoreLowError
         There is too little room; nothing was read, nothing was kept.
+    VolumeFailedError, VolumeAwayError
+        A volume is out; likewise.
     """
     refuse_if_low(wanted_bytes, room=room)
     try:
@@ -36,10 +40,10 @@ def room_for(wanted_bytes: int = 0, *, room: RoomGauge) -> Iterator[None]:
 
 
 def refuse_if_low(wanted_bytes: int = 0, *, room: RoomGauge) -> None:
-    """Raise ``StoreLowError`` where there is too little room for so many bytes more."""
+    """Raise ``StoreLowError`` where there is too little room for so many bytes more, and what it is where a volume is out."""
     lack = room.lack(wanted_bytes)
     if lack is not None:
-        raise StoreLowError(str(lack))
+        raise _REFUSALS[lack.is_of](str(lack))
 
 
 def watch_room(*, records: Records, room: RoomGauge) -> None:
@@ -50,11 +54,14 @@ def watch_room(*, records: Records, room: RoomGauge) -> None:
     """
     room.tend()
     lack = room.lack()
-    if (lack is not None) == room.is_told_low or (lack is None and room.well_s < WELL_FOR_S):
+    now = lack.is_of if lack else ""
+    if now == room.told_of or (lack is None and room.well_s < WELL_FOR_S):
         return
     with records.change(by=HOUSE) as change:
         if lack is None:
-            change.note("room_back")
+            change.note("room_back" if room.told_of == "low" else "volume_back")
         else:
-            change.note("room_low", subject=lack.place, want=lack.want, free=lack.free, reserve=lack.reserve)
-    room.tell_low(is_low=lack is not None)
+            change.note(
+                _EVENTS[lack.is_of], subject=lack.place, want=lack.want, free=lack.free, reserve=lack.reserve
+            )
+    room.tell_of(now)

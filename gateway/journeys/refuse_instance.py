@@ -21,6 +21,7 @@ from storage import (
     StoreLowError,
     StoreOutageError,
     TooLargeError,
+    VolumeAwayError,
     VolumeFailedError,
 )
 
@@ -31,6 +32,7 @@ REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (StoreLowError, status.OUT_OF_RESOURCES, "store is low on room and takes nothing new, send again later"),
     (StoreFullError, status.OUT_OF_RESOURCES, "store is full, send again later"),
     (VolumeFailedError, status.OUT_OF_RESOURCES, "store does not take writes, operator is needed"),
+    (VolumeAwayError, status.OUT_OF_RESOURCES, "store's volume is not there, send again later"),
     (StoreOutageError, status.OUT_OF_RESOURCES, "store does not answer, send again later"),
     (StoreDeniedError, status.OUT_OF_RESOURCES, "store refuses us, operator is needed"),
     (KeyServiceError, status.OUT_OF_RESOURCES, "key service does not answer, send again later"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from gateway.domain.room import Lack
+from gateway.domain.room import Lack, Told
 
 
 class Doorbell(Protocol):
@@ -101,8 +101,8 @@ class RoomGauge(Protocol):
     """How much room there is where the house writes (D13). Never raises; measures at most twice a second, else costs nothing."""
 
     @property
-    def is_told_low(self) -> bool:
-        """Whether the audit was last told that room is low; it outlives the process."""
+    def told_of(self) -> Told:
+        """What the audit was told last; it outlives the process."""
 
     @property
     def well_s(self) -> float:
@@ -117,7 +117,7 @@ class RoomGauge(Protocol):
     def tend(self) -> None:
         """Make the ballast again where there is room for it."""
 
-    def tell_low(self, *, is_low: bool) -> None:
+    def tell_of(self, told: Told) -> None:
         """Remember what the audit was told."""
 
 

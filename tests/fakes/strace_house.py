@@ -250,7 +250,7 @@ def _watch(parts: Parts) -> bool:
     from gateway.journeys.check_room import watch_room
 
     watch_room(records=parts.house.records, room=parts.house.room)
-    return parts.house.room.is_told_low
+    return bool(parts.house.room.told_of)
 
 
 def _ballast(parts: Parts) -> int:
