@@ -67,6 +67,7 @@ def open_master_keys(settings: Settings, *, has_sealed: bool, ask: Ask | None = 
             passphrase=passphrase,
             credentials=_credentials(),
             may_begin=not has_sealed,
+            folder=settings.home / "keys",
         )
     except ValueError as error:  # the address is not quoted: a secret may stand in it
         raise InvalidError(f"CONSILIUM_KEYS: {error}", next_step="Correct CONSILIUM_KEYS.") from error
@@ -80,6 +81,7 @@ def open_master_keys(settings: Settings, *, has_sealed: bool, ask: Ask | None = 
 
 def key_duty(parts: Parts) -> Duty:
     """Return what the scheduler does for the epochs of the master key."""
+    from gateway.doors.jobs.background import InBackground
     from gateway.doors.jobs.schedule import Duty
 
     perform = partial(
@@ -91,7 +93,7 @@ def key_duty(parts: Parts) -> Duty:
         epoch_days=parts.settings.key_epoch_days,
         backup_days=parts.settings.backup_days,
     )
-    return Duty(name="keep_epochs", every_s=KEEP_EPOCHS_EVERY_S, perform=perform)
+    return Duty(name="keep_epochs", every_s=KEEP_EPOCHS_EVERY_S, perform=InBackground("keep_epochs", perform))
 
 
 def _credentials() -> Path | None:

@@ -21,6 +21,7 @@ def open_keys(
     passphrase: Passphrase | None = None,
     credentials: Path | None = None,
     may_begin: bool = False,
+    folder: Path | None = None,
 ) -> KeyProvider:
     """Open the master keys that an address names.
 
@@ -32,6 +33,8 @@ def open_keys(
     may_begin
         Nothing was ever sealed here, so a file or token without a key is given its first one. In a key service the
         operator makes the key.
+    folder
+        Where the processes of one home keep each other from making a version of a token's key at the same time.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def open_keys(
     if address.startswith(VAULT):
         return _vault(address, credentials)
     if address.startswith(PKCS11):
-        return _pkcs11(address, credentials, may_begin=may_begin)
+        return _pkcs11(address, credentials, may_begin=may_begin, folder=folder)
     raise ValueError(
         "write file:/absolute/path, vault+https://host:8200/transit/KEY or pkcs11:token=…;object=…"
     )
@@ -93,7 +96,7 @@ def _vault(address: str, credentials: Path | None) -> KeyProvider:
     )
 
 
-def _pkcs11(address: str, credentials: Path | None, *, may_begin: bool) -> KeyProvider:
+def _pkcs11(address: str, credentials: Path | None, *, may_begin: bool, folder: Path | None) -> KeyProvider:
     try:
         from storage.keys.pkcs11 import Pkcs11Keys, TokenAccess
     except ImportError as error:
@@ -109,9 +112,15 @@ def _pkcs11(address: str, credentials: Path | None, *, may_begin: bool) -> KeyPr
         raise ValueError(
             "write pkcs11:token=LABEL;object=LABEL?module-path=/path/to/module.so&pin-source=file:/path"
         )
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys = Pkcs11Keys(
         TokenAccess(
-            module=Path(named["module-path"]), token=named["token"], key=named["object"], pin_file=pin
+            module=Path(named["module-path"]),
+            token=named["token"],
+            key=named["object"],
+            pin_file=pin,
+            guarded=folder / "token" if folder is not None else None,
         )
     )
     if may_begin:

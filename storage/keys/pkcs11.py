@@ -5,7 +5,8 @@ A version is one secret key object with the label of the key and the version as 
 data; the bytes are those of ``docs/spec/wrapped-key.md``.
 
 One session and one lock per process: modules are started without locks of their own, and a key is asked for once in five
-minutes. A child that was forked starts the module anew, as the standard wants it.
+minutes. A child that was forked starts the module anew, as the standard wants it. A call into the module cannot be given up:
+where a token hangs, its caller hangs with it, and every other one is told after ``LOCK_S``.
 
 References
 ----------
@@ -13,9 +14,11 @@ PKCS #11 Cryptographic Token Interface Base Specification 3.0 (OASIS), 5.4 (C_In
 """
 
 import os
+import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +28,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
 from storage.errors import KeyFileError, KeyRefusedError, KeyServiceError, StoreKeyError
+from storage.keys import secret_files
 from storage.keys.port import KekRef, Rewrapping
 from storage.keys.secret_files import read_secret
 from storage.keys.wrapping import (
@@ -38,6 +42,8 @@ from storage.keys.wrapping import (
 )
 
 CURRENT_S = 0.5
+LOCK_S = 30.0
+BEGIN_TRIES = 10
 ID_BYTES = 4
 T = TypeVar("T")
 
@@ -53,12 +59,17 @@ _LOCKS: dict[int, threading.Lock] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAccess:
-    """Which token and key, by which module, and where its PIN lies."""
+    """Which token and key, by which module, and where its PIN lies; beside `guarded` lies the lock of whoever makes a version."""
 
     module: Path
     token: str
     key: str
     pin_file: Path
+    guarded: Path | None = None
+
+
+class KeyTwinError(KeyServiceError):
+    """Two keys in the token are one version; nobody guesses which of them wrapped, so no key is used; find out, then remove the other."""
 
 
 class Pkcs11Keys:
@@ -78,9 +89,22 @@ class Pkcs11Keys:
         return tuple(self._ref(number) for number in sorted(self._all(is_fresh=True)))
 
     def begin(self) -> None:
-        """Make the first version where there is none; for a new home only."""
-        if not self._in_session(self._look):
-            self._generate(1)
+        """Make the first version where there is none; for a new home only.
+
+        Two processes of one home wait for each other. Those of two computers, which no lock keeps apart, each take their own
+        key back where they find another beside it, and look again after a random pause.
+        """
+        for is_last in (False,) * BEGIN_TRIES + (True,):
+            try:
+                with self._alone():
+                    if not self._in_session(self._look):
+                        self._make(1)
+            except KeyTwinError:
+                if is_last:
+                    raise
+                time.sleep(secrets.randbelow(200) / 1000)
+            else:
+                return
 
     def wrap(self, plain: bytes, *, kek: KekRef, aad: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
@@ -113,7 +137,8 @@ class Pkcs11Keys:
         ]
 
     def rotate(self) -> KekRef:
-        return self._generate(self.current().kek_version + 1)
+        with self._alone():
+            return self._make(max(self._all(is_fresh=True)) + 1)
 
     def destroy(self, kek: KekRef) -> None:
         if not refuse_kept(kek, self.versions()):
@@ -132,12 +157,12 @@ class Pkcs11Keys:
         self._all(is_fresh=True)
         self_test(self)
 
-    def _generate(self, number: int) -> KekRef:
+    def _make(self, number: int) -> KekRef:
+        """Make a version for who is `_alone`; whoever finds another of the same number afterwards takes its own back."""
+
         def generate(session: Any) -> None:
             with session.token.open(rw=True) as writing:
-                if number in self._look(writing):
-                    raise KeyServiceError(f"version {number} was made by somebody else at this moment")
-                writing.generate_key(
+                made = writing.generate_key(
                     KeyType.AES,
                     KEK_BYTES * 8,
                     label=self._access.key,
@@ -150,6 +175,9 @@ class Pkcs11Keys:
                         Attribute.PRIVATE: True,
                     },
                 )
+                if [found for found, _ in self._objects(writing)].count(number) > 1:
+                    made.destroy()
+                    raise KeyTwinError(f"version {number} was made by somebody else at this moment")
 
         self._in_session(generate)
         self._all(is_fresh=True)
@@ -173,18 +201,32 @@ class Pkcs11Keys:
 
     def _look(self, session: Any) -> dict[int, Any]:
         """Return the key objects by version; two of one version are nobody's guess."""
+        found: dict[int, Any] = {}
+        for number, key in self._objects(session):
+            if number in found:
+                raise KeyTwinError(f"the token holds two keys {self._access.key} of version {number}")
+            found[number] = key
+        return found
+
+    def _objects(self, session: Any) -> list[tuple[int, Any]]:
         wanted = {
             Attribute.CLASS: ObjectClass.SECRET_KEY,
             Attribute.KEY_TYPE: KeyType.AES,
             Attribute.LABEL: self._access.key,
         }
-        found: dict[int, Any] = {}
+        keys = []
         for key in list(session.get_objects(wanted)):
-            number = int.from_bytes(key[Attribute.ID], "big")
-            if number in found:
-                raise KeyServiceError(f"the token holds two keys {self._access.key} of version {number}")
-            found[number] = key
-        return found
+            with suppress(
+                pkcs11.exceptions.ObjectHandleInvalid
+            ):  # taken back between being listed and being read
+                keys.append((int.from_bytes(key[Attribute.ID], "big"), key))
+        return keys
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        guarded = self._access.guarded
+        with secret_files.lock(guarded) if guarded is not None else nullcontext():
+            yield
 
     def _key(self, session: Any, kek: KekRef) -> Any:
         """Return the key object; what is not known is looked for once more."""
@@ -203,7 +245,7 @@ class Pkcs11Keys:
 
     def _in_session(self, act: Callable[[Any], T]) -> T:
         """Act under the process's lock; a session that the token has lost is opened anew, once."""
-        with _lock():
+        with _locked(self._access.token):
             for is_last in (False, True):
                 try:
                     return act(self._opened())
@@ -279,9 +321,18 @@ def _module(path: Path) -> Any:
     return module
 
 
-def _lock() -> threading.Lock:
-    """One lock for all modules of this process; a fork may leave the parent's held for ever."""
-    return _LOCKS.setdefault(os.getpid(), threading.Lock())
+@contextmanager
+def _locked(token: str) -> Iterator[None]:
+    """Hold the one lock for all modules of this process; a fork may leave the parent's held for ever."""
+    lock = _LOCKS.setdefault(os.getpid(), threading.Lock())
+    if not lock.acquire(timeout=LOCK_S):
+        raise KeyServiceError(
+            f"the token {token} has not answered another call for {LOCK_S:.0f} s; look at the token"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _gcm(nonce: bytes, aad: bytes) -> dict[str, Any]:

@@ -25,9 +25,9 @@ class Rewrapping:
 class KeyProvider(Protocol):
     """Master keys in a file, a key service or a module; they are used in place and never handed out.
 
-    Safe for use by many threads and processes at once, and over `fork`. Calls may block on the network, with a deadline,
-    and fail closed: every method raises `KeyServiceError` where the provider does not answer as it should, which says
-    nothing of the keys.
+    Safe for use by many threads and processes at once, and over `fork`. Calls may block: on the network with a deadline, in
+    the module of a token as long as that takes, since no call into it can be given up. They fail closed: every method raises
+    `KeyServiceError` where the provider does not answer as it should, which says nothing of the keys.
     """
 
     def current(self) -> KekRef:

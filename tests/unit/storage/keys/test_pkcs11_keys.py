@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,66 @@ def test_token_without_the_key_is_no_new_home(access):
 def test_beginning_twice_makes_one_key(keys):
     keys.begin()
     assert [kek.kek_version for kek in keys.versions()] == [1]
+
+
+RACING = """
+import sys, time
+from pathlib import Path
+from storage.keys.opening import open_keys
+while time.time() < float(sys.argv[2]):
+    pass
+folder = Path(sys.argv[3]) if sys.argv[3] else None
+print(open_keys(sys.argv[1], may_begin=True, folder=folder).current().kek_version)
+"""
+
+
+@pytest.mark.parametrize("is_locked", [True, False], ids=["one home", "two computers"])
+def test_processes_that_open_a_new_home_at_once_make_one_key(access, tmp_path, is_locked):
+    from dataclasses import replace
+
+    from storage.keys.pkcs11 import Pkcs11Keys
+
+    for number in range(4):
+        label = f"{access.key}-{number}"
+        address = f"pkcs11:token={access.token};object={label}?module-path={access.module}&pin-source=file:{access.pin_file}"
+        at, folder = str(time.time() + 1.5), str(tmp_path / "keys") if is_locked else ""
+        racing = [
+            subprocess.Popen(
+                [sys.executable, "-c", RACING, address, at, folder],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(3)
+        ]
+        said = [process.communicate(timeout=60) for process in racing]
+        if (
+            is_locked
+        ):  # SoftHSM may find no token for a moment while another process writes: an outage, and said so
+            assert {out.strip() or "KeyServiceError" in err for out, err in said} <= {"1", True}, said
+            assert any(out.strip() == "1" for out, _ in said), said
+        keys = Pkcs11Keys(replace(access, key=label))
+        assert [kek.kek_version for kek in keys.versions()] == [1]
+        keys.probe()
+
+
+def test_whoever_waits_behind_a_token_that_hangs_is_told(keys, monkeypatch):
+    from storage.keys import pkcs11 as module
+
+    kek = keys.current()
+    monkeypatch.setattr(module, "LOCK_S", 0.1)
+    started, end = threading.Event(), threading.Event()
+    hanging = threading.Thread(target=lambda: keys._in_session(lambda _: started.set() or end.wait(20)))
+    hanging.start()
+    try:
+        assert started.wait(10)
+        with pytest.raises(KeyServiceError, match="has not answered another call"):
+            keys.wrap(bytes(32), kek=kek, aad=b"row")
+    finally:
+        end.set()
+        hanging.join(10)
+    keys.wrap(bytes(32), kek=kek, aad=b"row")
 
 
 def test_two_keys_of_one_version_are_nobodys_guess(keys):
