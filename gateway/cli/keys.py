@@ -5,19 +5,19 @@ from __future__ import annotations
 import getpass
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import key_backup
+from gateway.cli import key_abandon, key_backup
 from gateway.cli.console import REFUSED, emit, note, progress, table
 from gateway.cli.frame import house_of, operator
 from gateway.compose import Parts
 from gateway.compose.keys import key_file
-from gateway.domain.epoch import Epoch
+from gateway.domain.epoch import ABANDONED, NOTICE, Epoch
 from gateway.domain.errors import ConsiliumError, InvalidError
 from gateway.journeys.back_up_key import protect_key
 from gateway.journeys.destroy_epochs import destroy_due_epochs
@@ -27,10 +27,12 @@ from storage.keys.secret_files import read_secret
 
 app = typer.Typer(help="The master keys: epochs, passphrase, backup.", no_args_is_help=True)
 key_backup.register(app)
+key_abandon.register(app)
 
 SHORTEST_PASSPHRASE = 12
 DRILL_AGAIN_DAYS = 365
 LINGERS_S = 3600.0
+LATE_DAYS = 2
 
 
 @app.command("show")
@@ -99,7 +101,7 @@ def rotate(ctx: typer.Context) -> None:
 
 @app.command("destroy-due")
 def destroy_due(ctx: typer.Context) -> None:
-    """Destroy the versions whose time is over, as the scheduler does: what backups of that time hold dies with them."""
+    """Destroy the versions whose time is over, as the scheduler does, a day after they were found to be: old backups die with them."""
     with house_of(ctx) as parts:
         house, days = parts.house, parts.settings.backup_days
         know_epochs(by=operator(), records=house.records, masters=parts.masters)
@@ -108,7 +110,7 @@ def destroy_due(ctx: typer.Context) -> None:
         )
         with house.records.view() as view:
             waiting = view.epochs.find(destroyed_at=None, order="kek_version")
-        dates = [dies for epoch in waiting if (dies := epoch.dies_at(days)) is not None]
+        dates = [dies for epoch in waiting if (dies := epoch.destroyed_from(days)) is not None]
         data = {"destroyed": [epoch.kek_version for epoch in gone], "next": min(dates, default=None)}
         told = "; ".join(f"version {epoch.kek_version} is destroyed" for epoch in gone) or "nothing is due"
         emit(ctx, data=data, human=told + (f"; the next on {min(dates):%Y-%m-%d}" if dates else ""))
@@ -151,12 +153,21 @@ def key_health(parts: Parts) -> str:
         counts = view.keys_by_version()
     named = next((epoch for epoch in epochs if epoch.kek_version == current.kek_version), None)
     began = named.began_at if named is not None else now
-    older = sum(count for kek, count in counts.items() if kek != current)
+    older = sum(
+        count for kek, count in counts.items() if kek != current and not kek.kek_id.startswith(ABANDONED)
+    )
     if older and (now - began).total_seconds() > LINGERS_S:
         raise ConsiliumError(
             f"{older} keys are under an older version than {current.kek_version}",
-            next_step="Run `consilium key rotate`; if some do not open, restore their rows from a backup.",
+            next_step="Run `consilium key rotate`. Those that do not open (`consilium key unopened`) keep all later versions"
+            " alive: bring their rows back from a backup, or give them up with `consilium key abandon`.",
         )
+    if named is not None and named.destroyed_at is not None:
+        raise ConsiliumError(
+            f"the current version {current.kek_version} was destroyed on {named.destroyed_at:%Y-%m-%d}: these are the keys of before",
+            next_step="Bring the newest key file back: `consilium key restore` with the newest backup of the keys.",
+        )
+    _refuse_endless(epochs, now, parts.settings.backup_days)
     if masters.file_content() is None:
         return f"version {current.kek_version}; kept and backed up by the key service"
     if named is None or named.backed_up_at is None:
@@ -170,6 +181,27 @@ def key_health(parts: Parts) -> str:
             next_step="Run `consilium key drill --from SEALED SHARE SHARE …` with all its shares.",
         )
     return f"version {current.kek_version}, backed up and tried on {named.drilled_at:%Y-%m-%d}"
+
+
+def _refuse_endless(epochs: list[Epoch], now: datetime, days: int) -> None:
+    """Raise where a version lives a day longer than it should, or is about to be destroyed at a time that looks wrong."""
+    for epoch in epochs:
+        dies_at, until = epoch.dies_at(days), epoch.destroyed_from(days)
+        if epoch.destroyed_at is not None or dies_at is None or until is None:
+            continue
+        if now >= until + timedelta(days=1):
+            raise ConsiliumError(
+                f"version {epoch.kek_version} should have been destroyed on {until:%Y-%m-%d}: backups of before still open",
+                next_step="Look whether the scheduler runs; `consilium key destroy-due` says what is in the way,"
+                " `consilium key show` whether an older version is.",
+            )
+        if epoch.ending_at is not None and epoch.ending_at - (dies_at - NOTICE) >= timedelta(days=LATE_DAYS):
+            late = (epoch.ending_at - (dies_at - NOTICE)).days
+            raise ConsiliumError(
+                f"version {epoch.kek_version} was found to be over {late} days late and is destroyed at {until:%Y-%m-%d %H:%M} UTC",
+                next_step="If the exchange did not stand still so long, the clock is ahead: put it right before then, and"
+                " this end is called off.",
+            )
 
 
 def _new_passphrase(path: Path | None) -> bytes:
@@ -202,7 +234,7 @@ def _as_json(epoch: Epoch, counts: dict[KekRef, int], days: int) -> dict[str, An
         "keys": _keys(epoch, counts),
         "began_at": epoch.began_at,
         "retired_at": epoch.retired_at,
-        "destroy_at": epoch.dies_at(days),
+        "destroy_at": epoch.destroyed_from(days),
         "destroyed_at": epoch.destroyed_at,
         "backed_up_at": epoch.backed_up_at,
         "drilled_at": epoch.drilled_at,
@@ -215,7 +247,7 @@ def _row(epoch: Epoch, counts: dict[KekRef, int], days: int) -> tuple[object, ..
         epoch.state,
         _day(epoch.began_at),
         _keys(epoch, counts),
-        _day(epoch.destroyed_at or epoch.dies_at(days)),
+        _day(epoch.destroyed_at or epoch.destroyed_from(days)),
         _day(epoch.backed_up_at),
         _day(epoch.drilled_at),
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.domain.epoch import Epoch, epoch_id
+from gateway.domain.epoch import ABANDONED, Epoch, epoch_id
 from gateway.domain.errors import BusyError, ConflictError
 from gateway.domain.people import HOUSE, Actor
 from gateway.ports import Change, Clock, Jobs, Records, View
@@ -137,6 +137,7 @@ def rewrap_keys(
             if not keys:
                 break
             after = keys[-1].holder, keys[-1].purpose
+            keys = [key for key in keys if not key.kek_id.startswith(ABANDONED)]
             fresh = masters.rewrap(keys, new=kek)
             pairs = [(old, new) for old, new in zip(keys, fresh, strict=True) if new is not None]
             unopened += len(keys) - len(pairs)

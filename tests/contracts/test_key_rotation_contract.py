@@ -65,7 +65,11 @@ def test_epoch_of_the_records_is_destroyed_and_takes_no_row_any_more(house):
     masters = masters_of(house)
     late = house.store.new_key(holder="late", purpose="originals")
     rotate(house, masters)
-    house.clock.forward(days=31)
+    house.clock.forward(days=30)
+    assert not destroy_due_epochs(
+        records=house.records, masters=masters, clock=house.clock, backup_days=30
+    )  # from its day of notice on no row may name it
+    house.clock.forward(days=1)
     gone = destroy_due_epochs(records=house.records, masters=masters, clock=house.clock, backup_days=30)
     assert [epoch.kek_version for epoch in gone] == [1]
     with house.records.change(by=DESK) as change:

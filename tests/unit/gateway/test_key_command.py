@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import structlog
 from typer.testing import CliRunner
 
 from gateway.cli.main import command_line, hoisted
+from gateway.compose import compose
+from gateway.domain.people import HOUSE
+from gateway.journeys.open_case import open_case
+from gateway.journeys.rotate_keys import rotate_keys
 from gateway.settings import load_settings
+from storage import KekRef
+from tests import factories
 
 app = command_line()
 
@@ -182,3 +190,76 @@ def test_address_that_cannot_be_used_is_refused_in_words(run, monkeypatch, addre
 def test_the_days_have_defaults_and_bounds(home):
     settings = load_settings(home)
     assert (settings.key_epoch_days, settings.backup_days) == (30, 30)
+
+
+def damaged_key(parts):
+    """A case with a wrapped key of which one bit is wrong."""
+    house = parts.house
+    case = open_case(
+        opinion="mdt",
+        patient=factories.patient(1),
+        by=HOUSE,
+        records=house.records,
+        store=house.store,
+        clock=house.clock,
+        random=house.random,
+    )
+    nothing = KekRef(kek_id="", kek_version=0)
+    with house.records.view() as view:
+        key = next(k for k in view.older_keys(nothing, limit=9) if k.purpose == "originals")
+    with house.records.change(by=HOUSE) as change:
+        change.replace_keys([(key, replace(key, blob=key.blob[:-1] + bytes([key.blob[-1] ^ 1])))])
+        change.note("case_read")
+    return case.id
+
+
+def test_key_that_does_not_open_is_named_given_up_and_told(run, home):
+    parts = compose(load_settings(home))
+    holder = damaged_key(parts)
+    parts.close()
+    assert told(run, "key", "rotate", code=1)["unopened"] == 1
+    assert told(run, "key", "unopened") == [{"holder": holder, "purpose": "originals", "version": 1}]
+    assert "--confirm" in told(run, "key", "abandon", holder, "originals", code=2)["next_step"]
+    assert "opens" in told(run, "key", "abandon", holder, "releases", "--confirm", holder, code=1)["message"]
+    done = told(run, "key", "abandon", holder, "originals", "--confirm", holder)
+    assert done == {"holder": holder, "purpose": "originals", "version": 1}
+    assert told(run, "key", "unopened") == []
+    assert "key_abandoned" in [e["kind"] for e in told(run, "audit", "list")]
+    shown = told(run, "key", "show")["epochs"]
+    assert [(e["version"], e["keys"]) for e in shown] == [(1, 0), (2, shown[1]["keys"])]
+
+
+def test_doctor_tells_of_what_does_not_end_and_of_what_ends_suspiciously(run, home):
+    parts = compose(load_settings(home))
+    rotate_keys(
+        by=HOUSE,
+        records=parts.house.records,
+        jobs=parts.house.jobs,
+        masters=parts.masters,
+        clock=parts.house.clock,
+        pause=lambda _: None,
+    )
+
+    def put(**values):
+        with parts.house.records.change(by=HOUSE) as change:
+            epoch = change.epochs.first(kek_version=1)
+            change.epochs.set(epoch.id, **values)
+            change.note("case_read")
+
+    now = parts.house.clock.now()
+    assert "no backup" in health(run)[1]
+    put(retired_at=now - timedelta(days=30, hours=1))
+    assert "no backup" in health(run)[1]
+    put(retired_at=now - timedelta(days=31, hours=1))
+    assert "should have been destroyed" in health(run)[1]
+    put(ending_at=now, retired_at=now - timedelta(days=400))
+    assert "371 days late" in health(run)[1]
+    assert told(run, "key", "destroy-due")["destroyed"] == []
+    put(retired_at=now - timedelta(days=3))  # as if the clock were put back
+    told(run, "key", "destroy-due")
+    assert "no backup" in health(run)[1]
+    put(retired_at=now - timedelta(days=400), ending_at=now - timedelta(days=3))
+    assert "should have been destroyed" in health(run)[1]
+    assert told(run, "key", "destroy-due")["destroyed"] == [1]
+    assert "no backup" in health(run)[1]
+    parts.close()
