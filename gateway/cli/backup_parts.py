@@ -42,11 +42,11 @@ def keyed(settings: Settings, keys: str, *, objects: Path | None = None) -> Sett
 
 
 def checker(home: Path) -> CheckSnapshot:
-    """Return what looks through a snapshot; its draft lies in the home, else in a private folder of the system's."""
+    """Return what looks through a snapshot; its draft lies in the home, where a start sweeps it, else in the system's folder."""
 
     def check(database: Database, stream: Readable) -> Facts | None:
-        folder = home / "records"
-        with tempfile.TemporaryDirectory(dir=folder if folder.is_dir() else None, prefix=".look-") as private:
+        folder = next((one for one in (home / "records", home) if one.is_dir()), None)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".look-") as private:
             return check_snapshot(database, stream, folder=Path(private))
 
     return check

@@ -13,11 +13,9 @@ https://www.sqlite.org/c3ref/backup_finish.html; https://www.sqlite.org/isolatio
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from gateway.domain.errors import ConflictError, InvalidError, UnavailableError
 from gateway.domain.kept_object import NAMINGS
 from gateway.records.engine import open_engines
 from gateway.records.schema import upgrade_schema
+from gateway.records.snapshot_drafts import draft_beside
 from gateway.records.snapshot_programs import dumped, load, look_through
 from gateway.records.tables import KINDS, audit_event, audit_head, case_key, meta
 from gateway.records.transaction import unanswered
@@ -39,8 +38,6 @@ from storage import Readable, SealedRef, WrappedKey
 
 PAGES = 512
 _PIECE_BYTES = 1 << 20
-_DRAFT = ".snapshot-"
-_SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
 
 class _Taken:
@@ -92,7 +89,7 @@ class SqliteSnapshots:
     def take(self) -> Iterator[Snapshot]:
         if not self._path.exists():
             raise UnavailableError(f"there are no records at {self._path}")
-        with _draft(self._path.parent) as draft:
+        with draft_beside(self._path.parent) as draft:
             with (
                 _worded(),
                 closing(pysqlite3.connect(str(self._path), isolation_level=None)) as source,
@@ -108,7 +105,7 @@ class SqliteSnapshots:
                 yield _Taken(connection, lambda: draft.open("rb", buffering=0))
 
     def check(self, stream: Readable) -> Facts | None:
-        with _draft(self._path.parent) as draft:
+        with draft_beside(self._path.parent) as draft:
             _write(draft, stream)
             with _looking(draft) as connection:
                 return facts_of(connection)
@@ -124,7 +121,7 @@ class SqliteSnapshots:
                     f"{self._path} holds other records", next_step="Restore into an empty home."
                 )
             return
-        with _draft(self._path.parent) as draft:
+        with draft_beside(self._path.parent) as draft:
             _write(draft, stream)
             with _looking(draft):
                 pass
@@ -266,38 +263,6 @@ def _opened(url: str) -> Iterator[Engine]:
     finally:
         write.dispose()
         read.dispose()
-
-
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A private file beside the records that ends with this block; its lock tells later calls that its maker lives."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _sweep(folder)
-    path = folder / f"{_DRAFT}{secrets.token_hex(8)}"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield path
-    finally:
-        _remove(path)
-        os.close(fd)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the drafts of calls that were killed: nobody holds their lock."""
-    for path in folder.glob(f"{_DRAFT}*"):
-        with suppress(OSError):
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
-            finally:
-                os.close(fd)
-
-
-def _remove(path: Path) -> None:
-    for suffix in _SIDE_FILES:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _write(path: Path, stream: Readable) -> None:
