@@ -1,6 +1,6 @@
 """Sealed objects: ciphertext, keys and where bytes lie, and nothing about what the bytes mean."""
 
-from storage.copying import copy_object, sealed_length
+from storage.copying import copy_object, replace_object, sealed_length
 from storage.errors import (
     BYTES_LOST,
     KeyBackupError,
@@ -104,6 +104,7 @@ __all__ = [
     "open_disk_store",
     "open_keys",
     "read_words",
+    "replace_object",
     "room_of",
     "sealed_length",
     "swap_in_clear",

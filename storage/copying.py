@@ -48,9 +48,7 @@ def copy_object(source: Objects, target: Objects, object_id: str, *, size_bytes:
     except ObjectMissingError:
         pass
     except SealBrokenError:
-        with closing(source.open(object_id)) as stored:  # first see that there is a better one
-            _checked(stored, object_id, size_bytes)
-        target.remove(object_id)
+        return replace_object(source, target, object_id, size_bytes=size_bytes), True
     with closing(source.open(object_id)) as stored:
         length = _checked(stored, object_id, size_bytes)
         try:
@@ -58,6 +56,19 @@ def copy_object(source: Objects, target: Objects, object_id: str, *, size_bytes:
         except ObjectExistsError:  # somebody else copied it meanwhile
             return sealed_length(target, object_id, size_bytes=size_bytes), False
     return length, True
+
+
+def replace_object(source: Objects, target: Objects, object_id: str, *, size_bytes: int) -> int:
+    """Put `source`'s copy in the place of whatever `target` has under this id; return its sealed length.
+
+    `source`'s is open, and has the right length, before `target`'s goes. Killed in between, `target` has none. Durable when
+    it returns (D1); raises as `copy_object`.
+    """
+    with closing(source.open(object_id)) as stored:
+        length = _checked(stored, object_id, size_bytes)
+        target.remove(object_id)
+        target.publish(object_id, _pieces(stored, length))
+    return length
 
 
 def _checked(stored: StoredObject, object_id: str, size_bytes: int) -> int:

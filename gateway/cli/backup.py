@@ -97,6 +97,9 @@ def verify(
     from_: From,
     backup_id: Id = "",
     read_data: Annotated[bool, typer.Option("--read-data", help="Open every object to its end.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Read all, and copy from this house again what is broken.")
+    ] = False,
     keys: Keys = "",
 ) -> None:
     """Look through a backup: signature, records, every object's presence and length; with --read-data every byte."""
@@ -105,12 +108,18 @@ def verify(
         settings = settings_of(ctx)
         chosen = backup_id or newest_backup(place=place)
     if keys or not is_set_up(settings) or begun_restore(settings.home):
+        with spoken_errors(ctx):
+            if mend:
+                raise InvalidError(
+                    "only the house that made a backup has what mends it",
+                    next_step="Run it in that house's home, without --keys.",
+                )
         with spoken_errors(ctx), storage_words():
             store = store_to_restore(keyed(settings, keys, objects=from_.expanduser().absolute()))
             verdict = _verify(ctx, place, chosen, store, read_data=read_data)
     else:
         with house_of(ctx) as parts:
-            verdict = _verify(ctx, place, chosen, parts.house.store, read_data=read_data)
+            verdict = _verify(ctx, place, chosen, parts.house.store, read_data=read_data or mend, mend=mend)
             remember_verified(verdict, by=operator(), records=parts.house.records, clock=parts.house.clock)
     if not verdict.is_sound:
         raise typer.Exit(REFUSED)
@@ -194,6 +203,12 @@ def prune(
         int, typer.Option(min=1, max=36_500, help="Keep what is younger than so many days.")
     ] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    trust_clock: Annotated[
+        bool,
+        typer.Option(
+            "--trust-clock", help="The clock is right although it may have been set: remove by age."
+        ),
+    ] = False,
 ) -> None:
     """Remove old backups and what only they name; never the newest good one."""
     with house_of(ctx) as parts, bar() as told:
@@ -206,6 +221,7 @@ def prune(
             clock=house.clock,
             keep_days=keep_days,
             dry_run=dry_run,
+            trust_clock=trust_clock,
             told=lambda done, total: told("removing objects", done, total),
         )
         data = {"removed": pruned.removed, "kept": pruned.kept, "objects": pruned.objects, "dry_run": dry_run}
@@ -218,7 +234,13 @@ def prune(
 
 
 def _verify(
-    ctx: typer.Context, place: BackupDirectory, chosen: str, store: SealedStore, *, read_data: bool
+    ctx: typer.Context,
+    place: BackupDirectory,
+    chosen: str,
+    store: SealedStore,
+    *,
+    read_data: bool,
+    mend: bool = False,
 ) -> BackupVerdict:
     began = time.monotonic()
     with bar() as told:
@@ -228,13 +250,14 @@ def _verify(
             store=store,
             check=checker(settings_of(ctx).home),
             read_data=read_data,
+            mend=mend,
             told=lambda done, total: told(
                 "reading objects" if read_data else "looking at objects", done, total
             ),
         )
     seconds = max(time.monotonic() - began, 1e-6)
     data = {
-        "ok": verdict.is_sound, "id": chosen, "objects": verdict.objects, "bytes": verdict.bytes, "data_read": read_data,
+        "ok": verdict.is_sound, "id": chosen, "objects": verdict.objects, "bytes": verdict.bytes, "data_read": read_data, "mended": verdict.mended,
         "flaw_count": verdict.flaw_count, "flaws": verdict.flaws, "seconds": round(seconds, 2),
         "objects_per_s": round(verdict.objects / seconds, 1), "bytes_per_s": round(verdict.bytes / seconds) if read_data else None,
     }  # fmt: skip
@@ -251,6 +274,8 @@ def _verify(
                 *(f"  {escape(one)}" for one in verdict.flaws),
             ]
         )
+    if verdict.mended:
+        told_human += f"\n[yellow]{verdict.mended} objects were broken[/] and were copied again: the disk may be failing"
     emit(ctx, data=data, human=told_human)
     return verdict
 

@@ -24,6 +24,10 @@ BACKUP_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
 SNAPSHOT_KIND, INVENTORY_KIND, PAPERS_KIND = "backup-snapshot", "backup-inventory", "backup-papers"
 BACKUP_HOLDER, BACKUP_PURPOSE = "backup", "records"
 WARN_DAYS = 1
+MOST_APART = timedelta(
+    days=8
+)  # backups are made every day or week; what is longer may be a step of the clock
+MOST_AHEAD = timedelta(hours=1)
 
 Database = Literal["sqlite", "postgresql"]
 
@@ -224,9 +228,39 @@ def made_at_of(backup_id: str) -> datetime:
 
 
 def outlived(backup_ids: Sequence[str], *, newest_good: str, keep_days: int, now: datetime) -> list[str]:
-    """Return those that are older than so many days; the newest good one never is."""
+    """Return those that are older than so many days; never the newest good one, nor those after it.
+
+    What is damaged in these may be something else than their registers of forgotten cases, of which the good one knows less.
+    """
     oldest = now - timedelta(days=keep_days)
-    return [one for one in backup_ids if one != newest_good and made_at_of(one) < oldest]
+    return [one for one in backup_ids if one < newest_good and made_at_of(one) < oldest]
+
+
+def clock_doubt(
+    backup_ids: Sequence[str], *, old: Sequence[str], keep_days: int, last_event: datetime, now: datetime
+) -> str:
+    """Say why the clock may not be believed when it says that ``old`` backups are old; nothing where it may.
+
+    A clock that was set forward makes everything old at once, and looks like a time in which nothing was done. So the ages
+    must hold even if every gap of more than eight days between two backups, or between the newest and now, were of eight
+    days only, and the trail's last event must not be older than that. A clock that was ahead has left later times behind.
+    """
+    if not old:
+        return ""
+    times = [made_at_of(one) for one in backup_ids]
+    newest = max(*times, last_event)
+    if newest > now + MOST_AHEAD:
+        return f"a backup or an event is of {newest:%Y-%m-%d %H:%M}, and the clock says {now:%Y-%m-%d %H:%M}"
+    if now - last_event > MOST_APART:
+        return f"the trail's last event is {(now - last_event).days} days old"
+    age, later = timedelta(0), now
+    for backup_id, at in zip(reversed(backup_ids), reversed(times), strict=True):
+        age, later = age + min(later - at, MOST_APART), at
+        if backup_id in old and age < timedelta(days=keep_days):
+            return (
+                f"between {backup_id} and now are more than {MOST_APART.days} days in a row without a backup"
+            )
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

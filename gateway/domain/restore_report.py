@@ -67,7 +67,8 @@ def in_words(report: RestoreReport) -> str:
     ]
     if not report.with_register:
         told.append(
-            "  WITHOUT the newest register: what was forgotten after the newest backup there is back; forget it again by hand"
+            "  WITHOUT the newest register: what was forgotten after the newest backup whose papers can be read is back;"
+            " forget it again by hand"
         )
     if report.events_after_the_backup:
         told.append(

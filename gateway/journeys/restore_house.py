@@ -9,16 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from gateway.domain.backup import SNAPSHOT_KIND, BackupManifest, NamedObject, signed_file
+from gateway.domain.backup import (
+    SNAPSHOT_KIND,
+    BackupManifest,
+    Facts,
+    NamedObject,
+    signed_file,
+)
 from gateway.domain.backup_ports import BackupPlace, NewHome, Snapshots
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
-from gateway.domain.forgetting import read_register_line
 from gateway.domain.people import Actor
 from gateway.domain.restore_report import MOST_NAMED, RestoreReport, in_words
 from gateway.journeys.back_up_house import SIGNING_LABEL, copied_all, read_inventory, remembered
 from gateway.journeys.forget_again import forget_again
+from gateway.journeys.gather_registers import gather_registers
 from gateway.journeys.verify_audit import verify_audit
 from gateway.journeys.verify_backup import (
     CheckSnapshot,
@@ -31,11 +37,11 @@ from gateway.journeys.verify_backup import (
 from gateway.ports import Clock, Records, Witness
 from storage import BYTES_LOST, KeyRefusedError, KeyUnknownError, SealedStore, StorageError
 
-REGISTER_LABEL = b"forgotten-register"  # as journeys.keep_register
 _HELD = (
     "case {ref} was put under a legal hold after the register says it, or a study in it, was forgotten: it stays; "
     "when the hold has ended, run `consilium case forget-again` again"
 )
+_WITHOUT_EVENTS = ("object_batch", "duty")
 Told = Callable[[str, int, int], None]
 OpenHouse = Callable[[], AbstractContextManager[tuple[Records, SealedStore, Witness]]]
 
@@ -71,7 +77,8 @@ def restore_house(
     6. The report, and last the mark goes away.
 
     ``register`` holds the lines that were given, or is None where there are none; those in the repository are read anyway,
-    and know what was forgotten before the newest backup there.
+    and know what was forgotten before the newest backup there. Where that one, or any after the chosen one that none
+    readable follows, cannot be read, this is a flaw unless a line that was given is of a later time.
 
     Raises
     ------
@@ -95,19 +102,16 @@ def restore_house(
             f"backup {backup_id} is damaged: {error}",
             next_step="Restore an earlier one: `consilium backup list --from DIR`.",
         ) from error
-    lines = _registers(register or (), manifest, place=place, store=store)
+    lines, unread = gather_registers(register or (), manifest, place=place, store=store)
     report = _begun(manifest, by=by, place=place)
     report.with_register, report.register_lines = register is not None, len(lines)
+    report.flaws += unread
     home.claim(backup_id, is_empty=snapshots.is_empty() and next(store.objects.ids(), None) is None)  # 2
     damaged = _copy_objects(vault, store, manifest, told=told)  # 3
     is_first = snapshots.is_empty()
     with vault.open(manifest.snapshot, key=manifest.key, kind=SNAPSHOT_KIND) as stream:
         snapshots.put_back(stream, manifest.facts)
-    if is_first and not same_facts(snapshots.facts(), manifest.facts):
-        raise InvalidError(
-            "the records that were put back are not those of the manifest",
-            next_step="Restore an earlier backup.",
-        )
+    _hold_against(snapshots.facts(), manifest.facts, is_first=is_first)
     snapshots.upgrade()
     with open_house() as (records, house_store, witness):
         report.events_after_the_backup = _bring_witness(papers.notes, witness, manifest)  # 4
@@ -167,28 +171,22 @@ def _refuse_misfit(
         )
 
 
-def _registers(
-    given: Sequence[str], manifest: BackupManifest, *, place: BackupPlace, store: SealedStore
-) -> list[str]:
-    """Return the lines that were given and those of every backup that can be read: the newest knows most.
+def _hold_against(found: Facts, wanted: Facts, *, is_first: bool) -> None:
+    """Refuse records that are not those of the manifest.
 
-    Of the latter, a line that a crash cut short is left out; nobody could mend it there. What was given is taken or refused.
+    A restore that was killed after it had put them back may not have compared them. As long as neither the trail nor the
+    schema has gone on since, all must still be the same, but for what is kept without an event.
     """
-    secret = store.derive(key=manifest.facts.house_key, label=REGISTER_LABEL)
-    lines = dict.fromkeys(given)
-    vault = store.beside(place.objects)
-    for backup_id in place.ids():
-        try:
-            found = read_papers(vault, open_backup(place=place, backup_id=backup_id, store=store))
-        except (InvalidError, NotFoundError, UnavailableError, *BYTES_LOST):
-            continue  # whoever altered it may have written its register too
-        whole = (line for line in found.forgotten.split("\n") if _is_ours(line, secret))
-        lines.update(dict.fromkeys(whole))
-    return list(lines)
-
-
-def _is_ours(line: str, secret: bytes) -> bool:
-    return '"certificate"' in line or read_register_line(line, secret=secret) is not None
+    if not is_first:
+        if (found.head_seq, found.schema_version) != (wanted.head_seq, wanted.schema_version):
+            return  # both come after the comparison
+        rows = dict(wanted.rows) | {name: found.rows.get(name, 0) for name in _WITHOUT_EVENTS}
+        wanted = replace(wanted, rows=rows)
+    if not same_facts(found, wanted):
+        raise InvalidError(
+            "the records that were put back are not those of the manifest",
+            next_step="Restore an earlier backup into another home.",
+        )
 
 
 def _begun(manifest: BackupManifest, *, by: Actor, place: BackupPlace) -> RestoreReport:
@@ -267,6 +265,8 @@ def _read_everything(
     """Open every object from the new home with the key of the new records."""
     objects, keys = read_inventory(vault, manifest.inventory, manifest.key)
     gone = set(manifest.missing)
+    with records.view() as view:
+        forgotten = {stone.holder for stone in view.tombstones()}
     for done, one in enumerate(objects, 1):
         told("verifying objects", done, manifest.objects)
         object_id = one.ref.object_id
@@ -276,7 +276,7 @@ def _read_everything(
         if object_id in damaged:
             report.lose(object_id, "is missing or has another length in the repository")
             continue
-        why = _why_unread(one, records=records, store=store)
+        why = _why_unread(one, forgotten, records=records, store=store)
         if why is None:
             report.objects_verified += 1
         elif why:
@@ -285,14 +285,13 @@ def _read_everything(
         pass
 
 
-def _why_unread(one: NamedObject, *, records: Records, store: SealedStore) -> str | None:
+def _why_unread(one: NamedObject, forgotten: set[str], *, records: Records, store: SealedStore) -> str | None:
     """Return why an object does not open, None where it does, and nothing where it was forgotten."""
     with records.view() as view:
         try:
             key = view.key(one.holder, one.purpose)
         except NotFoundError:
-            is_forgotten = any(stone.holder == one.holder for stone in view.tombstones())
-            return "" if is_forgotten else "its key is not in the records"
+            return "" if one.holder in forgotten else "its key is not in the records"
     try:
         store.verify(one.ref, key=key, kind=one.kind)
     except (*BYTES_LOST, KeyRefusedError, KeyUnknownError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from gateway.domain.backup_ports import BackupPlace
 from gateway.domain.errors import ConsiliumError, InvalidError, NotFoundError, UnavailableError
 from gateway.domain.people import Actor
 from gateway.journeys.back_up_house import SIGNING_LABEL, read_inventory, silent
+from gateway.journeys.mend_backup import mend_object
 from gateway.ports import Clock, Records
 from storage import (
     BYTES_LOST,
@@ -45,12 +47,13 @@ _TAKE_ANOTHER = (
 
 @dataclass(slots=True, kw_only=True)
 class BackupVerdict:
-    """What was found; ``flaws`` names each thing, the first hundred in words."""
+    """What was found; ``flaws`` names each thing, the first hundred in words. ``mended`` objects were broken and are whole now."""
 
     backup_id: str
     objects: int = 0
     bytes: int = 0
     data_read: bool = False
+    mended: int = 0
     flaw_count: int = 0
     flaws: list[str] = field(default_factory=list)
 
@@ -118,17 +121,51 @@ def verify_backup(
     store: SealedStore,
     check: CheckSnapshot,
     read_data: bool = False,
+    mend: bool = False,
     told: Callable[[int, int], None] = silent,
 ) -> BackupVerdict:
-    """Look through one backup; nothing is written. ``told`` hears of (done, total) objects.
+    """Look through one backup; nothing is written unless ``mend``. ``told`` hears of (done, total) objects.
 
     1. The manifest's signature. Without it nothing else is believed, and this raises as ``open_backup`` does.
     2. The snapshot: every byte, its digest, the database's own check, and that it says of itself what the manifest says.
     3. The list and the inventory: of one accord, and every object there with the length that its row implies.
     4. With ``read_data`` every object is opened to its end with its own key and held against its digest.
+    5. With ``mend`` too, and what is broken is copied again from ``store`` where that has it whole, the repository held
+       against other writers. The backup's own parts have no other copy: make another backup.
+
+    Ids and lengths of all objects are held in memory, with ``read_data`` all wrapped keys too.
+
+    Raises
+    ------
+    BusyError
+        With ``mend``: another is at work in this repository.
+    UnavailableError
+        The repository does not answer, or did not keep what was copied.
     """
     manifest = open_backup(place=place, backup_id=backup_id, store=store)  # 1
-    verdict = BackupVerdict(backup_id=backup_id, data_read=read_data)
+    with place.alone() if mend else nullcontext():
+        return _verify(
+            manifest,
+            place=place,
+            store=store,
+            check=check,
+            read_data=read_data or mend,
+            mend=mend,
+            told=told,
+        )
+
+
+def _verify(
+    manifest: BackupManifest,
+    *,
+    place: BackupPlace,
+    store: SealedStore,
+    check: CheckSnapshot,
+    read_data: bool,
+    mend: bool,
+    told: Callable[[int, int], None],
+) -> BackupVerdict:
+    verdict = BackupVerdict(backup_id=manifest.id, data_read=read_data)
     vault = store.beside(place.objects)
     for told_as, part in (
         ("snapshot", partial(look_at_snapshot, vault, manifest, check)),  # 2
@@ -144,7 +181,15 @@ def verify_backup(
         verdict.flaw(f"the list of objects: {error}")
         listed = None
     try:
-        look_at_objects(vault, manifest, listed, verdict, told=told, read_data=read_data)
+        look_at_objects(
+            vault,
+            manifest,
+            listed,
+            verdict,
+            told=told,
+            read_data=read_data,
+            source=store if mend else None,
+        )
     except (*BYTES_LOST, KeyRefusedError, ValueError) as error:
         verdict.flaw(f"the inventory: {error}")
     for object_id in manifest.missing:
@@ -168,6 +213,7 @@ def remember_verified(verdict: BackupVerdict, *, by: Actor, records: Records, cl
             objects=verdict.objects,
             flaws=verdict.flaw_count,
             data_read=int(verdict.data_read),
+            mended=verdict.mended,
         )
 
 
@@ -207,7 +253,7 @@ def read_papers(vault: SealedStore, manifest: BackupManifest) -> Papers:
 
 
 def listed_lengths(place: BackupPlace, manifest: BackupManifest) -> dict[str, int]:
-    """Return the objects of a backup with their lengths, from a list that its manifest vouches for."""
+    """Return the objects of a backup with their lengths, all in memory, from a list that its manifest vouches for."""
     digest, found = hashlib.sha256(), dict[str, int]()
     for line in place.listed(manifest.id):
         digest.update(line)
@@ -226,9 +272,11 @@ def look_at_objects(
     *,
     told: Callable[[int, int], None],
     read_data: bool,
+    source: SealedStore | None = None,
 ) -> None:
-    """Hold every object against inventory and list, and with ``read_data`` against its digest."""
+    """Hold every object against inventory and list, and with ``read_data`` against its digest; mend it from ``source``."""
     objects, keys = read_inventory(vault, manifest.inventory, manifest.key)
+    wrapped = None
     if read_data:
         wrapped = {(key.holder, key.purpose): key for key in inventory_keys(vault, manifest)}
     gone, total = set(manifest.missing), manifest.objects
@@ -239,17 +287,17 @@ def look_at_objects(
             continue
         named += 1
         try:
-            length = sealed_length(vault.objects, object_id, size_bytes=one.ref.size_bytes)
-            if listed is not None and listed.get(object_id) != length:
-                verdict.flaw(f"{object_id}: the list says another length")
-            if read_data:
-                read_whole(vault, one, wrapped)
-        except (*BYTES_LOST, KeyRefusedError, NotFoundError) as error:
-            verdict.flaw(str(error) if object_id in str(error) else f"{object_id}: {error}")
+            wrong = _wrong(vault, one, listed, wrapped)
+            key = wrapped.get((one.holder, one.purpose)) if wrong and wrapped and source else None
+            if key and source and mend_object(one, key, source=source, vault=vault):
+                verdict.mended += 1
+                wrong = _wrong(vault, one, listed, wrapped)
         except StorageError as error:
             raise UnavailableError(
                 f"the repository does not answer ({type(error).__name__}: {error.detail})"
             ) from error
+        if wrong:
+            verdict.flaw(wrong)
         verdict.objects += 1
         verdict.bytes += one.ref.size_bytes
         told(verdict.objects, total)
@@ -257,6 +305,25 @@ def look_at_objects(
         pass
     if named != manifest.objects:
         verdict.flaw(f"the inventory names {named} objects, the manifest {manifest.objects}")
+
+
+def _wrong(
+    vault: SealedStore,
+    one: NamedObject,
+    listed: dict[str, int] | None,
+    wrapped: dict[tuple[str, str], WrappedKey] | None,
+) -> str:
+    """Return what is wrong with an object, or nothing; its bytes are read where ``wrapped`` keys are given."""
+    object_id = one.ref.object_id
+    try:
+        length = sealed_length(vault.objects, object_id, size_bytes=one.ref.size_bytes)
+        if wrapped is not None:
+            read_whole(vault, one, wrapped)
+    except (*BYTES_LOST, KeyRefusedError, NotFoundError) as error:
+        return str(error) if object_id in str(error) else f"{object_id}: {error}"
+    if listed is not None and listed.get(object_id) != length:
+        return f"{object_id}: the list says another length"
+    return ""
 
 
 def inventory_keys(vault: SealedStore, manifest: BackupManifest) -> Iterator[WrappedKey]:
