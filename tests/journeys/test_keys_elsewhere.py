@@ -50,7 +50,7 @@ def outages(vault):
     for spoil in (
         lambda: setattr(vault, "is_sealed", True),
         lambda: setattr(vault, "status", 502),
-        vault.tokens.clear,
+        lambda: vault.tokens.clear(),  # of the set that stands then
     ):
         spoil()
         yield
