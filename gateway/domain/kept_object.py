@@ -93,5 +93,10 @@ class ObjectBatch:
     until: datetime
 
     def is_over(self, now: datetime) -> bool:
-        """Tell whether an object under it that no row names by now will not be named any more."""
+        """Tell whether an object under it that no row names by now may be given up."""
         return now - self.until > CLEARED_AFTER
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether a sweep has given up what no row named: none may name it from then on, whatever any clock says."""
+        return self.until <= self.made_at

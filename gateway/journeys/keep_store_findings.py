@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from gateway.domain.ids import new_id
-from gateway.domain.kept_object import KeptObject
+from gateway.domain.kept_object import KeptObject, ObjectBatch
 from gateway.domain.store_finding import StoreFinding
 from gateway.journeys.verify_store import Loss
 from gateway.ports import Change, Records, View
@@ -67,6 +67,13 @@ def close_findings(change: Change, findings: Iterable[StoreFinding], *, state: s
     for case_id, count in closed.items():
         change.note("store_finding_closed", case_id=case_id, outcome=state, findings=count)
     return sum(closed.values())
+
+
+def close_batches(change: Change, batches: Iterable[ObjectBatch]) -> None:
+    """Say of batches that what no row names by now is given up: no row can name it any more when this is committed."""
+    here = change.object_batches.find(id=[one.id for one in batches])  # a sweep beside this one may have removed some
+    for batch in here:
+        change.object_batches.set(batch.id, until=batch.made_at)
 
 
 def rows_of(findings: Sequence[StoreFinding], *, records: Records) -> dict[str, KeptObject]:

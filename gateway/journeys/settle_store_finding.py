@@ -5,9 +5,9 @@ from __future__ import annotations
 from gateway.domain.errors import ConflictError, NotFoundError, UnavailableError
 from gateway.domain.people import Actor
 from gateway.domain.store_finding import StoreFinding
-from gateway.journeys.keep_store_findings import rows_of
+from gateway.journeys.keep_store_findings import close_batches, rows_of
 from gateway.journeys.verify_store import look_at
-from gateway.ports import Clock, Records
+from gateway.ports import Change, Clock, Records
 from storage import SealedStore, StorageError, batch_of
 
 _MOST_ID = 32
@@ -68,14 +68,7 @@ def remove_orphan(
             "removing an object cannot be undone",
             next_step=f"Repeat the object's id to confirm: --remove {finding.object_id}.",
         )
-    with records.view() as view:
-        is_named = bool(view.kept.naming([finding.object_id]))
-        batch = view.object_batches.first(id=batch_of(finding.object_id))
-    if is_named or (batch is not None and not batch.is_over(clock.now())):
-        raise ConflictError(
-            "this object has a row by now, or may still get one", next_step="Run `consilium store sweep`."
-        )
-    ended = _ended(finding, "settled", by=by, records=records, clock=clock)
+    ended = _ended(finding, "settled", by=by, records=records, clock=clock, is_removed=True)
     try:
         store.forget(finding.object_id)
     except StorageError as error:
@@ -96,8 +89,22 @@ def _open(finding_id: str, *, records: Records) -> StoreFinding:
     return finding
 
 
-def _ended(finding: StoreFinding, state: str, *, by: Actor, records: Records, clock: Clock) -> StoreFinding:
+def _give_up(object_id: str, *, change: Change, clock: Clock) -> None:
+    """See that no row names it, and that none will when this change is committed."""
+    batch = change.object_batches.first(id=batch_of(object_id))
+    if change.kept.naming([object_id]) or (batch is not None and not batch.is_over(clock.now())):
+        raise ConflictError(
+            "this object has a row by now, or may still get one", next_step="Run `consilium store sweep`."
+        )
+    close_batches(change, [batch] if batch is not None else [])
+
+
+def _ended(
+    finding: StoreFinding, state: str, *, by: Actor, records: Records, clock: Clock, is_removed: bool = False
+) -> StoreFinding:
     with records.change(by=by) as change:
+        if is_removed:
+            _give_up(finding.object_id, change=change, clock=clock)
         if change.store_findings.get(finding.id).state != "open":
             raise ConflictError(
                 "this finding has ended already", next_step="`consilium store show` lists open ones."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.kept_object import CLEARED_AFTER, KeptObject, ObjectBatch
 from gateway.domain.people import HOUSE, Actor
 from gateway.domain.store_finding import StoreFinding, StoreRound
-from gateway.journeys.keep_store_findings import close_findings, keep_losses, open_losses
+from gateway.journeys.keep_store_findings import close_batches, close_findings, keep_losses, open_losses
 from gateway.journeys.scrub_store import MOST_LOOKED_AT_AGAIN, close_healed
 from gateway.journeys.verify_store import NONE_OF_THE_FIRST, Loss, still_named
 from gateway.ports import Change, Clock, Records, Witness
@@ -68,12 +68,16 @@ def sweep_store(
 
     1. Objects are listed *before* rows are read: what is sealed and recorded meanwhile was not listed, and is not judged.
     2. Removed is only what no row names and what lies under a batch of ours that ended a day ago: by then whoever sealed it
-       has recorded it or given up (``SealedStore`` gives up after half a day).
-    3. That no row names it is asked again right before.
+       has recorded it or given up (``SealedStore`` gives up after half a day). Clocks jump and machines sleep, so the batch
+       is closed first, in the records: a row that comes after that is refused (``gateway.records.object_ids.OpenBatches``).
+    3. That no row names it is asked again right before, for 500 at a time, when their batches have been closed.
     4. An object under no known batch may be anybody's, or of a backup that is being brought back: it is shown and stays.
        So are those under batches from before records were put back to an earlier state, which the witness tells: what was
        sealed after that state is named by rows that somebody may still bring.
     5. A row is never deleted for the want of its object.
+
+    No change holds the turn to write for longer than 500 findings take. In memory is one entry for each object that is
+    listed, about 200 bytes.
 
     Raises
     ------
@@ -81,10 +85,10 @@ def sweep_store(
         The store cannot be listed, or looks empty where it cannot be; nothing was done.
     """
     try:
-        listed = set(store.object_ids())  # (1)
+        listed = dict.fromkeys(store.object_ids(), False)  # (1); whether a row names it
     except StorageError as error:
         raise UnavailableError(f"the store cannot be listed ({type(error).__name__})") from error
-    now, unnamed, absent, named = clock.now(), set(listed), set[str](), 0
+    now, absent, named = clock.now(), set[str](), 0
     in_use = {batch_of(object_id) for object_id in listed}
     with records.view() as view:
         batches = {batch.id: batch for batch in view.object_batches.find()}
@@ -92,7 +96,7 @@ def sweep_store(
         for object_id in view.kept.ids():
             named += 1
             if object_id in listed:
-                unnamed.discard(object_id)
+                listed[object_id] = True
             else:
                 absent.add(object_id)
     if not listed and named >= NONE_OF_THE_FIRST:
@@ -100,9 +104,10 @@ def sweep_store(
             f"the store is empty, and rows name {named} objects",
             next_step="See that the volume of the objects is mounted.",
         )
+    unnamed = [object_id for object_id, is_named in listed.items() if not is_named]
     ours = _undoubted(batches, records=records, witness=witness) if unnamed else batches
     over, young, orphans = _sorted(unnamed, ours, known, now=now)  # (2) (4)
-    over = _unnamed_still(over, records=records)  # (3)
+    over = _unnamed_still(over, records=records)
     orphans = _unnamed_still(orphans, records=records)
     young = _unnamed_still(young, records=records)
     missing = _missing(absent, records=records, store=store)
@@ -123,27 +128,71 @@ def sweep_store(
         found_before = open_losses(view)[:MOST_LOOKED_AT_AGAIN]
     healed = close_healed(found_before, by=by, records=records, store=store, clock=clock)
     swept = replace(swept, healed=len(healed))
-    with records.change(by=by) as change:
-        for at in range(0, len(missing), _KEPT_AT_ONCE):  # (5)
-            some = missing[at : at + _KEPT_AT_ONCE]
-            keep_losses(change, [Loss(kept=kept, kind="missing") for kept in some], now=now)
-        _keep_orphans(change, swept, known, listed=listed, now=now)
-        for batch in batches.values():
-            if batch.is_over(now) and batch.id not in in_use:
-                change.object_batches.remove(id=batch.id)
-        change.store_rounds.remove(id=SWEEP)
-        change.store_rounds.add(
-            StoreRound(id=SWEEP, begun_at=now, moved_at=now, ended_at=clock.now(), report=swept.counts())
+    closing = {batch_of(object_id) for object_id in over} & batches.keys()
+    unused = [batch.id for batch in batches.values() if batch.is_over(now) and batch.id not in in_use]
+    writes = [_Write("close", batches[one]) for one in sorted(closing) if not batches[one].is_closed]  # (2)
+    writes += [_Write("missing", kept) for kept in missing]  # (5)
+    writes += _orphans(swept, known, listed=listed)
+    writes += [_Write("unused", batch_id) for batch_id in unused]
+    _write_down(writes, swept, by=by, records=records, clock=clock, now=now)
+    # The event first, the bytes after: a crash between the two is swept next time.
+    return replace(swept, removed=tuple(_removed(swept.removed, records=records, store=store)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One thing that a sweep writes down; ``how`` is what becomes of ``what``."""
+
+    how: str
+    what: Any
+
+
+def _write_down(
+    writes: Sequence[_Write], swept: Swept, *, by: Actor, records: Records, clock: Clock, now: datetime
+) -> None:
+    """Write so much in one change that others wait for it no longer than for an instance; the last one tells the whole."""
+    for at in range(0, max(len(writes), 1), _KEPT_AT_ONCE):
+        some = writes[at : at + _KEPT_AT_ONCE]
+        with records.change(by=by) as change:
+            _write_some(change, some, now=now)
+            outcome = "failed" if swept.missing else "ok"
+            if at + _KEPT_AT_ONCE < len(writes):
+                change.note("store_swept", outcome=outcome, written=len(some))
+                continue
+            change.store_rounds.remove(id=SWEEP)
+            change.store_rounds.add(
+                StoreRound(id=SWEEP, begun_at=now, moved_at=now, ended_at=clock.now(), report=swept.counts())
+            )
+            change.note("store_swept", outcome=outcome, **_as_details(swept))
+
+
+def _write_some(change: Change, writes: Sequence[_Write], *, now: datetime) -> None:
+    def those(how: str) -> list[Any]:
+        return [write.what for write in writes if write.how == how]
+
+    close_batches(change, those("close"))
+    keep_losses(change, [Loss(kept=kept, kind="missing") for kept in those("missing")], now=now)
+    for finding in those("still"):
+        change.store_findings.set(finding.id, last_seen_at=now)
+    for object_id in those("orphan"):
+        change.store_findings.add(
+            StoreFinding(id=new_id(), object_id=object_id, kind="orphan", first_seen_at=now, last_seen_at=now)
         )
-        change.note("store_swept", outcome="failed" if missing else "ok", **_as_details(swept))
+    for state in ("gone", "named"):
+        close_findings(change, those(state), state=state, now=now)
+    if unused := those("unused"):
+        change.object_batches.remove(id=unused)
+
+
+def _removed(object_ids: Sequence[str], *, records: Records, store: SealedStore) -> Iterator[str]:
+    """Remove what is nobody's still (3), and return it."""
     try:
-        for (
-            object_id
-        ) in swept.removed:  # the event first, the bytes after: a crash between the two is swept next time
-            store.forget(object_id)
+        for at in range(0, len(object_ids), _KEPT_AT_ONCE):
+            for object_id in _unnamed_still(object_ids[at : at + _KEPT_AT_ONCE], records=records):
+                store.forget(object_id)
+                yield object_id
     except StorageError as error:
         raise UnavailableError(f"the store removes nothing ({type(error).__name__})") from error
-    return swept
 
 
 def _as_details(swept: Swept) -> dict[str, Any]:
@@ -246,21 +295,17 @@ def _bytes_of(object_ids: Sequence[str], *, store: SealedStore) -> int:
     return total
 
 
-def _keep_orphans(
-    change: Change, swept: Swept, known: dict[str, StoreFinding], *, listed: set[str], now: datetime
-) -> None:
-    """Write down what is nobody's, each once, and close what is there no more, or has a row by now."""
+def _orphans(swept: Swept, known: dict[str, StoreFinding], *, listed: Container[str]) -> Iterator[_Write]:
+    """Return what is to be written of what is nobody's: each once; closed is what is there no more, or has a row by now."""
     here, room = set(swept.orphans), MOST_ORPHANS_KEPT - len(known)
     for object_id in swept.orphans:
         if object_id in known:
-            change.store_findings.set(known[object_id].id, last_seen_at=now)
+            yield _Write("still", known[object_id])
         elif room > 0:
             room -= 1
-            made = StoreFinding(
-                id=new_id(), object_id=object_id, kind="orphan", first_seen_at=now, last_seen_at=now
-            )
-            change.store_findings.add(made)
-    ended = [finding for finding in known.values() if finding.object_id not in here]
-    gone = {one.id for one in ended if one.object_id not in listed or one.object_id in swept.removed}
-    close_findings(change, [one for one in ended if one.id in gone], state="gone", now=now)
-    close_findings(change, [one for one in ended if one.id not in gone], state="named", now=now)
+            yield _Write("orphan", object_id)
+    removed = set(swept.removed)
+    for finding in known.values():
+        if finding.object_id not in here:
+            is_gone = finding.object_id not in listed or finding.object_id in removed
+            yield _Write("gone" if is_gone else "named", finding)

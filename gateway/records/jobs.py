@@ -17,6 +17,8 @@ from gateway.records.turn import alone
 _job = KINDS["jobs"].table
 _NAMES = tuple(field.name for field in fields(Job))
 _CLAIM_LOCK = 7247
+# Clocks of one exchange's machines agree to minutes (D12); a time further ahead than that was written by a wrong clock.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class JobRows:
@@ -108,9 +110,11 @@ class JobRows:
     def claim_duty(self, name: str, *, now: datetime, every_s: float) -> bool:
         dialect = sqlite if self._write.dialect.name == "sqlite" else postgresql
         following = now + timedelta(seconds=every_s)
+        # A clock that was ahead and is put back must not stop the duties until it comes there again.
+        is_due = or_(duty.c.next_at <= now, duty.c.next_at > following + CLOCKS_DIFFER)
         statement = dialect.insert(duty).values(name=name, next_at=following)
         statement = statement.on_conflict_do_update(
-            index_elements=["name"], set_={"next_at": following}, where=duty.c.next_at <= now
+            index_elements=["name"], set_={"next_at": following}, where=is_due
         ).returning(duty.c.name)
         with alone(self._write), self._write.begin() as connection:
             return connection.execute(statement).first() is not None

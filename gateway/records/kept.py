@@ -51,9 +51,12 @@ class KeptRows:
     def ids(self) -> Iterator[str]:
         """Return the object of each row, a few thousand in memory at a time."""
         for texts in self._sql.of.values():
-            found = self._connection.execute(f"SELECT {texts.object_id}{texts.source}")
-            while rows := found.fetchmany(_FETCHED_AT_ONCE):
-                yield from (row[0] for row in rows)
+            sql = f"SELECT {texts.key}, {texts.object_id}{texts.source} AND {texts.key} > {self._sql.mark}"
+            sql, last = f"{sql} ORDER BY {texts.key} LIMIT {_FETCHED_AT_ONCE}", ""
+            # Asked page by page: psycopg's cursor takes a whole answer into memory, and one long statement runs out of time.
+            while rows := self._connection.execute(sql, (last,)).fetchall():
+                yield from (row[1] for row in rows)
+                last = rows[-1][0]
 
     def page(self, *, after: str = "", limit: int, case_id: str | None = None) -> list[KeptObject]:
         """Return the next rows behind a cursor."""

@@ -2,24 +2,29 @@
 
 The row of a batch costs one commit in an hour, where a row for each object would cost one each time. It tells three things
 of an object that no row names: that this exchange made it, when at the latest its id was given, and so that nobody names it
-any more (``domain.kept_object``). Clocks of one exchange's machines differ by less than hours (D12).
+any more (``domain.kept_object``). Clocks of one exchange's machines differ by less than hours (D12); where one jumps or a
+machine sleeps, ``OpenBatches`` keeps a late row from naming what was swept meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import Engine, insert
+from sqlalchemy import Dialect, Engine, insert
 
 from gateway.domain.errors import UnavailableError
 from gateway.domain.kept_object import ObjectBatch
 from gateway.ports import Clock
+from gateway.records.audit import NO_HEAD, Head
+from gateway.records.statements import Statements
 from gateway.records.tables import KINDS
+from gateway.records.transaction import Connection
 from gateway.records.turn import alone
-from storage import new_batch, new_object_id
+from storage import batch_of, new_batch, new_object_id
 
 USED_FOR = timedelta(hours=2)
 RENEWED_AFTER = timedelta(hours=1)
@@ -27,6 +32,9 @@ PATIENCE_S = 10.0
 
 log = structlog.get_logger()
 _batches = KINDS["object_batches"].table
+# The batches that this process has used, and those of them that a sweep has closed; a few dozen a day.
+_ours: set[str] = set()
+_closed: set[str] = set()
 
 
 class BatchedIds:
@@ -51,18 +59,21 @@ class BatchedIds:
 
         1. An id is given under a batch that is committed in the records, durably, and never after the batch's end.
         2. The next batch is asked for an hour before that, by a thread of its own, so that nobody waits for it.
-        3. Who finds none (the process is new, or was asleep) waits for that thread, for a while.
+        3. Who finds none (the process is new, or was asleep, or a sweep has closed it) waits for that thread, for a while.
         4. Then it is refused: an object that nobody listed could never be told from somebody else's.
         """
         if self._process != os.getpid():
             self._begin()  # after a fork: the thread that fetches, and perhaps holds the lock, is the parent's
         now, batch = self._clock.now(), self._batch
-        if batch is None or now >= batch.made_at + RENEWED_AFTER:  # 2
+        if batch is not None and batch.id in _closed:
+            batch = None
+        # 2, also where the clock was put back: a batch from the future would be used until then
+        if batch is None or abs(now - batch.made_at) >= RENEWED_AFTER:
             thread = self._fetch()
             if batch is None or now >= batch.until:
                 thread.join(PATIENCE_S)  # 3
                 batch = self._batch
-        if batch is None or now >= batch.until:
+        if batch is None or now >= batch.until or batch.id in _closed:
             raise UnavailableError("the records do not answer: there is no batch of object ids")  # 4
         return new_object_id(batch.id)  # 1
 
@@ -84,6 +95,7 @@ class BatchedIds:
         except Exception as error:  # noqa: BLE001 - whoever needs the batch is refused in words
             log.warning("object_batch_failed", error=type(error).__name__)
             return
+        _ours.add(made.id)
         self._batch = made
 
     def give_back(self) -> None:
@@ -91,3 +103,53 @@ class BatchedIds:
         thread = self._fetching
         if thread is not None and thread is not threading.current_thread():
             thread.join(PATIENCE_S)
+
+
+class OpenBatches:
+    """Keeps a row from naming an object that a sweep has given up since it was sealed; asked inside each change.
+
+    A sweep closes a batch in a change of its own and removes what lies under it after that. Changes come one after the
+    other (``Trail.take_turn``), so a row is either committed before, and the sweep sees it, or refused here. No clock has
+    a say in it: one that jumped, and a machine that slept for a day, cost a refusal and no object.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        mark = Statements(_batches, dialect).mark
+        self._ask = f"SELECT 1 FROM object_batch WHERE id = {mark} AND until > made_at"  # noqa: S608  # ours alone
+        self._known_open: tuple[str, Head] = ("", NO_HEAD)
+
+    def refuse_closed(
+        self, connection: Connection, object_id: str, *, head: Head, is_named: Callable[[], bool]
+    ) -> str:
+        """Return the batch of an object that a row is about to name; "" for one that this process did not seal.
+
+        The trail's head tells whether anybody has changed anything since the batch was last seen open: while only this
+        process writes, nothing is asked. What a row names already is named for good, however old its batch.
+
+        Raises
+        ------
+        UnavailableError
+            The object was given up. It has to be sealed anew.
+        """
+        try:
+            batch = batch_of(object_id)
+        except ValueError:
+            return ""
+        if batch not in _ours:
+            return ""
+        if self._known_open == (batch, head):
+            return batch
+        if connection.execute(self._ask, (batch,)).fetchone() is not None:
+            self._known_open = (batch, head)
+            return batch
+        _closed.add(batch)
+        if is_named():
+            return ""
+        raise UnavailableError(
+            "a sweep has given this object up while it waited for its row",
+            next_step="Send it again; if that happens twice, see that this computer's clock is right.",
+        )
+
+    def seen_open(self, batch: str, head: Head) -> None:
+        """Remember that the batch was open up to this head; if the change fails, nobody will ever see that head."""
+        self._known_open = (batch, head)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Dialect
 
 from gateway.domain.errors import ConflictError, NotFoundError
+from gateway.domain.kept_object import NAMINGS
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.statements import Statements
-from gateway.records.tables import Kind
+from gateway.records.tables import KINDS, Kind
 from gateway.records.transaction import Connection
 
 T = TypeVar("T")
@@ -25,15 +26,23 @@ class Mapping:
         self.name = kind.table.name.rstrip("_")
         self.is_key = f" WHERE {self.statements.column[kind.key]} = {self.statements.mark}"
         self.twice: type[Exception] = dialect.loaded_dbapi.IntegrityError
+        # The column that names a sealed object, in the kinds that have one.
+        self.object_id = next((one.object_id for one in NAMINGS if KINDS[one.shelf] is kind), "")
 
 
 class SqlShelf(Generic[T]):
     """Implements ``ports.WritableShelf`` over one connection."""
 
-    __slots__ = ("_connection", "_kind", "_mapping", "_ring", "_sql")
+    __slots__ = ("_connection", "_kind", "_mapping", "_ring", "_sql", "_will_name")
 
-    def __init__(self, mapping: Mapping, connection: Connection, ring: KeyRing) -> None:
-        self._mapping, self._connection, self._ring = mapping, connection, ring
+    def __init__(
+        self,
+        mapping: Mapping,
+        connection: Connection,
+        ring: KeyRing,
+        will_name: Callable[[str], None] = lambda _object_id: None,
+    ) -> None:
+        self._mapping, self._connection, self._ring, self._will_name = mapping, connection, ring, will_name
         self._kind, self._sql = mapping.kind, mapping.statements
 
     def get(self, key: str) -> T:
@@ -77,7 +86,9 @@ class SqlShelf(Generic[T]):
         ]
 
     def add(self, value: T) -> None:
-        row = self._sql.row(self._row(value))
+        values = self._row(value)
+        self._look_at_object(values)
+        row = self._sql.row(values)
         try:
             self._connection.execute(self._sql.insert, row)
         except self._mapping.twice as error:
@@ -85,11 +96,13 @@ class SqlShelf(Generic[T]):
 
     def put(self, value: T) -> None:
         row = self._row(value)
+        self._look_at_object(row)
         self._update(row.pop(self._kind.key), row)
 
     def set(self, key: str, **columns: Any) -> None:
         if sealed := self._kind.sealed & columns.keys():
             raise TypeError(f"{sorted(sealed)} are sealed: put the whole value")
+        self._look_at_object(columns)
         self._update(key, columns)
 
     def bump(self, key: str, column: str, *, below: int | None = None) -> bool:
@@ -112,6 +125,11 @@ class SqlShelf(Generic[T]):
         matching, values = self._sql.matching(where)
         sql = f"DELETE FROM {self._sql.table}{matching}"  # noqa: S608  # the schema's names only
         return int(self._connection.execute(sql, values).rowcount)
+
+    def _look_at_object(self, row: dict[str, Any]) -> None:
+        """Before a row names a sealed object: see that no sweep has given it up."""
+        if self._mapping.object_id and (object_id := row.get(self._mapping.object_id)):
+            self._will_name(object_id)
 
     def _update(self, key: str, columns: dict[str, Any]) -> None:
         setting, values = self._sql.setting(columns)

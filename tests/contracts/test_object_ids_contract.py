@@ -66,6 +66,18 @@ def test_the_next_batch_is_fetched_ahead_and_no_id_is_given_after_the_end_of_one
     assert house.clock.now() < batches[batch_of(third)].until
 
 
+def test_a_clock_that_is_put_back_does_not_keep_a_batch_until_it_comes_there_again(house, ids):
+    house.clock.forward(days=365)
+    ahead = ids()
+    house.clock.forward(days=-365)
+    ids()
+    ids.give_back()
+    now, batches = house.clock.now(), _batches(house)
+    batch = batches[batch_of(ids())]
+    assert batch.id != batch_of(ahead)
+    assert now <= batch.until <= house.clock.now() + USED_FOR
+
+
 def test_an_id_within_an_open_change_waits_for_nobody_while_its_batch_lasts(house, ids):
     ids()
     house.clock.forward(seconds=RENEWED_AFTER.total_seconds() + 1)
