@@ -17,6 +17,17 @@ from gateway.doors.jobs.runner import PATIENT_ATTEMPTS, Runner
 from gateway.doors.jobs.schedule import RING_AGAIN_AFTER_S, Duty, Scheduler
 from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.schema import make_schema
+from storage import (
+    KeyFileError,
+    KeyServiceError,
+    KeyUnconfirmedError,
+    MemoryKeys,
+    MemoryObjects,
+    SealedStore,
+    StoreOutageError,
+)
+
+STORE = SealedStore(objects=MemoryObjects(), keys=MemoryKeys(), tenant="t")
 
 
 class HandClock:
@@ -46,7 +57,7 @@ class Desk:
         write, read = open_engines(f"sqlite:///{folder / 'records.db'}")
         make_schema(write)
         self.records = SqlRecords(
-            write=write, read=read, store=None, clock=clock, doorbell=doorbell or CountingDoorbell()
+            write=write, read=read, store=STORE, clock=clock, doorbell=doorbell or CountingDoorbell()
         )
         self.jobs = JobRows(write=write, read=read, records=self.records)
 
@@ -144,6 +155,30 @@ def test_an_outage_is_waited_out(desk, clock):
         assert runner.run_job()
     assert desk.job(job_id).state == "done"
     assert PATIENT_ATTEMPTS * 300 > 24 * 3600
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyServiceError("Vault is sealed"),
+        KeyUnconfirmedError("the records do not answer"),
+        KeyFileError("the folder of keys is not mounted"),
+        StoreOutageError("no answer"),
+    ],
+)
+def test_an_outage_of_the_key_service_or_the_store_is_waited_out_for_hours(desk, clock, error):
+    job_id, outage = desk.owe(), [error] * 60
+
+    def handler(job):
+        if outage:
+            raise outage.pop()
+
+    with desk.runner(handler) as runner:
+        while outage:
+            assert runner.run_job()
+            clock.pass_s(300)
+        assert runner.run_job()
+    assert desk.job(job_id).state == "done"
 
 
 @pytest.mark.parametrize("error", [NotFoundError(), InvalidError()])
@@ -287,6 +322,20 @@ def test_overdue_jobs_are_rung_and_not_rung_to_death(desk, clock):
     assert doorbell.rung == [job_id]
     clock.pass_s(RING_AGAIN_AFTER_S + 1)
     scheduler.look()
+    assert doorbell.rung == [job_id, job_id]
+
+
+def test_a_clock_that_is_put_back_stops_no_duty_and_no_bell(desk, clock):
+    done, doorbell = [], CountingDoorbell()
+    duties = (Duty(name="register", every_s=60, perform=lambda: done.append(clock.now())),)
+    scheduler = Scheduler(jobs=desk.jobs, doorbell=doorbell, clock=clock, duties=duties)
+    job_id = desk.owe()
+    clock.pass_s(365 * 86_400)
+    scheduler.look()
+    clock.pass_s(-364 * 86_400)
+    scheduler.look()
+    scheduler.look()
+    assert len(done) == 2
     assert doorbell.rung == [job_id, job_id]
 
 
