@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.adapters.room_gauge import HOLD_S, LOOK_S, VolumeGauge
 from gateway.domain.room import GIB, MIB, Lack, RoomRules, ballast_bytes, lack_of
-from gateway.journeys.check_room import room_for
+from gateway.journeys.check_room import refuse_if_low, room_for
 from gateway.journeys.refuse_instance import REFUSALS, refusal_of
 from gateway.settings import Settings
-from storage import Ballast, Room, StoreFullError, StoreLowError
+from storage import Ballast, Room, StoreFullError, StoreLowError, VolumeAwayError, VolumeFailedError
 
 pytestmark = pytest.mark.abuse
 
@@ -75,7 +76,7 @@ class Volumes:
     def _measure(self, place):
         self.asked += 1
         found = self.places[place]
-        if isinstance(found, OSError):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -156,3 +157,43 @@ def test_ballast_is_bounded_and_takes_real_blocks(tmp_path: Path):
     assert ballast.give_up() == 2 * MIB
     assert ballast.held_bytes == 0
     assert ballast.give_up() == 0
+
+
+def test_room_that_a_ballast_gave_back_is_not_for_intake(tmp_path: Path):
+    """It is for the audit. Intake waits until the ballast could be made again, and the trail tells that once."""
+    ballast = Ballast(tmp_path / "ballast", 16 * MIB)
+    assert ballast.make()
+    volumes = Volumes(tmp_path, objects=room(GIB), records=room(20 * MIB))
+    volumes.gauge._ballasts["records"] = ballast
+    assert volumes.gauge.lack() is None
+    volumes.places["records"] = room(0)
+    volumes.at += LOOK_S
+    assert volumes.gauge.lack().place == "records"
+    assert ballast.held_bytes == 0
+    for free, has_room in ((16 * MIB, False), (17 * MIB - 1, False), (17 * MIB, True)):
+        volumes.places["records"] = room(free)
+        volumes.at += LOOK_S
+        assert (volumes.gauge.lack() is None) == has_room
+    volumes.places["records"] = room(33 * MIB)
+    volumes.at += LOOK_S
+    volumes.gauge.lack()
+    volumes.gauge.tend()
+    assert ballast.is_whole
+
+
+@pytest.mark.parametrize(
+    ("found", "want", "refusal"),
+    [
+        (room(MIB - 1), "bytes", StoreLowError),
+        (VolumeAwayError("x"), "unknown", VolumeAwayError),
+        (OSError(errno.EIO, "x"), "unknown", VolumeAwayError),
+        (replace(room(GIB), failure="fsync: EIO"), "failed", VolumeFailedError),
+        (replace(room(MIB - 1), failure="fsync: EIO"), "bytes", StoreLowError),
+    ],
+)
+def test_a_sender_is_told_room_only_where_it_is_room(tmp_path, found, want, refusal):
+    volumes = Volumes(tmp_path, objects=found, records=room(GIB))
+    assert volumes.gauge.lack().want == want
+    with pytest.raises(refusal) as told:
+        refuse_if_low(1, room=volumes.gauge)
+    assert type(told.value) is refusal
