@@ -12,6 +12,7 @@ from storage import StoreFullError, StoreLowError, VolumeAwayError, VolumeFailed
 WELL_FOR_S = 2.0
 _REFUSALS = {"low": StoreLowError, "failed": VolumeFailedError, "away": VolumeAwayError}
 _EVENTS = {"low": "room_low", "failed": "volume_failed", "away": "volume_away"}
+_BACK = {"low": "room_back", "failed": "volume_back", "away": "volume_back"}
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def watch_room(*, records: Records, room: RoomGauge) -> None:
         return
     with records.change(by=HOUSE) as change:
         if lack is None:
-            change.note("room_back" if room.told_of == "low" else "volume_back")
+            change.note(_BACK[room.told_of])
         else:
             change.note(
                 _EVENTS[lack.is_of], subject=lack.place, want=lack.want, free=lack.free, reserve=lack.reserve
