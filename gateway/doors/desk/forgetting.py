@@ -16,7 +16,7 @@ from gateway.doors.desk.staff import ADMITTED, Desk, Staff
 from gateway.doors.http import Refused, plain
 from gateway.doors.http.downloads import attachment
 from gateway.doors.http.headers import DOWNLOAD_POLICY
-from gateway.journeys.certify_forgetting import Certificate, give_certificate, list_forgotten
+from gateway.journeys.certify_forgetting import Certificate, forgotten_case, give_certificate, list_forgotten
 from gateway.journeys.forget_case import forget_case
 from gateway.journeys.hold_case import hold_case, unhold_case
 from gateway.journeys.keep_register import keep_register
@@ -77,10 +77,16 @@ class ForgettingPages:
         """Show the certificate, made for paper. That it was given is an event."""
         who = self.desk.who(request, roles=ADMITTED)
         given = self._given(who, ref)
+        house, now = self.desk.house, self.desk.house.clock.now()
+        with house.records.view() as view:
+            left = len(forgotten_case(view, ref).left)
+        ends = [one["destroyed_by"] for one in given.body["master_keys"]]
+        ahead = [end for end in ends if end is not None and datetime.fromisoformat(end) > now]
         done = forgetting_words.DONE.get(request.query_params.get("done", ""), "")
         return self.desk.page(
             request, "certificate.html", who=who, given=given, body=given.body, grounds=forgetting_words, said_so=done,
-            erased_at=datetime.fromisoformat(given.body["forgotten_at"]),
+            erased_at=datetime.fromisoformat(given.body["forgotten_at"]), left=left,
+            readable_until=max(ahead, default=""), is_open_ended=None in ends,
         )  # fmt: skip
 
     def file(self, request: Request, ref: str) -> Response:

@@ -88,6 +88,20 @@ _NAME_AT_END = re.compile(
     r" \([A-Za-z_]+\)$"
 )  # the driver's word for it, for a log; without it the sentence has its Swedish
 
+# What the records say of themselves, here so that it is translated (gateway/records/transaction.py).
+OF_RECORDS: tuple[str, ...] = (
+    N_("the records do not answer"),
+    N_("Try again in a minute; `consilium doctor` tells the operator which part is down."),
+    N_("there is no room for the records"),
+    N_("Make room on their volume; nothing was written."),
+    N_("the records may not be written"),
+    N_("Give the user who runs this the right to write the file and its folder, or mount the volume for writing."),
+    N_("the file of the records cannot be opened"),
+    N_("Check its path, its folder and the rights of the user who runs this."),
+    N_("the volume of the records fails"),
+    N_("Check the device and its room; nothing was written."),
+)  # fmt: skip
+
 # First match wins, so a class stands above its base.
 STATUS_OF: tuple[tuple[type[ConsiliumError], int, str, str], ...] = (
     (SignInError, 401, "sign_in", N_("Please sign in again")),

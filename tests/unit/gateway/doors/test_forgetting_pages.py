@@ -1,9 +1,11 @@
 """The end of a case at the desk: the forms on its page, the certificate for paper and as a file, in both languages."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from gateway.domain.epoch import Epoch
 from gateway.domain.forgetting import GROUNDS
 from gateway.doors.desk import forgetting_words
 from gateway.doors.desk.app import desk_app
@@ -11,7 +13,7 @@ from gateway.doors.http import DoorConfig
 from gateway.journeys.certify_forgetting import check_certificate
 from gateway.journeys.keep_register import read_register
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import PATIENT, PresentHouse, make_house
+from tests.fakes.staffed_house import OPERATOR, PATIENT, PresentHouse, make_house
 
 COOKIE = "consilium-desk"
 HER, OFFICER = "desk@example.org", "officer@example.org"
@@ -32,6 +34,7 @@ def browser(staffed):
     present.house = staffed.house
     app = desk_app(present, DoorConfig(public_url=ORIGIN, prefix="/desk", default_language="en"))
     with Browser(app) as one:
+        one.present = present
         yield one
 
 
@@ -113,6 +116,52 @@ def test_the_register_has_the_case_before_anybody_asks_for_its_certificate(staff
     answer = _forget(desk, other.ref)
     assert answer.headers["location"] == f"/desk/forgotten/{other.ref}?done=forgotten"
     assert _cases(staffed) == []
+
+
+def _certificate(desk, ref, language="en"):
+    return desk.get(f"/desk/forgotten/{ref}?lang={language}").text
+
+
+def test_a_certificate_says_what_is_still_being_removed(staffed, desk):
+    case = staffed.open()
+    _forget(desk, case.ref)
+    assert "The sealed files were removed." in _certificate(desk, case.ref)
+    with staffed.records.change(by=OPERATOR) as change:
+        change.forgettings.set(case.id, left=["a" * 32, "b" * 32])
+        change.note("objects_removed", case_id=case.id)
+    page = _certificate(desk, case.ref)
+    assert "2 sealed files are still being removed; no key opens them." in page
+    assert "were removed" not in page
+    assert "2 förseglade filer" in _certificate(desk, case.ref, "sv")
+
+
+def test_a_certificate_does_not_promise_of_backups_what_lies_ahead(staffed, desk):
+    case = staffed.open()
+    policy = replace(staffed.house.policy, epoch_days=30, backup_days=30)
+    desk.present.house = replace(staffed.house, policy=policy)
+    with staffed.records.change(by=OPERATOR) as change:
+        (kek, *_) = change.keks_of(case.id)
+        change.epochs.add(Epoch(id="1" * 32, kek_id=kek[1], kek_version=kek[2], began_at=change.now))
+        change.note("epoch_retired")
+    _forget(desk, case.ref)
+    page = _certificate(desk, case.ref)
+    assert "Nobody can read it here any more." in page
+    assert "cannot be brought back" not in page
+    assert page.count("if there are any") == 2
+    assert "Ingen kan längre läsa det här." in _certificate(desk, case.ref, "sv")
+    staffed.clock.forward(days=70)
+    desk.http.cookies.set(COOKIE, staffed.token(HER))
+    page = _certificate(desk, case.ref)
+    assert "it cannot be brought back" in page
+    assert "Nobody can read it here any more." not in page
+
+
+def test_a_certificate_of_a_house_without_epochs_says_what_holds_for_backups(staffed, desk):
+    case = staffed.open()
+    _forget(desk, case.ref)
+    page = _certificate(desk, case.ref)
+    assert "What is said below holds for backups from before the erasure." in page
+    assert "cannot be brought back" not in page
 
 
 def test_nobody_sees_or_does_any_of_it_who_is_not_signed_in(staffed, browser):

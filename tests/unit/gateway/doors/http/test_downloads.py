@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
 
-from gateway.doors.http import attachment, harmless_name
+from gateway.domain.errors import UnavailableError
+from gateway.doors.http import Door, DoorConfig, attachment, download, harmless_name, in_thread
+from gateway.doors.http.downloads import _Download
 from gateway.doors.http.ranges import UnsatisfiableRangeError, wanted_range
+from storage import StoreOutageError
+from tests.fakes.door_client import ORIGIN
 from tests.unit.gateway.doors.http.sample import CONTENT
 
 SIZE = len(CONTENT)
@@ -104,10 +113,6 @@ def test_names_that_attack_lose_their_teeth(name, made):
 
 
 def test_the_source_is_closed_when_the_visitor_has_enough():
-    import asyncio
-
-    from gateway.doors.http import in_thread
-
     closed = []
 
     def chunks():
@@ -124,3 +129,56 @@ def test_the_source_is_closed_when_the_visitor_has_enough():
 
     asyncio.run(take())
     assert closed == [True]
+
+
+@pytest.mark.parametrize("error", [StoreOutageError("gone"), UnavailableError("the records do not answer")])
+def test_a_download_that_is_cut_breaks_off_and_leaves_one_line_in_the_log(error):
+    def source(start, length):
+        yield b"first"
+        raise error
+
+    door = Door(
+        "sample",
+        package="tests.unit.gateway.doors.http.sample",
+        config=DoorConfig(public_url=ORIGIN, prefix="/x"),
+    )
+
+    def cut(request: Request) -> Response:
+        return download(request, source, size_bytes=10, etag="v1", name="a.zip")
+
+    cut.__annotations__ = {"request": Request}
+    door.get("/cut", cut)
+    app, sent = door.asgi(), []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "GET",
+        "path": "/x/cut", "raw_path": b"/x/cut", "query_string": b"", "scheme": "http", "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 50000), "headers": [(b"host", ORIGIN.partition("//")[2].encode())],
+    }  # fmt: skip
+    with structlog.testing.capture_logs() as told:
+        asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 200
+    assert [one["body"] for one in sent[1:]] == [b"first"]
+    assert all(one["more_body"] for one in sent[1:])  # never ended: the server closes the connection
+    assert [one["event"] for one in told] == ["download_broken"]
+
+
+def test_a_fault_of_ours_in_a_download_is_still_an_incident():
+    async def go():
+        def source():
+            yield b"first"
+            raise RuntimeError
+
+        async def send(message):
+            pass
+
+        await _Download(in_thread(source())).stream_response(send)
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(go())
