@@ -71,8 +71,8 @@ def close_findings(change: Change, findings: Iterable[StoreFinding], *, state: s
 
 def close_batches(change: Change, batches: Iterable[ObjectBatch]) -> None:
     """Say of batches that what no row names by now is given up: no row can name it any more when this is committed."""
-    here = change.object_batches.find(id=[one.id for one in batches])  # a sweep beside this one may have removed some
-    for batch in here:
+    here = change.object_batches.find(id=[one.id for one in batches])
+    for batch in here:  # a sweep beside this one may have removed some
         change.object_batches.set(batch.id, until=batch.made_at)
 
 
