@@ -1,4 +1,4 @@
-"""Killing a backup, a restore and a prune at every call that changes a disk: what is left is none or a whole one, and the same again goes on.
+"""Killing a backup, a restore, a prune and a mend at every call that changes a disk: what is left is none or a whole one, and the same again goes on.
 
 A forked child runs the journey and kills itself (SIGKILL) right before or after the n-th such call. ``CONSILIUM_BACKUP_KILLS``
 sets how many points of each are tried (20; 0 tries all).
@@ -18,7 +18,7 @@ from gateway.adapters.backup_home import begun_restore, refuse_half_restored
 from gateway.adapters.backup_repository import BackupDirectory
 from gateway.adapters.witness_file import FileWitness
 from gateway.domain.errors import ConflictError
-from tests.fakes.backup_house import BackedHouse, NewHouse, originals
+from tests.fakes.backup_house import BackedHouse, NewHouse, flip, originals
 from tests.fakes.journey_house import open_house
 
 POINTS = int(os.environ.get("CONSILIUM_BACKUP_KILLS", "20"))
@@ -179,4 +179,30 @@ def test_a_prune_that_is_killed_breaks_nothing_that_stays(folder):
         assert BackupDirectory(folder / "repository").ids() == [kept]
         left = [p for p in (folder / "repository" / "objects").rglob("*") if p.is_file()]
         assert len(left) == verdict.objects + 3, point
+    print({"changes": total})
+
+
+def test_a_mend_that_is_killed_leaves_nothing_worse_and_the_next_backup_is_whole(folder):
+    def rot(backed: BackedHouse) -> str:
+        backed.create()
+        object_id = backed.house.rows("instances")[0].object_id
+        flip(folder / "repository" / "objects" / object_id[:2] / object_id, 500)
+        return backed.place.ids()[-1]
+
+    backup_id = _backed(folder, rot)
+    rotten = folder / "rotten"
+    shutil.copytree(folder / "repository", rotten)
+
+    def mend() -> object:
+        return _backed(folder, lambda b: b.verify(backup_id, mend=True))
+
+    total = _in_a_child(mend, kill_at=0)
+    for point in _points(total):
+        shutil.rmtree(folder / "repository")
+        shutil.copytree(rotten, folder / "repository")
+        assert _in_a_child(mend, kill_at=point) == -1
+        left = _backed(folder, lambda b: b.verify(backup_id, read_data=True))
+        assert left.flaw_count <= 1, (point, left.flaws)
+        assert mend().is_sound, point
+        assert _backed(folder, lambda b: (b.create(), b.verify(backup_id, read_data=True))[1]).is_sound, point
     print({"changes": total})

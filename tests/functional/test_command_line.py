@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -353,3 +354,28 @@ def test_a_folder_is_deidentified_offline(consilium: Commands, tmp_path: Path) -
     assert unknown.code == 2
     assert unknown.json()["next_step"]
     assert consilium("deidentify", source, tmp_path / "third", "--known", report, "--json").code == 2
+
+
+def test_only_the_house_itself_mends_a_backup_and_a_clock_in_doubt_prunes_nothing(
+    consilium: Commands, home: Path, tmp_path: Path
+) -> None:
+    repository = str(tmp_path / "repository")
+    made = consilium("backup", "create", "--to", repository, "--json", home=home).json()["id"]
+    assert (
+        consilium("backup", "verify", "--from", repository, "--mend", "--json", home=home).json()["mended"]
+        == 0
+    )
+    elsewhere = ("--keys", str(home / "keys" / "master.json"))
+    refused = consilium("backup", "verify", "--from", repository, "--mend", *elsewhere, "--json", home=home)
+    assert refused.code == 2
+    assert "without --keys" in refused.json()["next_step"]
+    for folder in ("manifests", "lists"):  # a name of long ago; what it holds is not asked for
+        shutil.copy(
+            tmp_path / "repository" / folder / made,
+            tmp_path / "repository" / folder / f"20200101T000000Z{made[16:]}",
+        )
+    doubted = consilium("backup", "prune", "--from", repository, "--json", home=home)
+    assert doubted.code == 1
+    assert "--trust-clock" in doubted.json()["next_step"]
+    pruned = consilium("backup", "prune", "--from", repository, "--trust-clock", "--json", home=home).json()
+    assert (len(pruned["removed"]), pruned["kept"]) == (1, [made])
