@@ -35,7 +35,7 @@ def abandon_key(
 ) -> WrappedKey:
     """Take a key that does not open out of its epoch, and return it as it was: what it sealed stays unreadable.
 
-    The bytes stay in their row, under a master key that there is not; with the case they are forgotten.
+    The bytes stay in their row, under a master key that there is not, until the case's keys are destroyed.
 
     Raises
     ------

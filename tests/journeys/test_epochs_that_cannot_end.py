@@ -210,12 +210,12 @@ def abandon(house, masters, holder, purpose="originals", **other):
 
 def test_case_with_an_abandoned_key_is_forgotten_with_its_true_master_key(house, masters):
     case = house.case()
-    spoil(house, case.id)
-    abandon(house, masters, case.id)
+    spoil(house, case.id, "releases")
+    abandon(house, masters, case.id, "releases")
     kept = forget_case(ref=case.ref, confirm=case.ref, by=DESK, records=house.records, store=house.store)
     assert {tuple(kek) for kek in kept.keks} == {(masters.current().kek_id, 1)}
     with pytest.raises(NotFoundError), house.records.view() as view:
-        view.key(case.id, "originals")
+        view.key(case.id, "releases")
 
 
 def test_key_that_opens_is_held_or_is_the_houses_is_not_abandoned(house, masters):
