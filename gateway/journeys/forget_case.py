@@ -57,7 +57,7 @@ def forget_case(
         case = case_by_ref(change, ref)
         if confirm != case.ref:
             raise ConflictError(
-                "forgetting cannot be undone", next_step=f"Repeat the reference to confirm: {case.ref}."
+                "forgetting cannot be undone", next_step="Repeat the reference of the case to confirm."
             )
         # Those that were asked since, too; the others were opened before this turn to write.
         commitments = remove_commitments(change, asked.look(change, case.id, store=store))

@@ -54,6 +54,6 @@ def _reason(text: str) -> str:
     if not text or len(text) > MOST_REASON:
         raise InvalidError(
             "a hold is placed and ended with a reason",
-            next_step=f"Say why, in at most {MOST_REASON} signs: a file number or who asked for it.",
+            next_step="Say why, in at most 500 signs: a file number or who asked for it.",
         )
     return text

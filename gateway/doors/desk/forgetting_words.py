@@ -26,7 +26,9 @@ REFUSALS: tuple[str, ...] = (
     N_("the case is under no legal hold"),
     N_("There is nothing to end; check the reference."),
     N_("a hold is placed and ended with a reason"),
+    N_("Say why, in at most 500 signs: a file number or who asked for it."),
     N_("this case was forgotten already"),
     N_("`consilium case certificate REF` gives its certificate."),
     N_("forgetting cannot be undone"),
+    N_("Repeat the reference of the case to confirm."),
 )

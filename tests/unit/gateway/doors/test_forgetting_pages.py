@@ -1,6 +1,7 @@
 """The end of a case at the desk: the forms on its page, the certificate for paper and as a file, in both languages."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.doors.desk import forgetting_words
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig
 from gateway.journeys.certify_forgetting import check_certificate
+from gateway.journeys.hold_case import MOST_REASON
 from gateway.journeys.keep_register import read_register
 from tests.fakes.door_client import ORIGIN, Browser
 from tests.fakes.staffed_house import OPERATOR, PATIENT, PresentHouse, make_house
@@ -116,6 +118,26 @@ def test_the_register_has_the_case_before_anybody_asks_for_its_certificate(staff
     answer = _forget(desk, other.ref)
     assert answer.headers["location"] == f"/desk/forgotten/{other.ref}?done=forgotten"
     assert _cases(staffed) == []
+
+
+def test_what_is_refused_is_said_in_swedish_alone(staffed, desk):
+    case = staffed.open()
+    desk.get("/desk/?lang=sv")
+    for path, form, says in (
+        ("hold", {"hold_reason": " "}, f"med högst {MOST_REASON} tecken"),
+        (
+            "forget",
+            {"confirm": "C-AAAAAAAA", "ground": "mistake"},
+            "beteckning en gång till för att bekräfta",
+        ),
+    ):
+        answer = desk.post(f"/desk/cases/{case.ref}/{path}", form)
+        assert answer.status_code in {409, 422}
+        assert says in answer.text
+        assert not re.search(r"Say why|Repeat the|cannot be undone|with a reason", answer.text)
+    desk.post(f"/desk/cases/{case.ref}/hold", {"hold_reason": WHY})
+    answer = desk.post(f"/desk/cases/{case.ref}/unhold", {"unhold_reason": ""})
+    assert f"med högst {MOST_REASON} tecken" in answer.text
 
 
 def _certificate(desk, ref, language="en"):
