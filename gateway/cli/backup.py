@@ -59,6 +59,11 @@ def create(ctx: typer.Context, to: To) -> None:
     """Make a backup beside the running exchange: the records of one moment, then every object that is not there yet."""
     with house_of(ctx) as parts, bar() as told:
         began, house = time.monotonic(), parts.house
+        if to.expanduser().resolve().is_relative_to(parts.settings.home.resolve()):
+            raise InvalidError(
+                "a backup in the home is lost with it",
+                next_step="Give --to another disk, or a folder of a mount.",
+            )
         made = back_up_house(
             by=operator(),
             records=house.records,

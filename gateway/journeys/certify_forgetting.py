@@ -91,11 +91,11 @@ def check_certificate(text: str, *, key: str) -> Certificate:
                 "this is a certificate of another format", next_step="Check it with the version that gave it."
             )
         named, signed = str(signature["public_key"]), str(signature["value"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidError(
             "this is no certificate of forgetting", next_step="Give the file as it was given out."
         ) from error
-    if named.lower() != key.strip().lower():  # (2)
+    if named != key.strip().lower():  # (2): as it is written, so that no sign of the file can be another
         raise ConflictError(
             "the certificate was signed with another key than the one you trust",
             next_step="Ask the house for the public key that `consilium audit verify` tells, on another way.",

@@ -360,6 +360,12 @@ def test_only_the_house_itself_mends_a_backup_and_a_clock_in_doubt_prunes_nothin
     consilium: Commands, home: Path, tmp_path: Path
 ) -> None:
     repository = str(tmp_path / "repository")
+    (tmp_path / "link").symlink_to(home)
+    for inside in (home / "b", tmp_path / "x" / ".." / home.name / "b", tmp_path / "link" / "b"):
+        for group in ("backup", "key"):
+            words = (group, "backup") if group == "key" else (group, "create")
+            inwards = consilium(*words, "--to", str(inside), "--json", home=home)
+            assert (inwards.code, "lost with it" in inwards.json()["message"]) == (2, True)
     made = consilium("backup", "create", "--to", repository, "--json", home=home).json()["id"]
     assert (
         consilium("backup", "verify", "--from", repository, "--mend", "--json", home=home).json()["mended"]

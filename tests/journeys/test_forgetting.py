@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -488,7 +488,20 @@ def test_an_altered_certificate_and_one_of_another_hand_are_refused(house, tmp_p
     with pytest.raises(ConflictError, match="altered"):
         check_certificate(json.dumps(renamed), key=given.public_key)
     forger.close()
-    for text in ("", "{}", "[]", "null", given.text[:-5], '{"certificate": {"format": 1}, "signature": {}}'):
+    signature = given.text.index('"signature"')
+    for at in range(signature, len(given.text)):  # the case of a letter of the key is a sign as any other
+        bent = given.text[:at] + given.text[at].swapcase() + given.text[at + 1 :]
+        with pytest.raises((ConflictError, InvalidError)) if bent != given.text else nullcontext():
+            check_certificate(bent, key=given.public_key)
+    for text in (
+        "",
+        "{}",
+        "[]",
+        "null",
+        "[" * 5000,
+        given.text[:-5],
+        '{"certificate": {"format": 1}, "signature": {}}',
+    ):
         with pytest.raises(InvalidError):
             check_certificate(text, key=given.public_key)
     for change in (("format", "consilium-forgetting-2"),):

@@ -50,7 +50,7 @@ def outages(vault):
     for spoil in (
         lambda: setattr(vault, "is_sealed", True),
         lambda: setattr(vault, "status", 502),
-        lambda: vault.tokens.clear(),  # of the set that stands then
+        lambda: vault.tokens.clear(),  # noqa: PLW0108 - of the set that stands then
     ):
         spoil()
         yield
