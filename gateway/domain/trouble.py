@@ -9,7 +9,7 @@ from typing import Literal
 from gateway.domain.room import Lack
 from storage import StoreFullError, tells_of_room
 
-# room: too little of it · failed: the device refused a write · away: the volume is not there · outage: no answer ·
+# room: too little of it · failed: the device refused a write · away: the volume is not there, or takes no writes · outage: no answer ·
 # denied: the place refuses us · keys: the master keys cannot be used
 TroubleKind = Literal["room", "failed", "away", "outage", "denied", "keys"]
 STANDS_FOR = timedelta(minutes=10)
@@ -19,7 +19,6 @@ KIND_OF_ERROR: dict[str, TroubleKind] = {
     "StoreLowError": "room",
     "VolumeFailedError": "failed",
     "VolumeAwayError": "away",
-    "VolumeUnfitError": "away",
     "StoreOutageError": "outage",
     "StoreDeniedError": "denied",
     "KeyServiceError": "keys",

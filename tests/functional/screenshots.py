@@ -20,6 +20,10 @@ from playwright.sync_api import Browser, expect
 
 from gateway.cli.demo.exchange import Exchange
 from gateway.cli.demo.material import Material, make_material
+from gateway.compose import compose
+from gateway.doors.troubles import Troubles
+from gateway.settings import load_settings
+from storage import StoreOutageError
 from tests.fakes.chromium import DESK, PHONE, chromium
 from tests.functional.people_at_browsers import (
     ANSWER,
@@ -313,6 +317,46 @@ def the_answer_arrives(scene: Scene, her: Coordinator) -> None:
     scene.done(officer)
 
 
+def the_store(scene: Scene, her: Coordinator) -> None:
+    """What is known of the sealed objects, and how it looks when the store does not answer."""
+    take, call = scene.album.take, scene.exchange.call
+    call("store", "sweep")
+    call("store", "scrub")
+    her.go("/desk/store")
+    take(her, "desk-store", "Desk: the sealed objects, held against the records and read whole")
+    parts = compose(load_settings(scene.exchange.home))
+    door = Troubles(parts.house, "dicom")
+    door.refused(StoreOutageError("for the picture"))
+    her.go("/desk/")
+    take(her, "desk-trouble", "Desk: the board while the store does not answer")
+    her.go("/desk/store")
+    take(her, "desk-store-trouble", "Desk: the same on the page of the store")
+    door.went_well()
+    parts.close()
+
+
+def the_case_ends(scene: Scene, her: Coordinator) -> None:
+    """A legal hold, its end, forgetting, and the certificate."""
+    take, ref = scene.album.take, scene.refs[1]
+    her.go(f"/desk/cases/{ref}")
+    her.page.locator("[name=hold_reason]").evaluate("one => one.closest('details')?.setAttribute('open', '')")
+    her.page.fill("[name=hold_reason]", "Inspektionen, dnr 7")
+    her.press("form[action$='/hold'] button")
+    take(her, "desk-hold", "Desk: a case under a legal hold")
+    her.page.locator("[name=unhold_reason]").evaluate(
+        "one => one.closest('details')?.setAttribute('open', '')"
+    )
+    her.page.fill("[name=unhold_reason]", "Inspektionen är klar")
+    her.press("form[action$='/unhold'] button")
+    her.page.locator("[name=confirm]").evaluate("one => one.closest('details')?.setAttribute('open', '')")
+    take(her, "desk-forget", "Desk: forgetting a case, which asks for its reference once more")
+    her.page.fill("[name=confirm]", ref)
+    her.press("form[action$='/forget'] button")
+    take(her, "desk-certificate", "Desk: the certificate of erasure, for printing")
+    her.go("/desk/forgotten")
+    take(her, "desk-forgotten", "Desk: what was forgotten")
+
+
 def main() -> int:
     """Take all pictures; a page that complains or is too wide is named, and the exit code is 1."""
     began = time.monotonic()
@@ -336,6 +380,8 @@ def main() -> int:
             her_peers(scene, her)
             the_reviewer_answers(scene)
             the_answer_arrives(scene, her)
+            the_store(scene, her)
+            the_case_ends(scene, her)
             scene.done(her)
     scene.album.write_list()
     for fault in dict.fromkeys(scene.faults):

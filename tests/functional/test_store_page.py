@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from gateway.doors.troubles import Troubles
 from gateway.journeys.scrub_store import scrub_store
 from gateway.journeys.sweep_store import sweep_store
-from storage import new_object_id
+from storage import (
+    KeyServiceError,
+    StoreDeniedError,
+    StoreLowError,
+    StoreOutageError,
+    VolumeAwayError,
+    VolumeFailedError,
+    new_object_id,
+)
 from tests.fakes.chromium import DESK, SMALL_PHONE
 from tests.fakes.staffed_house import OPERATOR
 from tests.functional.test_desk_pages import COORDINATOR, Visit, browser, served  # noqa: F401  # fixtures
@@ -44,4 +53,38 @@ def test_something_lost_is_seen_and_looked_at_again(browser, served, tmp_path, s
     expect(visit.page.locator("main")).not_to_contain_text(first)
     expect(visit.page.locator("main")).to_contain_text(second)
     visit.shot("store-settled")
+    visit.close()
+
+
+@pytest.mark.parametrize(("shape", "language"), [(SMALL_PHONE, "sv"), (DESK, "en")])
+def test_every_kind_of_trouble_and_a_certificate_fit_the_page(browser, served, tmp_path, shape, language):  # noqa: F811
+    staffed, url = served
+    case = staffed.open()
+    door = Troubles(staffed.house, "dicom")
+    for error in (
+        StoreLowError,
+        VolumeFailedError,
+        VolumeAwayError,
+        StoreOutageError,
+        StoreDeniedError,
+        KeyServiceError,
+    ):
+        door.refused(error("x"))
+    visit = Visit(browser, url, tmp_path, viewport=shape, language=language, dark=False)
+    visit.sign_in(staffed, "desk", COORDINATOR)
+    for path in ("", "store"):
+        visit.go(f"/desk/{path}")
+        expect(visit.page.locator(".trouble")).to_have_count(6)
+        visit.shot(f"trouble-{path}")
+    door.went_well()
+    visit.go("/desk/")
+    expect(visit.page.locator(".trouble")).to_have_count(0)
+    visit.go(f"/desk/cases/{case.ref}")
+    visit.page.locator("details:has([name=confirm]) summary").click()
+    visit.shot("forget")
+    visit.page.fill("[name=confirm]", case.ref)
+    visit.press("form[action$='/forget'] button")
+    visit.shot("certificate")
+    visit.go("/desk/forgotten")
+    visit.shot("forgotten")
     visit.close()

@@ -25,7 +25,7 @@ ROWS: dict[str, str] = {
 TROUBLES: dict[str, tuple[str, str]] = {
     "room": (N_("There is too little room, and nothing new is taken in."), N_("What has arrived is safe, and cases can be worked on. Ask the operator to make room; intake goes on by itself.")),
     "failed": (N_("The store does not take writes, and nothing new is taken in."), N_("What has arrived can be read. Ask the operator to check the device, and then to restart the exchange.")),
-    "away": (N_("The place of the stored objects is not there, and nothing new is taken in."), N_("They cannot be read either. Ask the operator to mount the volume again; then everything goes on by itself.")),
+    "away": (N_("The volume of the stored objects is not there or takes no writes, and nothing new is taken in."), N_("Nothing is lost by that. Ask the operator to mount the right volume again, with writes; then everything goes on by itself.")),
     "outage": (N_("The store does not answer."), N_("Nothing can be taken in or read meanwhile. Ask the operator to look at the network and the server; then everything goes on by itself.")),
     "denied": (N_("The store refuses the exchange."), N_("Nothing can be taken in or read meanwhile. Ask the operator to correct its address, bucket or access key.")),
     "keys": (N_("The master keys cannot be used."), N_("Nothing can be sealed or opened meanwhile, and nothing is lost. Ask the operator to look at the key service or the key file.")),
