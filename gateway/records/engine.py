@@ -28,6 +28,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.domain.errors import UnavailableError
 from gateway.records.checkpoint import PAGES_IN_A_COMMIT
+from gateway.records.transaction import is_spoilt
 
 SQLITE_FLOOR = (3, 51, 3)
 BUSY_MS = 30_000
@@ -81,6 +82,10 @@ def _sqlite(url: str, begin: Callable[[Callable[[str], object]], None], *, busy_
             f"busy_timeout={busy_ms}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "handle_error")
+    def _spoilt(context: Any) -> None:
+        context.is_disconnect = context.is_disconnect or is_spoilt(context.original_exception)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:

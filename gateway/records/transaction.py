@@ -37,6 +37,7 @@ _SAID_BY_SQLITE = (
         "Check the device and its room; nothing was written.",
     ),
 )
+_SPOILT = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_NOMEM")
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 _ENDED_WHILE_IDLE = "25P03"  # PostgreSQL ended a session that let it wait inside a transaction
 
@@ -64,11 +65,25 @@ def lease(engine: Engine) -> PoolProxiedConnection:
 
 
 def give_back(engine: Engine, pooled: PoolProxiedConnection, error: BaseException | None = None) -> None:
-    """Return a connection; one that the server has closed is thrown away, with the others of its age."""
+    """Return a connection; one that the server has closed is thrown away, with the others of its age.
+
+    So is a spoilt one of SQLite's.
+    """
     driver = engine.dialect.loaded_dbapi
-    if isinstance(error, driver.Error) and engine.dialect.is_disconnect(error, pooled.dbapi_connection, None):
+    is_lost = isinstance(error, driver.Error) and engine.dialect.is_disconnect(
+        error, pooled.dbapi_connection, None
+    )
+    if is_lost or is_spoilt(error):
         pooled.invalidate(error)
     pooled.close()
+
+
+def is_spoilt(error: BaseException | None) -> bool:
+    """Tell a connection of SQLite's that is of no use any more.
+
+    One that may not open the log for writing opens it for reading, and says READONLY for the rest of its life.
+    """
+    return getattr(error, "sqlite_errorname", "").startswith(_SPOILT)
 
 
 def discard(pooled: PoolProxiedConnection) -> None:

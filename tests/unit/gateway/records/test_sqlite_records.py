@@ -11,6 +11,7 @@ from datetime import timedelta
 import pysqlite3
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from gateway.domain.document import Document
 from gateway.domain.errors import UnavailableError
@@ -229,3 +230,29 @@ def test_the_log_is_brought_home_behind_the_writers(house, tmp_path):
         time.sleep(0.02)
     assert main_file.stat().st_size >= 20_000, "nothing was brought home"
     assert log_file.stat().st_size < checkpoint.PAGES_IN_A_COMMIT * 4096
+
+
+@pytest.mark.parametrize("way_in", ["change", "engine"])
+def test_a_connection_that_may_only_read_is_not_used_again(house, tmp_path, way_in):
+    """As SQLite leaves one that could not open its log for writing: READONLY for life, while the file is as it was."""
+    with house.records.change(by=DESK) as change:  # there is one connection that writes, and it is at hand
+        change.note("case_read")
+    records, engine = house.records, house.records._write
+    held, records._writer._held = records._writer._held, None
+    held.driver_connection.execute("PRAGMA query_only = ON")
+    if way_in == "change":
+        records._writer._held = held
+    else:
+        held.close()
+
+    def write():
+        if way_in == "change":
+            with records.change(by=DESK) as change:
+                change.note("case_read")
+        else:
+            with engine.begin() as connection:
+                connection.execute(text("INSERT INTO meta (name, value) VALUES ('x', 'y')"))
+
+    with pytest.raises((UnavailableError, OperationalError)):
+        write()
+    write()
