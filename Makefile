@@ -48,7 +48,7 @@ lock: ## write both requirement locks anew (needs uv)
 crash: export CONSILIUM_CRASH_POINTS ?= 500
 crash: export CONSILIUM_SYSCALL_POINTS ?= all
 crash: export CONSILIUM_CRASH_REPORT ?= $(CURDIR)/.crash.jsonl
-crash: system-packages dev ## kill at 500 moments and at every system call of the intake, fail each call; figures into docs/reliability.md
+crash: system-packages dev ## kill at 500 moments and at every system call of the intake; make each call fail
 	@rm -f $(CONSILIUM_CRASH_REPORT)
 	@$(PY) -m pytest -s $(TEST_FLAGS) tests/functional/test_crash.py tests/functional/test_syscalls.py
 	@$(PY) -m tests.fakes.strace_report $(CONSILIUM_CRASH_REPORT) docs/reliability.md
@@ -59,11 +59,11 @@ fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at t
 bench-dicom: system-packages dev ## measure the DICOM node beside Orthanc and storescp (BENCH="--quick", "--only ct --write")
 	@$(PY) -m tests.benchmarks.dicom $(BENCH)
 
-bench-storage: dev ## measure sealing, opening, ranges and publishing beside the bare work (BENCH="--quick", "--only cipher --write")
+bench-storage: dev ## measure sealed storage beside the bare work (BENCH="--quick", "--only cipher --write")
 	@$(PY) -m tests.benchmarks.storage $(BENCH)
 
 tamper: export CONSILIUM_TAMPERINGS ?= all
-tamper: dev ## alter sealed objects in every way that is known, 200 000 times and more, and see each one refused; 10 million IVs
+tamper: dev ## alter sealed objects 200,000 times in every known way, and see each refused; 10 million IVs
 	@$(PY) -m pytest -s $(TEST_FLAGS) tests/abuse/test_storage_tamper_campaign.py
 
 conformance: dev ## write docs/conformance.md anew, the conformance statement of the defaults

@@ -19,6 +19,9 @@ from gateway.domain.people import HOUSE
 from gateway.doors.jobs.schedule import Scheduler
 from gateway.records import JobRows, SqlRecords, open_engines
 from gateway.records.schema import make_schema
+from storage import MemoryKeys, MemoryObjects, SealedStore
+
+STORE = SealedStore(objects=MemoryObjects(), keys=MemoryKeys(), tenant="t")
 
 pytestmark = pytest.mark.functional
 
@@ -81,7 +84,7 @@ class Desk:
         self.clock = SystemClock()
         self.doorbell = CeleryDoorbell(url)
         self.records = SqlRecords(
-            write=write, read=read, store=None, clock=self.clock, doorbell=self.doorbell
+            write=write, read=read, store=STORE, clock=self.clock, doorbell=self.doorbell
         )
         self.jobs = JobRows(write=write, read=read, records=self.records)
         self.url = url
