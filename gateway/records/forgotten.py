@@ -164,7 +164,8 @@ class ForgottenHolders:
             log.warning("key_bytes_left", reason=why, seconds=round(now - since))
 
     def _confirm(self) -> None:
-        if not self._lock.acquire(timeout=max(0.0, self._looked_at + BOUND_S - self._clock()) or 0.25):
+        # Somebody is looking already, for all: a slow machine is waited for, records that do not answer are not.
+        if not self._lock.acquire(timeout=BOUND_S):
             self._refuse_unconfirmed()
             return
         try:

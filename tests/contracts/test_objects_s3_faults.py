@@ -112,7 +112,8 @@ def test_part_that_is_reset_is_sent_again_and_the_object_is_whole(place, at):
     content, object_id = os.urandom(BIG), new_object_id()
     place.proxy.faults = [Fault(harm="reset", on="partNumber=2", at=at, times=2)]
     assert place.objects.publish(object_id, [content]) == BIG
-    assert place.proxy.count("PUT") == 5
+    # Three parts, and one of them twice more; where the whole body has passed, the answer may be quicker than the reset.
+    assert place.proxy.count("PUT") in ((3, 4, 5) if at == PART_BYTES else (5,))
     assert read_all(place.witness, object_id) == content
     assert place.left() == ([object_id], [])
 
