@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from gateway.cli.console import emit, table
 from gateway.cli.frame import house_of, operator, read_text
 from gateway.domain.case import Opinion
-from gateway.domain.errors import InvalidError
+from gateway.domain.errors import InvalidError, UnreadableError
 from gateway.journeys import open_case as way
 from gateway.journeys.answer_case import deliver_answer
+from gateway.journeys.lookup import UNREADABLE
 from gateway.journeys.match_study import assign_study, suggestions, unassign_study
 from gateway.journeys.prove_identity import make_link, revoke_links
 from gateway.journeys.show_case import CaseFile, list_cases, show_case
@@ -76,8 +79,8 @@ def list_(ctx: typer.Context) -> None:
     """List all cases, newest first."""
     with house_of(ctx) as parts:
         house = parts.house
-        files = list_cases(records=house.records, clock=house.clock, policy=house.policy)
-        rows = [
+        files, unreadable = list_cases(records=house.records, clock=house.clock, policy=house.policy)
+        rows: list[tuple[object, ...]] = [
             (
                 f.case.ref,
                 f.case.opinion,
@@ -89,11 +92,14 @@ def list_(ctx: typer.Context) -> None:
             )
             for f in files
         ]
+        rows += [(one.ref, one.opinion, one.state, UNREADABLE, "?", "?", "?") for one in unreadable]
         emit(
             ctx,
-            data=[f.to_json() for f in files],
-            human=table(
-                "case", "opinion", "state", "answer due", "images", "documents", "findings", rows=rows
+            data=[f.to_json() for f in files]
+            + [_unreadable(ref=one.ref, opinion=one.opinion, state=one.state) for one in unreadable],
+            human=_listed(
+                table("case", "opinion", "state", "answer due", "images", "documents", "findings", rows=rows),
+                unreadable,
             ),
         )
 
@@ -201,8 +207,10 @@ def deliver(ctx: typer.Context, ref: Ref) -> None:
 def inbox(ctx: typer.Context) -> None:
     """List studies that fit no case, with the cases that they fit best."""
     with house_of(ctx) as parts, parts.house.records.view() as view:
-        rows, data = [], []
-        for study in view.studies.find(case_id=None, order="received_at"):
+        rows: list[tuple[object, ...]] = []
+        data: list[dict[str, Any]] = []
+        waiting, unreadable = view.studies.find_readable(case_id=None, order="received_at")
+        for study in waiting:
             best = [
                 {"ref": case.ref, "score": m.score, "reasons": list(m.reasons)}
                 for case, m in suggestions(view, study)
@@ -218,7 +226,11 @@ def inbox(ctx: typer.Context) -> None:
             )
             told = ", ".join(f"{b['ref']} ({b['score']})" for b in best) or "none"
             rows.append((study.id, study.sender, study.instances, study.state, told))
-        emit(ctx, data=data, human=table("study", "sender", "images", "state", "suggestions", rows=rows))
+        for study_id in unreadable:
+            data.append(_unreadable(id=study_id))
+            rows.append((study_id, "?", "?", "?", UNREADABLE))
+        shown = table("study", "sender", "images", "state", "suggestions", rows=rows)
+        emit(ctx, data=data, human=_listed(shown, unreadable))
 
 
 @study_app.command("assign")
@@ -254,6 +266,19 @@ def _moved(ctx: typer.Context, journey: Any, ref: str, **more: str) -> None:
     with house_of(ctx) as parts:
         case = journey(ref=ref, by=operator(), records=parts.house.records, clock=parts.house.clock, **more)
         emit(ctx, data={"ref": case.ref, "state": case.state}, human=f"{case.ref} is now «{case.state}»")
+
+
+def _unreadable(**known: str) -> dict[str, str]:
+    return {**known, "unreadable": UNREADABLE, "next_step": UnreadableError.next_step}
+
+
+def _listed(shown: Table, unreadable: Sized) -> Callable[[Console], None]:
+    def say(console: Console) -> None:
+        console.print(shown)
+        if unreadable:
+            console.print(f"[yellow]{len(unreadable)} {UNREADABLE}[/] — {escape(UnreadableError.next_step)}")
+
+    return say
 
 
 def _due(found: CaseFile) -> str:

@@ -24,7 +24,7 @@ from gateway.cli.console import REFUSED, TRY_LATER, emit, err, note, table
 from gateway.cli.frame import house_of, operator
 from gateway.domain.kept_object import NAMINGS
 from gateway.domain.store_finding import StoreRound
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import case_row
 from gateway.journeys.scrub_store import Scrubbed, scrub_store
 from gateway.journeys.settle_store_finding import finding_by, remove_orphan, settle_store_finding
 from gateway.journeys.show_store import StoreState, show_store
@@ -87,7 +87,7 @@ def scrub(
         case_id = None
         if case:
             with house.records.view() as view:
-                case_id = case_by_ref(view, case).id
+                case_id = case_row(view, case).id
         steps = scrub_store(
             records=house.records,
             store=house.store,

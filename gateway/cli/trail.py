@@ -9,7 +9,7 @@ import typer
 from gateway.cli.console import REFUSED, emit, table
 from gateway.cli.frame import house_of, operator
 from gateway.domain.audit import EVENT_KINDS
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import case_row
 from gateway.journeys.retry_job import retry_job
 from gateway.journeys.verify_audit import checkpoint_audit, verify_audit
 
@@ -61,7 +61,7 @@ def list_(
 ) -> None:
     """List events in plain words; the reading is an event itself."""
     with house_of(ctx) as parts, parts.house.records.change(by=operator()) as change:
-        case_id = case_by_ref(change, case).id if case else None
+        case_id = case_row(change, case).id if case else None
         change.note("audit_read", case_id=case_id or "", after=after)
         events = list(change.events(case_id=case_id, after=after, limit=limit))
         data = [

@@ -12,6 +12,7 @@
     ├── TooManyError            wait, or ask a person
     ├── ConflictError           true, but not now
     │   ├── ImpossibleMoveError a state machine says no
+    │   ├── UnreadableError     what was sealed of it does not open
     │   └── BusyError           somebody else is at it
     ├── TooLargeError           over a limit that is named
     └── UnavailableError        ours to mend: nothing was kept, try again
@@ -81,6 +82,13 @@ class ConflictError(ConsiliumError):
 
 class ImpossibleMoveError(ConflictError):
     """The case cannot make this move from where it stands."""
+
+
+class UnreadableError(ConflictError):
+    """It cannot be read: its key does not open, or its row is damaged."""
+
+    # No command in quotes: the desk says it too, and there it has its Swedish.
+    next_step = "Ask the operator to bring it back from a backup (key unopened names its key). A case can also be forgotten."
 
 
 class BusyError(ConflictError):

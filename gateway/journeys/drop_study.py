@@ -25,13 +25,16 @@ def drop_empty_study(study_id: str, *, by: Actor, records: Records) -> bool:
         with records.change(by=by) as change:
             if change.instances.count(study_id=study_id):
                 raise ConflictError(f"study {study_id} has instances")
-            study = change.studies.get(study_id)
-            if study.holder == study.id:  # the key is the study's alone and goes with it
-                change.adopt_keys(study.id, case_id=study.id)
-                change.destroy_keys(study.id)
-            change.studies.remove(id=study.id)
-            change.jobs.remove(subject_id=study.id, state="queued")
-            change.note("study_dropped", case_id=study.case_id or "", subject=study.id)
+            rows = change.studies.pick(("holder", "case_id"), id=study_id)  # what is sealed need not open
+            if not rows:
+                return False
+            holder, case_id = rows[0]
+            if holder == study_id:  # the key is the study's alone and goes with it
+                change.adopt_keys(study_id, case_id=study_id)
+                change.destroy_keys(study_id)
+            change.studies.remove(id=study_id)
+            change.jobs.remove(subject_id=study_id, state="queued")
+            change.note("study_dropped", case_id=case_id or "", subject=study_id)
         return True
     return False
 

@@ -13,7 +13,7 @@ from gateway.domain.ids import normal_case_ref
 from gateway.domain.people import HOUSE, Actor
 from gateway.journeys.index_originals import COLUMNS, sender_keys
 from gateway.journeys.keep_commitments import remove_commitments
-from gateway.journeys.lookup import case_by_ref, house_secret, uid_key_under
+from gateway.journeys.lookup import case_row, house_secret, uid_key_under
 from gateway.ports import Change, Records, View
 from storage import SealedStore, StorageError
 
@@ -51,10 +51,10 @@ def forget_case(
     asked = NamedBy()
     with records.view() as view:
         _refuse_forgotten(view, ref)
-        asked.look(view, case_by_ref(view, ref).id, store=store)
+        asked.look(view, case_row(view, ref).id, store=store)
     with records.change(by=by) as change:
         _refuse_forgotten(change, ref)
-        case = case_by_ref(change, ref)
+        case = case_row(change, ref)  # nothing of it need open
         if confirm != case.ref:
             raise ConflictError(
                 "forgetting cannot be undone", next_step="Repeat the reference of the case to confirm."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from gateway.domain.errors import ConflictError, InvalidError
 from gateway.domain.forgetting import Hold
 from gateway.domain.ids import new_id
 from gateway.domain.people import Actor
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import case_by_ref, case_row
 from gateway.ports import Change, Records, View
+from gateway.ports.records import UNOPENED
 
 MOST_REASON = 500
 
@@ -30,17 +32,26 @@ def hold_case(*, ref: str, reason: str, by: Actor, records: Records) -> Hold:
 
 
 def unhold_case(*, ref: str, reason: str, by: Actor, records: Records) -> Hold:
-    """End the hold that stands; it is kept beside the case, with both reasons."""
+    """End the hold that stands; it is kept beside the case, with both reasons.
+
+    Where the case's key does not open no reason can be sealed: the hold ends without, or the case could never be forgotten.
+    """
     with records.change(by=by) as change:
-        case = case_by_ref(change, ref)
-        hold = standing_hold(change, case.id)
-        if hold is None:
+        case = case_row(change, ref)
+        standing = change.holds.pick(("id", "at", "by"), holder=case.id, ended_at=None)
+        if not standing:
             raise ConflictError(
                 "the case is under no legal hold", next_step="There is nothing to end; check the reference."
             )
-        ended = replace(hold, ended_at=change.now, ended_by=str(by), end_reason=_reason(reason))
-        change.holds.put(ended)
-        change.note("case_unheld", case_id=case.id, subject=case.ref, hold=hold.id)
+        (hold_id, at, placed_by), why = standing[0], _reason(reason)
+        end: dict[str, Any] = {"ended_at": change.now, "ended_by": str(by)}
+        try:
+            ended = replace(change.holds.get(hold_id), **end, end_reason=why)
+            change.holds.put(ended)
+        except UNOPENED:
+            ended = Hold(id=hold_id, holder=case.id, at=at, by=placed_by, reason="", **end)
+            change.holds.set(hold_id, **end)
+        change.note("case_unheld", case_id=case.id, subject=case.ref, hold=hold_id)
     return ended
 
 

@@ -9,7 +9,8 @@ from gateway.domain.errors import NotFoundError
 from gateway.domain.people import HOUSE
 from gateway.journeys.lookup import house_secret, uid_key_under
 from gateway.ports import Change, Records, View
-from storage import SealBrokenError, SealedStore
+from gateway.ports.records import UNOPENED
+from storage import SealedStore
 
 COLUMNS = ("id", "study_id", "sop_key", "sender_key")
 _AT_ONCE = 500
@@ -69,5 +70,5 @@ def _source(sender: str) -> str:
 def _uid(view: View | Change, instance_id: str) -> str:
     try:
         return view.instances.get(instance_id).head.get("sop_instance_uid", "")
-    except (NotFoundError, SealBrokenError):  # its key was destroyed, or it is damaged
+    except (NotFoundError, *UNOPENED):  # its key was destroyed, or it is damaged
         return ""

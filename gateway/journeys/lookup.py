@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from gateway.domain.case import Case
-from gateway.domain.errors import NotFoundError
+from gateway.domain.errors import NotFoundError, UnreadableError
 from gateway.domain.ids import normal_case_ref
 from gateway.ports import Change, Records, View
+from gateway.ports.records import UNOPENED
 from storage import SealedStore, WrappedKey
 
 HOUSE_HOLDER = "house"
 HOUSE_PURPOSE = "records"
+UNREADABLE = "cannot be read: its key does not open, or its row is damaged"
 
 
 def house_secret(view: View | Change, store: SealedStore, label: bytes) -> bytes:
@@ -41,10 +46,42 @@ def _keyed(secret: bytes, *parts: str) -> str:
 
 def case_by_ref(view: View | Change, ref: str) -> Case:
     """Return the case with this reference, however it was typed; an id is taken too."""
-    found = view.cases.first(ref=normal_case_ref(ref)) or view.cases.first(id=ref)
-    if found is None:
+    row = case_row(view, ref)
+    with unreadable_said():
+        return view.cases.get(row.id)
+
+
+class CaseRow(NamedTuple):
+    """What stands of a case in the clear: it can be told, and the case forgotten, when nothing of it opens any more."""
+
+    id: str
+    ref: str
+    state: str
+    opinion: str
+
+
+def case_row(view: View | Change, ref: str) -> CaseRow:
+    """Return the case with this reference or id without opening anything of it."""
+    found = view.cases.pick(CaseRow._fields, ref=normal_case_ref(ref)) or view.cases.pick(
+        CaseRow._fields, id=ref
+    )
+    if not found:
         raise NotFoundError(f"there is no case {ref[:20]}")
-    return found
+    return CaseRow(*found[0])
+
+
+def case_rows(view: View | Change) -> list[CaseRow]:
+    """Return all cases, newest first, without opening anything of them."""
+    return [CaseRow(*row) for row in view.cases.pick(CaseRow._fields, order="-opened_at")]
+
+
+@contextmanager
+def unreadable_said() -> Iterator[None]:
+    """Say of what does not open that it cannot be read; an outage of the key service passes as it is."""
+    try:
+        yield
+    except UNOPENED as error:
+        raise UnreadableError(UNREADABLE) from error
 
 
 def originals_key(records: Records, holder: str) -> WrappedKey:

@@ -14,7 +14,7 @@ from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.study import Study
 from gateway.journeys.hold_conflict import hold_conflicts
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import case_by_ref, unreadable_said
 from gateway.journeys.open_case import mark_item
 from gateway.ports import Change, Clock, Records, View
 from storage import SealedStore
@@ -29,9 +29,13 @@ def identity_of(head: Head | dict[str, str]) -> dict[str, str]:
 
 
 def best_case(view: View, head: Head | dict[str, str], *, policy: Policy) -> tuple[Case | None, Match | None]:
-    """Return the one open case that a header fits well enough; two that fit are one too many, and a human decides."""
+    """Return the one open case that a header fits well enough; two that fit are one too many, and a human decides.
+
+    A case that does not open is passed over: no sender has to wait for it.
+    """
     identity = identity_of(head)
-    rated = [(score(identity, case.patient), case) for case in view.cases.find(state=OPEN_STATES)]
+    cases, _ = view.cases.find_readable(state=OPEN_STATES)
+    rated = [(score(identity, case.patient), case) for case in cases]
     fitting = [(match, case) for match, case in rated if match.score >= policy.match_score]
     if len(fitting) == 1:
         return fitting[0][1], fitting[0][0]
@@ -40,10 +44,8 @@ def best_case(view: View, head: Head | dict[str, str], *, policy: Policy) -> tup
 
 def suggestions(view: View, study: Study, *, most: int = 3) -> list[tuple[Case, Match]]:
     """Return the cases that an unmatched study fits best, for the desk's inbox."""
-    rated = [
-        (case, score(identity_of(study.head), case.patient))
-        for case in view.cases.find(state=RECEIVING_STATES)
-    ]
+    cases, _ = view.cases.find_readable(state=RECEIVING_STATES)
+    rated = [(case, score(identity_of(study.head), case.patient)) for case in cases]
     return sorted((r for r in rated if r[1].score > 0), key=lambda r: -r[1].score)[:most]
 
 
@@ -53,7 +55,8 @@ def assign_study(*, study_id: str, ref: str, by: Actor, records: Records, clock:
         case = case_by_ref(change, ref)
         if case.state not in RECEIVING_STATES:
             raise ConflictError(f"case {case.ref} is «{case.state}» and takes no more studies")
-        study = change.studies.get(study_id)
+        with unreadable_said():
+            study = change.studies.get(study_id)
         if study.case_id is not None:
             raise ConflictError("this study has a case already", next_step="Take it back to the inbox first.")
         matched = replace(study, case_id=case.id, match={"score": 100, "reasons": ["by_hand"]})
@@ -75,7 +78,8 @@ def unassign_study(*, study_id: str, by: Actor, records: Records, store: SealedS
     excluded, not moved.
     """
     with records.change(by=by) as change:
-        study = change.studies.get(study_id)
+        with unreadable_said():
+            study = change.studies.get(study_id)
         if study.case_id is None:
             raise NotFoundError("this study is in the inbox already")
         if study.holder == study.case_id:

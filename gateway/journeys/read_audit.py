@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from gateway.domain.audit import AuditEvent
-from gateway.domain.case import Case
 from gateway.domain.people import Actor
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import CaseRow, case_row
 from gateway.ports import Records
 
 
@@ -25,10 +24,10 @@ def read_newest(*, by: Actor, records: Records, most: int = 200, before: int = 0
 
 def read_case_trail(
     *, ref: str, by: Actor, records: Records, most: int = 2000
-) -> tuple[Case, list[AuditEvent], bool]:
+) -> tuple[CaseRow, list[AuditEvent], bool]:
     """Return a case, its newest events (newest first) and whether older ones were left out."""
     with records.change(by=by) as change:
-        case = case_by_ref(change, ref)
+        case = case_row(change, ref)
         change.note("audit_read", case_id=case.id, subject=case.ref)
     kept: deque[AuditEvent] = deque(maxlen=most)
     seen = 0

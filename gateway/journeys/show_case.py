@@ -9,6 +9,7 @@ from typing import Any
 from gateway.domain import checklist
 from gateway.domain.case import Case
 from gateway.domain.document import Document
+from gateway.domain.errors import UnreadableError
 from gateway.domain.finding import Finding
 from gateway.domain.forgetting import Hold
 from gateway.domain.people import Actor
@@ -16,7 +17,7 @@ from gateway.domain.policy import Policy
 from gateway.domain.release import Release
 from gateway.domain.study import Study
 from gateway.journeys.hold_case import standing_hold
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import CaseRow, case_by_ref, case_rows, unreadable_said
 from gateway.journeys.open_case import deadline_of
 from gateway.ports import Clock, Records, View
 
@@ -102,16 +103,23 @@ def show_case(*, ref: str, by: Actor, records: Records, clock: Clock, policy: Po
     with records.change(by=by) as change:
         case = case_by_ref(change, ref)
         change.note("case_read", case_id=case.id, subject=case.ref)
-    with records.view() as view:
+    with records.view() as view, unreadable_said():
         return _case_file(view, case, clock=clock, policy=policy)
 
 
-def list_cases(*, records: Records, clock: Clock, policy: Policy) -> list[CaseFile]:
-    """Return all cases, newest first, for the desk's board."""
+def list_cases(*, records: Records, clock: Clock, policy: Policy) -> tuple[list[CaseFile], list[CaseRow]]:
+    """Return all cases, newest first, for the desk's board; apart from them those of which something does not open."""
+    files: list[CaseFile] = []
+    unreadable: list[CaseRow] = []
     with records.view() as view:
-        return [
-            _case_file(view, case, clock=clock, policy=policy) for case in view.cases.find(order="-opened_at")
-        ]
+        for row in case_rows(view):
+            try:
+                with unreadable_said():
+                    case = view.cases.get(row.id)
+                    files.append(_case_file(view, case, clock=clock, policy=policy))
+            except UnreadableError:
+                unreadable.append(row)
+    return files, unreadable
 
 
 def _case_file(view: View, case: Case, *, clock: Clock, policy: Policy) -> CaseFile:

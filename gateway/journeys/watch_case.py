@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gateway.domain.case import Case
-from gateway.journeys.lookup import case_by_ref
+from gateway.journeys.lookup import CaseRow, case_row, case_rows
 from gateway.ports import Records, View
 
 
@@ -41,17 +40,17 @@ class Progress:
 def watch_case(ref: str, *, records: Records) -> Progress:
     """Return the numbers of one case."""
     with records.view() as view:
-        return progress_of(view, case_by_ref(view, ref))
+        return progress_of(view, case_row(view, ref))
 
 
 def watch_cases(*, records: Records) -> tuple[list[Progress], int]:
     """Return the numbers of every case, and how many studies wait in the inbox."""
     with records.view() as view:
-        cases = [progress_of(view, case) for case in view.cases.find(order="-opened_at")]
+        cases = [progress_of(view, case) for case in case_rows(view)]
         return cases, view.studies.count(case_id=None)
 
 
-def progress_of(view: View, case: Case) -> Progress:
+def progress_of(view: View, case: CaseRow) -> Progress:
     """Count."""
     states = {
         state: view.instances.count(case_id=case.id, state=state)

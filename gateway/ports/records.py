@@ -27,9 +27,12 @@ from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
 from gateway.domain.trouble import Trouble
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
-from storage import KekRef, WrappedKey
+from storage import KekRef, KeyRefusedError, KeyUnknownError, SealBrokenError, WrappedKey
 
 T = TypeVar("T")
+
+UNOPENED = (KeyRefusedError, KeyUnknownError, SealBrokenError)
+"""What says that one row does not open. A key service that does not answer says nothing of any row, and is not among them."""
 
 
 class Shelf(Protocol[T]):
@@ -43,6 +46,14 @@ class Shelf(Protocol[T]):
 
     def find(self, *, order: str = "", limit: int | None = None, **where: Any) -> list[T]:
         """Return rows in ``order`` (a column, ``-column`` descending), oldest first by default."""
+
+    def find_readable(
+        self, *, order: str = "", limit: int | None = None, **where: Any
+    ) -> tuple[list[T], list[str]]:
+        """Return as ``find`` what opens, and the keys of the rows that do not (``UNOPENED``): one bad row hides no other.
+
+        ``KeyServiceError`` passes through: an outage is no damage.
+        """
 
     def first(self, *, order: str = "", **where: Any) -> T | None:
         """Return the first such row, or None."""

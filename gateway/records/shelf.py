@@ -9,6 +9,7 @@ from sqlalchemy import Dialect
 
 from gateway.domain.errors import ConflictError, NotFoundError
 from gateway.domain.kept_object import NAMINGS
+from gateway.ports.records import UNOPENED
 from gateway.records.sealed_columns import KeyRing
 from gateway.records.statements import Statements
 from gateway.records.tables import KINDS, Kind
@@ -52,10 +53,19 @@ class SqlShelf(Generic[T]):
         return self._value(row)
 
     def find(self, *, order: str = "", limit: int | None = None, **where: Any) -> list[T]:
-        matching, values = self._sql.matching(where)
-        ordered = self._sql.ordered(order or self._kind.key, limit)
-        rows = self._connection.execute(self._sql.select + matching + ordered, values).fetchall()
-        return [self._value(row) for row in rows]
+        return [self._value(row) for row in self._rows(order, limit, where)]
+
+    def find_readable(
+        self, *, order: str = "", limit: int | None = None, **where: Any
+    ) -> tuple[list[T], list[str]]:
+        found: list[T] = []
+        unopened: list[str] = []
+        for row in self._rows(order, limit, where):
+            try:
+                found.append(self._value(row))
+            except UNOPENED:
+                unopened.append(row[self._sql.names.index(self._kind.key)])
+        return found, unopened
 
     def first(self, *, order: str = "", **where: Any) -> T | None:
         found = self.find(order=order, limit=1, **where)
@@ -125,6 +135,11 @@ class SqlShelf(Generic[T]):
         matching, values = self._sql.matching(where)
         sql = f"DELETE FROM {self._sql.table}{matching}"  # noqa: S608  # the schema's names only
         return int(self._connection.execute(sql, values).rowcount)
+
+    def _rows(self, order: str, limit: int | None, where: dict[str, Any]) -> Sequence[Any]:
+        matching, values = self._sql.matching(where)
+        ordered = self._sql.ordered(order or self._kind.key, limit)
+        return self._connection.execute(self._sql.select + matching + ordered, values).fetchall()
 
     def _look_at_object(self, row: dict[str, Any]) -> None:
         """Before a row names a sealed object: see that no sweep has given it up."""

@@ -36,9 +36,7 @@ class AuditPages:
         events = read_newest(by=who.actor, records=house.records, most=PAGE, before=before)
         with house.records.view() as view:
             people = {person.id: person.email for person in view.people.find()}
-            refs = {
-                case.id: case.ref for case in view.cases.find(id=sorted({e.case_id for e in events} | {""}))
-            }
+            refs = dict(view.cases.pick(("id", "ref"), id=sorted({e.case_id for e in events} | {""})))
         older = events[-1].seq if events and events[-1].seq > 1 else 0
         return self.desk.page(
             request, "audit.html", who=who, verdict=verdict, lines=told(events, people, refs), older=older

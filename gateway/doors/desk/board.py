@@ -36,11 +36,11 @@ class BoardPages:
         if who.person.role == "privacy":
             return self.door.to("/audit")
         house = self.desk.house
-        files = list_cases(records=house.records, clock=house.clock, policy=house.policy)
+        files, unreadable = list_cases(records=house.records, clock=house.clock, policy=house.policy)
         with house.records.view() as view:
             failed = view.jobs.find(state="failed", order="-created_at", limit=50)
             lost = view.store_findings.count(state="open", kind=LOSSES)
-            refs = {case.id: case.ref for case in view.cases.find()} if failed else {}
+            refs = dict(view.cases.pick(("id", "ref"))) if failed else {}
         show_ended = request.query_params.get("show") == "ended"
         running = [one for one in files if one.case.state not in ENDED]
         ended = [one for one in files if one.case.state in ENDED]
@@ -51,6 +51,7 @@ class BoardPages:
             troubles=standing_troubles(records=house.records, room=house.room, clock=house.clock),
             trouble_words=store_words,
             files=ended if show_ended else sorted(running, key=_urgency),
+            unreadable=unreadable,
             show_ended=show_ended,
             running_count=len(running),
             ended_count=len(ended),

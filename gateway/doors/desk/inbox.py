@@ -24,14 +24,14 @@ class InboxPages:
         """Show whom the studies say that they are of, which is an event of the audit."""
         who, house = self.desk.who(request), self.desk.house
         with house.records.view() as view:
-            waiting = view.studies.find(case_id=None, order="-received_at", limit=100)
-            firsts = [view.instances.first(study_id=study.id) for study in waiting]
-            modalities = [first.head.get("modality", "") if first else "" for first in firsts]
+            waiting, unreadable = view.studies.find_readable(case_id=None, order="-received_at", limit=100)
+            firsts = [view.instances.find_readable(study_id=study.id, limit=1)[0] for study in waiting]
+            modalities = [first[0].head.get("modality", "") if first else "" for first in firsts]
             studies = [
                 (study, modality, suggestions(view, study))
                 for study, modality in zip(waiting, modalities, strict=True)
             ]
-            cases = view.cases.find(state=RECEIVING_STATES, order="-opened_at")
+            refs = [ref for (ref,) in view.cases.pick(("ref",), state=RECEIVING_STATES, order="-opened_at")]
         if studies:
             with house.records.change(by=who.actor) as change:
                 change.note("case_read", subject="inbox", studies=len(studies))
@@ -40,7 +40,8 @@ class InboxPages:
             "inbox.html",
             who=who,
             studies=studies,
-            refs=[case.ref for case in cases],
+            refs=refs,
+            unreadable=unreadable,
             undo=_undo(request),
         )
 

@@ -99,7 +99,10 @@ class ReviewRoom:
                     continue
                 release = view.releases.first(id=grant.release_id, state="approved")
                 if release is not None:
-                    case = view.cases.get(release.case_id)
+                    cases, _ = view.cases.find_readable(id=release.case_id)
+                    if not cases:  # it does not open: the others stay to be seen
+                        continue
+                    case = cases[0]
                     found[release.id] = self._shown(case, release, grant)
         shown = sorted(found.values(), key=lambda one: (one.answered_at is not None, one.due_at or one.until))
         return sorted(shown, key=lambda one: not one.is_newest)
