@@ -29,7 +29,7 @@ from storage.errors import (
     VolumeUnfitError,
 )
 from storage.key_cache import WrappedKey
-from storage.keys.backup import KeyBackup, every_set, make_backup, open_backup, read_words
+from storage.keys.backup import KeyBackup, every_set, fingerprint_of, make_backup, open_backup, read_words
 from storage.keys.file import FileKeys, create_key_file
 from storage.keys.key_file import KeyFile
 from storage.keys.memory import MemoryKeys
@@ -96,6 +96,7 @@ __all__ = [
     "copy_object",
     "create_key_file",
     "every_set",
+    "fingerprint_of",
     "harden_process",
     "make_backup",
     "new_batch",

@@ -1,14 +1,16 @@
 """Master keys as the house turns them over: which versions there are, and case keys brought under the newest; no object is touched."""
 
+import os
 from collections.abc import Sequence
 
 from storage.errors import KeyFileError, KeyRefusedError, KeyUnknownError
-from storage.format import key_context
+from storage.format import canonical, key_context
 from storage.key_cache import WrappedKey
 from storage.keys.file import FileKeys
 from storage.keys.key_file import KeyFile
 from storage.keys.port import KekRef, KeyProvider, Rewrapping
 from storage.keys.secret_files import Passphrase
+from storage.keys.wrapping import KEK_BYTES
 
 
 class MasterKeys:
@@ -47,6 +49,18 @@ class MasterKeys:
         if not isinstance(self.provider, FileKeys):
             raise KeyFileError("there is none: the keys lie in a key service")
         self.provider.protect(passphrase)
+
+    def probe_of(self, kek: KekRef) -> bytes:
+        """Return something that only this version's secret opens: a random key that nobody keeps, wrapped."""
+        return self.provider.wrap(os.urandom(KEK_BYTES), kek=kek, aad=self._probe_aad(kek))
+
+    def opens_probe(self, probe: bytes, *, kek: KekRef) -> bool:
+        """Tell whether the version at hand has the secret that made this probe, and not only its number."""
+        try:
+            self.provider.unwrap(probe, kek=kek, aad=self._probe_aad(kek))
+        except KeyRefusedError:
+            return False
+        return True
 
     def rewrap(self, keys: Sequence[WrappedKey], *, new: KekRef) -> list[WrappedKey | None]:
         """Return the same keys under `new`, in order; None for one that does not open.
@@ -90,6 +104,9 @@ class MasterKeys:
 
     def _item(self, key: WrappedKey, old: KekRef, new: KekRef) -> Rewrapping:
         return Rewrapping(blob=key.blob, aad_old=self._aad(key, old), aad_new=self._aad(key, new))
+
+    def _probe_aad(self, kek: KekRef) -> bytes:
+        return canonical(b"consilium-epoch-probe", 1, self._tenant, kek.kek_id, kek.kek_version)
 
     def _aad(self, key: WrappedKey, kek: KekRef) -> bytes:
         return key_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,25 @@ from rich.markup import escape
 
 from gateway.cli.console import REFUSED, emit, spoken_errors
 from gateway.cli.frame import house_of, operator, read_text, settings_of
-from gateway.compose.keys import key_file, passphrase_of
+from gateway.compose import records_url
+from gateway.compose.keys import key_file, passphrase_of, refuse_restored_keys
+from gateway.domain.epoch import OtherKeysError
 from gateway.domain.errors import ConflictError, InvalidError, UnavailableError
 from gateway.journeys.back_up_key import back_up_key, drill_key
-from storage import KeyBackup, KeyBackupError, StorageError, create_key_file, open_backup, read_words
+from gateway.settings import Settings
+from storage import (
+    KeyBackup,
+    KeyBackupError,
+    KeyFile,
+    StorageError,
+    create_key_file,
+    fingerprint_of,
+    open_backup,
+    read_words,
+)
 from storage.keys.secret_files import write_new
 
+_FINGERPRINT = re.compile(r"^Backup +([0-9a-f]{4}(?:-[0-9a-f]{4}){3})\b", re.MULTILINE)
 FromOption = Annotated[Path, typer.Option("--from", metavar="SEALED", help="The sealed file of the backup.")]
 SharesArgument = Annotated[list[Path], typer.Argument(metavar="SHARE…", help="The custodians' sheets.")]
 
@@ -92,14 +106,31 @@ def restore(ctx: typer.Context, sealed: FromOption, shares: SharesArgument) -> N
                 next_step="Look at it with `consilium key show`; move it away only if it is not the one in use.",
             )
         try:
-            file = open_backup(_sealed(sealed), _words(shares))
+            content = _sealed(sealed)
+            file = open_backup(content, _words(content, shares))
+            is_held_against = _refuse_older(file, settings)
             create_key_file(path, file=file, passphrase=passphrase_of(settings))
         except KeyBackupError as error:
             raise InvalidError(str(error), next_step="Compare the fingerprints on the sheets.") from error
         except StorageError as error:
             raise UnavailableError(str(error)) from error
-        data = {"key_file": path, "kek_id": file.kek_id, "versions": sorted(file.versions)}
-        told = f"{escape(str(path))} holds {len(file.versions)} versions of {file.kek_id}; see `consilium doctor`"
+        data = {
+            "key_file": path,
+            "kek_id": file.kek_id,
+            "versions": sorted(file.versions),
+            "current": file.current,
+            "fits_records": is_held_against or None,
+        }
+        held = ", ".join(str(number) for number in sorted(file.versions))
+        told = (
+            f"{escape(str(path))} holds of {file.kek_id} version {held}; {file.current} is current. "
+            + (
+                "The records know none that is newer"
+                if is_held_against
+                else "No records could be held against it"
+            )
+            + "; see `consilium doctor`"
+        )
         emit(ctx, data=data, human=told)
 
 
@@ -107,12 +138,14 @@ def drill(ctx: typer.Context, sealed: FromOption, shares: SharesArgument) -> Non
     """Prove with every set of enough sheets that the backup opens and holds the live key; exit code 1 if any does not."""
     with house_of(ctx) as parts:
         try:
+            content = _sealed(sealed)
+            words = _words(content, shares)
             done = drill_key(
                 by=operator(),
                 records=parts.house.records,
                 masters=parts.masters,
-                sealed=_sealed(sealed),
-                shares=[read_words(_sheet_text(path)) for path in shares],
+                sealed=content,
+                shares=words,
             )
         except KeyBackupError as error:
             raise InvalidError(str(error), next_step="Give the sealed file and all its sheets.") from error
@@ -130,8 +163,35 @@ def _sealed(path: Path) -> bytes:
     return read_text(path, what="the sealed file").encode()
 
 
-def _words(shares: list[Path]) -> list[str]:
-    return [read_words(_sheet_text(path)) for path in shares]
+def _words(sealed: bytes, shares: list[Path]) -> list[str]:
+    """Read the sheets; those that are none, or of another backup than the sealed file, are refused by name."""
+    ours, words, strange = fingerprint_of(sealed), [], []
+    for path in shares:
+        text = _sheet_text(path)
+        written = _FINGERPRINT.search(text)
+        if written is not None and written[1] != ours:
+            strange.append(f"{path.name} (of backup {written[1]})")
+            continue
+        try:
+            words.append(read_words(text))
+        except KeyBackupError:
+            strange.append(f"{path.name} (no sheet)")
+    if strange:
+        raise InvalidError(
+            f"these do not belong to backup {ours}: {', '.join(strange)}",
+            next_step=f"Give the sheets of {ours} alone: key-backup-{ours}.share-*",
+        )
+    return words
+
+
+def _refuse_older(file: KeyFile, settings: Settings) -> bool:
+    try:
+        return refuse_restored_keys(file, url=records_url(settings), settings=settings)
+    except OtherKeysError as error:  # waiting mends nothing
+        raise ConflictError(
+            f"nothing was written: {error}",
+            next_step=f"{error.next_step} To read an old backup of the data, restore both into a home of their own.",
+        ) from error
 
 
 def _sheet_text(path: Path) -> str:

@@ -20,6 +20,7 @@ from gateway.compose.keys import key_file
 from gateway.domain.epoch import ABANDONED, NOTICE, Epoch
 from gateway.domain.errors import ConsiliumError, InvalidError
 from gateway.journeys.back_up_key import protect_key
+from gateway.journeys.compare_keys import refuse_other_keys
 from gateway.journeys.destroy_epochs import destroy_due_epochs
 from gateway.journeys.rotate_keys import know_epochs, rotate_keys
 from storage import KekRef
@@ -147,6 +148,7 @@ def passphrase(
 def key_health(parts: Parts) -> str:
     """Tell how the epochs and the key's own backup are; what an operator has to do is raised with its next step."""
     records, masters = parts.house.records, parts.masters
+    refuse_other_keys(records=records, masters=masters)
     current, now = masters.current(), parts.house.clock.now()
     with records.view() as view:
         epochs = view.epochs.find(kek_id=current.kek_id)
@@ -161,11 +163,6 @@ def key_health(parts: Parts) -> str:
             f"{older} keys are under an older version than {current.kek_version}",
             next_step="Run `consilium key rotate`. Those that do not open (`consilium key unopened`) keep all later versions"
             " alive: bring their rows back from a backup, or give them up with `consilium key abandon`.",
-        )
-    if named is not None and named.destroyed_at is not None:
-        raise ConsiliumError(
-            f"the current version {current.kek_version} was destroyed on {named.destroyed_at:%Y-%m-%d}: these are the keys of before",
-            next_step="Bring the newest key file back: `consilium key restore` with the newest backup of the keys.",
         )
     _refuse_endless(epochs, now, parts.settings.backup_days)
     if masters.file_content() is None:

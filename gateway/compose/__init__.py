@@ -23,7 +23,7 @@ from gateway.adapters.sandbox import ForkingSandbox
 from gateway.adapters.scan_none import NoScanner
 from gateway.adapters.text_file import FileTexter
 from gateway.adapters.witness_file import FileWitness
-from gateway.compose.keys import Ask, open_master_keys
+from gateway.compose.keys import Ask, open_master_keys, refuse_keys
 from gateway.compose.s3 import s3_objects
 from gateway.domain.addresses import is_loopback
 from gateway.domain.calls import CallRules
@@ -107,6 +107,8 @@ def compose(
         doorbell=doorbell,
         on_full=room.give_up_ballast,
     )
+    masters = MasterKeys(keys, tenant=settings.tenant)
+    refuse_keys(records, masters)
     sandbox = ForkingSandbox(workers=sandbox_workers or settings.workers)
     house = House(
         records=records,
@@ -128,7 +130,7 @@ def compose(
     records.watch_forgotten()
     parts = Parts(
         house=house, settings=settings, doorbell=doorbell, records=records, sandbox=sandbox, gauge=room,
-        masters=MasterKeys(keys, tenant=settings.tenant),
+        masters=masters,
     )  # fmt: skip
     parts.ending.callback(object_ids.give_back)
     return parts

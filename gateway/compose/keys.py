@@ -9,10 +9,30 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.doorbell_local import LocalDoorbell
+from gateway.domain.epoch import OtherKeysError
 from gateway.domain.errors import InvalidError, UnavailableError
+from gateway.journeys.compare_keys import refuse_other_keys
 from gateway.journeys.destroy_epochs import keep_epochs
+from gateway.ports import Records
+from gateway.records import SqlRecords, open_engines
 from gateway.settings import Settings
-from storage import KeyProvider, KeyServiceError, StorageError, create_key_file, open_keys
+from storage import (
+    KeyFile,
+    KeyProvider,
+    KeyServiceError,
+    MasterKeys,
+    MemoryKeys,
+    MemoryObjects,
+    SealedStore,
+    StorageError,
+    create_key_file,
+    open_keys,
+)
 from storage.keys.secret_files import read_secret
 
 if TYPE_CHECKING:
@@ -77,6 +97,52 @@ def open_master_keys(settings: Settings, *, has_sealed: bool, ask: Ask | None = 
         ) from error
     except StorageError as error:
         raise UnavailableError(str(error)) from error
+
+
+def refuse_keys(records: Records, masters: MasterKeys) -> None:
+    """Refuse to compose a house with keys of before or of another making; an outage is said as at the opening."""
+    try:
+        refuse_other_keys(records=records, masters=masters)
+    except KeyServiceError as error:
+        raise UnavailableError(
+            f"the master keys cannot be reached: {error.detail}", next_step="Mend that, then start again."
+        ) from error
+    except StorageError as error:
+        raise UnavailableError(str(error)) from error
+
+
+def refuse_restored_keys(file: KeyFile, *, url: str, settings: Settings) -> bool:
+    """Hold keys that are to be put back against the records at ``url``; False where there are none that know of versions.
+
+    Nothing is made or upgraded on the way: an empty place may be about to take a backup of the data.
+
+    Raises
+    ------
+    OtherKeysError
+        The keys are not the newest that these records know, or others.
+    """
+    if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).exists():
+        return False
+    write, read = open_engines(url)
+    try:
+        if not inspect(read).has_table("epoch"):
+            return False
+        keys = MemoryKeys(file)
+        store = SealedStore(objects=MemoryObjects(), keys=keys, tenant=settings.tenant)
+        records = SqlRecords(
+            write=write, read=read, store=store, clock=SystemClock(), doorbell=LocalDoorbell(settings.home)
+        )
+        refuse_other_keys(
+            records=records, masters=MasterKeys(keys, tenant=settings.tenant), pause=lambda _: None
+        )
+    except OtherKeysError:
+        raise
+    except (SQLAlchemyError, UnavailableError):  # the records are out: that must not keep the keys away
+        return False
+    finally:
+        write.dispose()
+        read.dispose()
+    return True
 
 
 def key_duty(parts: Parts) -> Duty:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gateway.domain.errors import UnavailableError
+
 # A version is told to be ending for a day before it is destroyed: one wrong step of the clock destroys nothing.
 NOTICE = timedelta(days=1)
 # Stands before a master key's id in a row whose wrapped key was given up: it is under no version any more.
@@ -23,6 +25,8 @@ class Epoch:
         From here on no row may name it any more; a day later, if it is still due, it is destroyed.
     backed_up_at, drilled_at
         When a backup of the keys last held this version, and when one was last tried.
+    probe
+        What only this version's secret opens: an equal number with another secret is seen by it.
     """
 
     id: str
@@ -34,6 +38,7 @@ class Epoch:
     destroyed_at: datetime | None = None
     backed_up_at: datetime | None = None
     drilled_at: datetime | None = None
+    probe: bytes | None = None
 
     @property
     def state(self) -> str:
@@ -63,6 +68,12 @@ class Epoch:
     def is_over(self, now: datetime, *, epoch_days: int) -> bool:
         """Tell whether a new epoch should begin; with 0 days none ever does by itself."""
         return epoch_days > 0 and now >= self.began_at + timedelta(days=epoch_days)
+
+
+class OtherKeysError(UnavailableError):
+    """The master keys at hand are not those that the records know."""
+
+    next_step = "Bring back the newest key file or the newest key backup; make no new version."
 
 
 def epoch_id(kek_id: str, kek_version: int) -> str:

@@ -36,6 +36,7 @@ def back_up_key(
     keep: Callable[[KeyBackup], None],
 ) -> KeyBackup:
     """Make a backup, hand it to ``keep``, which writes it down, and record that there is one of the current epoch."""
+    know_epochs(by=by, records=records, masters=masters)
     file = _content(masters)
     try:
         made = make_backup(file, shares=shares, threshold=threshold)
@@ -44,7 +45,6 @@ def back_up_key(
             str(error), next_step="Write --shares 3 --threshold 2, or more of each."
         ) from error
     keep(made)
-    know_epochs(by=by, records=records, masters=masters)
     with records.change(by=by) as change:
         epoch = epoch_id(made.kek_id, made.kek_version)
         change.epochs.set(epoch, backed_up_at=change.now)
@@ -58,6 +58,7 @@ def drill_key(
     *, by: Actor, records: Records, masters: MasterKeys, sealed: bytes, shares: Sequence[str]
 ) -> Drill:
     """Open a backup with each set of shares that should be enough, and compare what is in it with the live key."""
+    know_epochs(by=by, records=records, masters=masters)
     live = _content(masters)
     sets = every_set(sealed, shares)
     failures = []
@@ -68,7 +69,6 @@ def drill_key(
                 failures.append(f"shares {told}: opens, but the live key is another or newer one")
         except KeyBackupError as error:
             failures.append(f"shares {told}: {error.detail}")
-    know_epochs(by=by, records=records, masters=masters)
     with records.change(by=by) as change:
         epoch = epoch_id(live.kek_id, live.current)
         outcome = "failed" if failures else "ok"

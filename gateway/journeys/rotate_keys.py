@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
 
 from gateway.domain.epoch import ABANDONED, Epoch, epoch_id
 from gateway.domain.errors import BusyError, ConflictError
 from gateway.domain.people import HOUSE, Actor
+from gateway.journeys.compare_keys import SETTLE_S, refuse_other_keys
 from gateway.ports import Change, Clock, Jobs, Records, View
 from storage import KekRef, MasterKeys
 
 BATCH = 2000
-# A process may take the version before for the current one for so long (the port of the keys says a second).
-SETTLE_S = 1.2
 _BEGIN_EVERY_S = 10.0
 _FIRST = ("", "")
 
@@ -60,6 +61,8 @@ def rotate_keys(
     ------
     BusyError
         Another rotation began a moment ago.
+    OtherKeysError
+        The keys at hand are older than the records, or others.
     """
     know_epochs(by=by, records=records, masters=masters)
     finished, is_new = 0, False
@@ -83,23 +86,30 @@ def rotate_keys(
 
 def begin_epoch(*, by: Actor, records: Records, jobs: Jobs, masters: MasterKeys, clock: Clock) -> None:
     """Make a new version of the master key, current from now on; one caller at a time, in all processes."""
-    if not jobs.claim_duty("begin_epoch", now=clock.now(), every_s=_BEGIN_EVERY_S):
-        raise BusyError(
-            "another rotation began a moment ago",
-            next_step="Wait until it has ended; see `consilium key show`.",
-        )
+    refuse_other_keys(records=records, masters=masters)
+    now = clock.now()
+    if not jobs.claim_duty("begin_epoch", now=now, every_s=_BEGIN_EVERY_S):
+        raise _begun_lately(records, masters.current(), now)
     masters.rotate()
     know_epochs(by=by, records=records, masters=masters)
 
 
 def know_epochs(*, by: Actor = HOUSE, records: Records, masters: MasterKeys) -> None:
-    """Write down the versions that no row tells of yet: a home of before, a key service that was rotated by its operator."""
+    """Write down the versions that no row tells of yet: a home of before, a key service that was rotated by its operator.
+
+    Each with its probe; keys that are not those the records know are refused (`refuse_other_keys`).
+    """
+    refuse_other_keys(records=records, masters=masters)
     versions = masters.versions()
     with records.view() as view:
-        if not _unknown(view, versions):
-            return
+        unknown = _unknown(view, versions)
+    if not unknown:
+        return
+    probes = {
+        kek: masters.probe_of(kek) for kek in unknown
+    }  # a key service is not asked within a transaction
     with suppress(ConflictError), records.change(by=by) as change:
-        new = _unknown(change, versions)
+        new = _unknown(change, tuple(probes))
         for kek in new:
             change.epochs.add(
                 Epoch(
@@ -107,6 +117,7 @@ def know_epochs(*, by: Actor = HOUSE, records: Records, masters: MasterKeys) -> 
                     kek_id=kek.kek_id,
                     kek_version=kek.kek_version,
                     began_at=change.now,
+                    probe=probes[kek],
                 )
             )
             change.note("epoch_begun", subject=epoch_id(kek.kek_id, kek.kek_version))
@@ -169,6 +180,22 @@ def retire_epochs(*, by: Actor = HOUSE, records: Records, masters: MasterKeys) -
         if not retired:
             raise ConflictError("another process was first")
     return retired
+
+
+def _begun_lately(records: Records, current: KekRef, now: datetime) -> BusyError:
+    """Word the refusal: a version that has begun is told with its age, one that is only being made is not known yet."""
+    with records.view() as view:
+        epoch = view.epochs.first(kek_id=current.kek_id, kek_version=current.kek_version)
+    age_s = (now - epoch.began_at).total_seconds() if epoch is not None else _BEGIN_EVERY_S
+    if not 0 <= age_s < _BEGIN_EVERY_S:
+        return BusyError(
+            "another rotation is just beginning",
+            next_step=f"Try again in {_BEGIN_EVERY_S:.0f} s; see `consilium key show`.",
+        )
+    return BusyError(
+        f"the last rotation began {age_s:.0f} s ago, with version {current.kek_version}",
+        next_step=f"Try again in {ceil(_BEGIN_EVERY_S - age_s)} s.",
+    )
 
 
 def _unknown(view: View | Change, versions: tuple[KekRef, ...]) -> list[KekRef]:

@@ -101,6 +101,11 @@ def open_backup(sealed: bytes, shares: Sequence[str]) -> KeyFile:
     return decode(content)
 
 
+def fingerprint_of(sealed: bytes) -> str:
+    """Return the name of a backup, as its sheets have it too; not authenticated before it is opened."""
+    return str(_document(sealed)["fingerprint"])
+
+
 def every_set(sealed: bytes, shares: Sequence[str]) -> list[tuple[int, ...]]:
     """Return every choice of as many of these shares as are needed, as their places in the list."""
     threshold = _document(sealed)["threshold"]

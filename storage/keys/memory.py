@@ -1,19 +1,22 @@
-"""Master keys that die with the process: for tests and demonstrations, never for data to keep."""
+"""Master keys that die with the process: for tests, demonstrations and a look at a backup, never for data to keep."""
 
 import os
 import threading
 
+from storage.keys.key_file import KeyFile
 from storage.keys.port import KekRef
 from storage.keys.wrapping import KEK_BYTES, HeldKeys, refuse_kept
 
 
 class MemoryKeys(HeldKeys):
-    """A fresh random master key."""
+    """A fresh random master key, or what `file` holds."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            kek_id=f"memory-{os.urandom(4).hex()}", current_version=1, versions={1: os.urandom(KEK_BYTES)}
-        )
+    def __init__(self, file: KeyFile | None = None) -> None:
+        if file is None:
+            file = KeyFile(
+                kek_id=f"memory-{os.urandom(4).hex()}", current=1, versions={1: os.urandom(KEK_BYTES)}
+            )
+        super().__init__(kek_id=file.kek_id, current_version=file.current, versions=file.versions)
         self._changing = threading.Lock()
 
     def rotate(self) -> KekRef:

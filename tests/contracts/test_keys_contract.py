@@ -7,7 +7,15 @@ import time
 
 import pytest
 
-from storage import FileKeys, KekRef, KeyRefusedError, KeyUnknownError, MemoryKeys, create_key_file
+from storage import (
+    FileKeys,
+    KekRef,
+    KeyRefusedError,
+    KeyUnknownError,
+    MasterKeys,
+    MemoryKeys,
+    create_key_file,
+)
 from storage.errors import KeyKeptError
 from storage.keys.key_file import Hardness
 from storage.keys.opening import open_keys
@@ -109,6 +117,18 @@ def test_unknown_version_is_named(keys):
 
 def test_probe_passes(keys):
     keys.probe()
+
+
+def test_probe_of_a_version_is_opened_by_its_secret_alone(opening):
+    ours = MasterKeys(opening(), tenant="north")
+    old = ours.current()
+    probe = ours.probe_of(old)
+    new = ours.rotate()
+    theirs = MasterKeys(opening(), tenant="north")
+    assert theirs.opens_probe(probe, kek=old)
+    assert not theirs.opens_probe(probe, kek=new)
+    assert not MasterKeys(opening(), tenant="south").opens_probe(probe, kek=old)
+    assert theirs.opens_probe(ours.probe_of(new), kek=new)
 
 
 def test_rotated_version_is_current_and_the_old_one_still_unwraps(keys):

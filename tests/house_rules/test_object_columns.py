@@ -30,7 +30,7 @@ NO_OBJECT = {
     "delivery": "id release_id case_id peer state asked_by run error outcomes",
     "document": "id case_id holder parent_id link_id category media_type state note digest name sha256",
     "duty": "name",
-    "epoch": "id kek_id",
+    "epoch": "id kek_id probe",
     "finding": "id case_id subject_kind subject_id code reason place copy_id state decided_by",
     "forgetting": "id ref by ground holders keks left certificate",
     "forgotten": "holder case_id",

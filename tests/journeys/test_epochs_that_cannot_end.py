@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.domain.epoch import OtherKeysError
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
 from gateway.domain.people import HOUSE
 from gateway.journeys.abandon_key import abandon_key, list_unopened
@@ -119,14 +120,15 @@ def test_returned_version_that_a_row_names_is_left_alone(house, masters):
     assert in_file(masters) == [2]
 
 
-def test_key_file_of_before_is_refused_by_nobody_but_never_loses_its_current_version(house, masters):
+def test_key_file_of_before_is_refused_and_loses_no_version(house, masters):
     old = masters.file_content()  # version 1 alone
     rotate(house, masters)
     days(house, masters, 31)
     path = house.folder / "master.json"
     path.unlink()
     create_key_file(path, file=old)
-    keep(house, masters_of(house))
+    with pytest.raises(OtherKeysError, match="older than the records"):
+        keep(house, masters_of(house))
     assert in_file(masters_of(house)) == [1]
 
 

@@ -107,6 +107,122 @@ def test_backup_is_drilled_and_brings_a_lost_key_back_with_any_pair(run, home, t
     assert not key_file.exists()
 
 
+def test_old_key_backup_forks_nothing(run, home, tmp_path):
+    """A backup from before a rotation: `restore` writes nothing, and such a file in place starts no part and makes no version."""
+    key_file, patient = home / "keys" / "master.json", tmp_path / "patient.json"
+    made = told(run, "key", "backup", "--to", tmp_path / "medium")
+    old = key_file.read_bytes()
+    run("key", "rotate")
+    true = key_file.read_bytes()
+    key_file.unlink()
+    refused = told(run, "key", "restore", "--from", made["sealed"], *made["shares"][:2], code=1)
+    assert "end at version 1, the records know version 2" in refused["message"]
+    assert "nothing was written" in refused["message"]
+    assert "newest key backup" in refused["next_step"]
+    assert not key_file.exists()
+    key_file.write_bytes(old)
+    key_file.chmod(0o600)
+    patient.write_text("{}")
+    for words in (
+        ("key", "show"),
+        ("key", "rotate"),
+        ("key", "backup", "--to", tmp_path / "another"),
+        ("key", "drill", "--from", made["sealed"], *made["shares"]),
+        ("case", "open", "--opinion", "mdt", "--patient", patient),
+    ):
+        said = told(run, *words, code=75)
+        assert "older than the records" in said["message"], words
+        assert "no new version" in said["next_step"]
+    assert key_file.read_bytes() == old
+    assert not (tmp_path / "another").exists()
+    checks = told(run, "doctor", code=1)["checks"]
+    (keys,) = [c for c in checks if c["what"] == "keys"]
+    assert keys["state"] == "wrong"
+    assert "know version 2" in keys["detail"]
+    key_file.write_bytes(true)
+    assert told(run, "key", "show")["current"] == 2
+
+
+def test_older_records_take_newer_keys_and_newer_records_no_older_ones(run, home, tmp_path):
+    """Restores of the data, before and after a rotation, each into a home with the other's keys."""
+    key_file, place = home / "keys" / "master.json", tmp_path / "repository"
+    run("key", "show")
+    old = key_file.read_bytes()
+    run("backup", "create", "--to", place)
+    (first,) = told(run, "backup", "list", "--from", place)
+    run("key", "rotate")
+    run("backup", "create", "--to", place)
+    newest = key_file.read_bytes()
+
+    def restored(folder, keys, *which, code=0):
+        (folder / "keys").mkdir(parents=True, mode=0o700)
+        folder.chmod(0o700)
+        (folder / "keys" / "master.json").write_bytes(keys)
+        (folder / "keys" / "master.json").chmod(0o600)
+        words = ["--home", str(folder), "--json", "backup", "restore", *which, "--from", str(place)]
+        done = CliRunner().invoke(app, hoisted([*words, "--forgotten", str(register)]))
+        assert done.exit_code == code, done.output
+        if code:
+            return json.loads(done.stdout)
+        shown = CliRunner().invoke(app, hoisted(["--home", str(folder), "--json", "key", "show"]))
+        return shown.exit_code, json.loads(shown.stdout)
+
+    register = tmp_path / "forgotten.jsonl"
+    register.write_text("")
+    status, shown = restored(tmp_path / "a", newest, first["id"])
+    assert (status, shown["current"], len(shown["epochs"])) == (0, 2, 2)
+    status, shown = restored(tmp_path / "b", newest)
+    assert (status, shown["current"]) == (0, 2)
+    refused = restored(tmp_path / "c", old, code=75)
+    assert "key" in refused["message"]
+    assert not (tmp_path / "c" / "records" / "records.db").exists()
+
+
+def test_restore_says_which_versions_and_whether_they_were_held_against_records(run, home, tmp_path):
+    run("key", "show")
+    run("key", "rotate")
+    made = told(run, "key", "backup", "--to", tmp_path / "medium")
+    (home / "keys" / "master.json").unlink()
+    pair = made["shares"][:2]
+    done = told(run, "key", "restore", "--from", made["sealed"], *pair)
+    assert (done["versions"], done["current"], done["fits_records"]) == ([1, 2], 2, True)
+    (home / "keys" / "master.json").unlink()
+    (home / "records" / "records.db").rename(
+        tmp_path / "away.db"
+    )  # a home that takes a backup of the data next
+    said = run("key", "restore", "--from", made["sealed"], *pair)
+    assert "version 1, 2; 2 is current" in said
+    assert "No records" in said
+    assert not (home / "records" / "records.db").exists()
+
+
+def test_keys_come_back_where_the_records_are_out(run, home, tmp_path):
+    made = told(run, "key", "backup", "--to", tmp_path / "medium")
+    (home / "keys" / "master.json").unlink()
+    for beside in (home / "records").iterdir():
+        beside.unlink()
+    (home / "records" / "records.db").write_bytes(b"no database" * 1000)
+    done = told(run, "key", "restore", "--from", made["sealed"], *made["shares"][:2])
+    assert done["fits_records"] is None
+    assert (home / "keys" / "master.json").exists()
+
+
+def test_sheets_of_another_backup_on_the_medium_are_named(run, tmp_path):
+    first = told(run, "key", "backup", "--to", tmp_path / "medium")
+    second = told(run, "key", "backup", "--to", tmp_path / "medium")
+    both = sorted((tmp_path / "medium").glob("*share*"))
+    assert len(both) == 6
+    for words in (("key", "drill"), ("key", "restore")):
+        if words[1] == "restore":
+            (tmp_path / "home" / "keys" / "master.json").unlink()
+        said = told(run, *words, "--from", second["sealed"], *both, second["sealed"], code=2)
+        for share in first["shares"]:
+            assert share.rsplit("/", 1)[1] in said["message"]
+        assert f"key-backup-{second['fingerprint']}.sealed (no sheet)" in said["message"]
+        assert not any(share.rsplit("/", 1)[1] in said["message"] for share in second["shares"])
+        assert f"key-backup-{second['fingerprint']}.share-*" in said["next_step"]
+
+
 def test_drill_with_the_backup_of_an_earlier_epoch_fails_and_is_recorded(run, tmp_path):
     made = told(run, "key", "backup", "--to", tmp_path / "medium")
     run("key", "rotate")

@@ -116,6 +116,7 @@ def _epochs() -> None:
         sa.Column("destroyed_at", _TIME),
         sa.Column("backed_up_at", _TIME),
         sa.Column("drilled_at", _TIME),
+        sa.Column("probe", sa.LargeBinary()),
     )
     op.create_index("uq_epoch_kek_id_kek_version", "epoch", ["kek_id", "kek_version"], unique=True)
 
