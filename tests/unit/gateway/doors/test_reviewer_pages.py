@@ -19,6 +19,7 @@ from gateway.journeys.release_case import revoke_grant, withdraw_release
 from gateway.journeys.sandboxed import Held
 from gateway.journeys.sign_in import disable_person
 from tests.fakes.door_client import ORIGIN, Browser
+from tests.fakes.spoilt_key import spoil_key
 from tests.fakes.staffed_house import OPERATOR, PASSWORD, PATIENT, PresentHouse, make_house
 
 CONFIG = DoorConfig(public_url=ORIGIN, prefix="/review", default_language="en")
@@ -101,6 +102,18 @@ def enter(browser, token):
     browser.http.cookies.clear()
     browser.http.cookies.set(COOKIE, token)
     browser.token = csrf_token(token)
+
+
+def test_case_that_does_not_open_hides_no_other_release(staffed, room, released):
+    other = staffed.open(patient=PATIENT)
+    staffed.study(other, number=3)
+    hidden = staffed.release(other, HER)
+    assert base(hidden) in room.get("/review/").text
+    spoil_key(staffed.house, other.id)
+    page = room.get("/review/")
+    assert page.status_code == 200
+    assert base(released) in page.text
+    assert base(hidden) not in page.text
 
 
 def base(release):
