@@ -275,7 +275,7 @@ def note_flushes(monkeypatch, flushed):
     real = os.fsync
 
     def fsync(fd):
-        flushed.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+        flushed.append(Path(f"/proc/self/fd/{fd}").readlink())
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -38,7 +38,10 @@ def test_hold_forget_certify_check_and_forget_again(
     file.write_text(json.dumps({"names": [{"given": "Rut", "family": FAMILY}]}), encoding="utf-8")
     ref, kept = (run(home, "case", "open", "--opinion", "mdt", "--patient", file)["ref"] for _ in range(2))
     out = tmp_path / "certificate.json"
-    assert run(home, "case", "forget", ref, code=1)["next_step"] == "Repeat the reference of the case to confirm."
+    assert (
+        run(home, "case", "forget", ref, code=1)["next_step"]
+        == "Repeat the reference of the case to confirm."
+    )
     assert run(home, "case", "forget", ref, "--confirm", ref, "--ground", "fun", code=2)["error"] == "Invalid"
     run(home, "case", "hold", ref, "--reason", "Inspektionen, dnr 7")
     assert run(home, "case", "show", ref)["held_since"]
