@@ -252,7 +252,7 @@ def _truth(parts: Parts) -> Check:
     if late:
         return what, "warning", f"{told} — Does the scheduler run? `consilium store sweep` looks now."
     if state.orphans:
-        return what, "warning", f"{told}; {state.orphans} are nobody's — See `consilium store show`."
+        return what, "warning", f"{told}; {state.orphans} without a row — See `consilium store show`."
     return what, "ok", told
 
 

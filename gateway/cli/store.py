@@ -208,7 +208,7 @@ def _in_words(state: StoreState) -> str:
     lines = [
         f"objects           {state.objects}, {state.size_bytes / 1e9:.2f} GB before sealing",
         f"lost or damaged   {'[bold red]' + str(state.lost) + '[/]' if state.lost else 'none known'}",
-        f"nobody's          {state.orphans}" + (" (shown; they stay)" if state.orphans else ""),
+        f"without a row     {state.orphans}" + (" (shown; they stay)" if state.orphans else ""),
     ]
     if state.young:
         lines.append(f"without a row yet {state.young} (the sweep clears them a day after their batch)")
@@ -234,7 +234,7 @@ def _swept_in_words(swept: Swept) -> str:
         f"{swept.objects} objects, {swept.named} named by rows",
         f"{verb}: {len(swept.removed)} that were ours and nobody's ({swept.removed_bytes / 1e6:.1f} MB)",
         f"without a row yet: {len(swept.young)}",
-        f"nobody's, and shown only: {len(swept.orphans)}",
+        f"without a row, and shown only: {len(swept.orphans)}",
     ]
     lines += [f"  {object_id}" for object_id in swept.orphans[:_SHOWN]]
     lines.append(f"missing: {'[bold red]' + str(len(swept.missing)) + '[/]' if swept.missing else 'none'}")

@@ -10,7 +10,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "broken": (N_("Altered or cut"), "bad", N_("The operator finds out why, and brings the object back from a backup. Then look again.")),
     "unreadable": (N_("Cannot be read"), "bad", N_("The operator checks the device, and brings the object back from a backup. Then look again.")),
     "key_lost": (N_("Its key is lost"), "bad", N_("The operator brings back the keys, or the records, from a backup. Then look again.")),
-    "orphan": (N_("Nobody's"), "warn", N_("Nothing names this object. The operator decides whether it stays.")),
+    "orphan": (N_("Without a row"), "warn", N_("Nothing names this object. The operator decides whether it stays.")),
 }  # fmt: skip
 # Which kind of row names the object.
 ROWS: dict[str, str] = {
