@@ -76,7 +76,7 @@ def test_what_is_lost_stands_on_the_board_with_its_case_and_ends_when_it_is_whol
         case.ref,
         "brings the object back from a backup",
         orphan,
-        "Nobody&#39;s",
+        "Without a row",
     ):
         assert said in page
     assert page.count("Look again</button>") == 1
