@@ -64,12 +64,11 @@ class BatchedIds:
         """
         if self._process != os.getpid():
             self._begin()  # after a fork: the thread that fetches, and perhaps holds the lock, is the parent's
-        now, batch = self._clock.now(), self._batch
-        if batch is not None and batch.id in _closed:
-            batch = None
+        now, held = self._clock.now(), self._batch
+        batch = None if held is not None and held.id in _closed else held
         # 2, also where the clock was put back: a batch from the future would be used until then
         if batch is None or abs(now - batch.made_at) >= RENEWED_AFTER:
-            thread = self._fetch()
+            thread = self._fetch(instead_of=held)
             if batch is None or now >= batch.until:
                 thread.join(PATIENCE_S)  # 3
                 batch = self._batch
@@ -77,13 +76,17 @@ class BatchedIds:
             raise UnavailableError("the records do not answer: there is no batch of object ids")  # 4
         return new_object_id(batch.id)  # 1
 
-    def _fetch(self) -> threading.Thread:
-        """Have the next batch written down, once at a time."""
+    def _fetch(self, *, instead_of: ObjectBatch | None) -> threading.Thread:
+        """Have the next batch written down, once at a time, and once for all who found the same one wanting."""
         with self._lock:
-            if self._fetching is None or not self._fetching.is_alive():
-                self._fetching = threading.Thread(target=self._write_down, name="object-batch", daemon=True)
-                self._fetching.start()
-            return self._fetching
+            thread = self._fetching
+            has_come = self._batch is not instead_of
+            if thread is None or not (has_come or thread.is_alive()):
+                thread = self._fetching = threading.Thread(
+                    target=self._write_down, name="object-batch", daemon=True
+                )
+                thread.start()
+            return thread
 
     def _write_down(self) -> None:
         try:

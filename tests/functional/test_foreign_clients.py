@@ -148,12 +148,14 @@ def echoing_of(port):
     took, over = [], threading.Event()
 
     def ask():
-        while not over.wait(0.1):
+        while True:  # once at least, as there
             began = time.monotonic()
             with RawPeer(port) as peer:
                 assert peer.associate(calling="ORTHANC")[0] == 2
                 assert peer.echo() == 0
             took.append(time.monotonic() - began)
+            if over.wait(0.1):
+                return
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
