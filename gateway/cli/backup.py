@@ -15,7 +15,7 @@ from gateway.adapters.backup_home import FolderToRestore, begun_restore
 from gateway.adapters.backup_repository import BackupDirectory
 from gateway.adapters.clock import SystemClock
 from gateway.cli.backup_parts import checker, is_set_up, keyed, opening, snapshots_at
-from gateway.cli.backup_words import bar, size, storage_words
+from gateway.cli.backup_words import bar, size
 from gateway.cli.backup_words import register as register_list
 from gateway.cli.console import REFUSED, emit, spoken_errors
 from gateway.cli.frame import house_of, operator, read_text, settings_of
@@ -119,7 +119,7 @@ def verify(
                     "only the house that made a backup has what mends it",
                     next_step="Run it in that house's home, without --keys.",
                 )
-        with spoken_errors(ctx), storage_words():
+        with spoken_errors(ctx):
             store = store_to_restore(keyed(settings, keys, objects=from_.expanduser().absolute()))
             verdict = _verify(ctx, place, chosen, store, read_data=read_data)
     else:
@@ -155,7 +155,7 @@ def restore(
     ] = False,
 ) -> None:
     """Restore into an empty home (--home NEW) and read all of it; killed, the same command goes on."""
-    with spoken_errors(ctx), storage_words():
+    with spoken_errors(ctx):
         if forgotten is None and not without_register:
             raise InvalidError(
                 "cases that were forgotten after the newest backup would come back",

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gateway.adapters.backup_repository import BackupDirectory
-from gateway.cli.console import emit, err, refused_by_storage, table
+from gateway.cli.console import emit, err, table
 from gateway.cli.frame import house_of
 from gateway.compose import Parts
 from gateway.domain.backup import made_at_of
 from gateway.domain.errors import ConsiliumError
 from gateway.journeys.verify_backup import open_backup
-from storage import SealedStore, StorageError
+from storage import SealedStore
 
 Told = Callable[[str, int, int], None]
 
@@ -94,14 +94,6 @@ def _state(backup_id: str, place: BackupDirectory, store: SealedStore, row: dict
         "missing": len(manifest.missing),
     }
     return "here, signed"
-
-
-@contextmanager
-def storage_words() -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:
-        raise refused_by_storage(error) from error
 
 
 @contextmanager

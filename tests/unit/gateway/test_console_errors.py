@@ -25,9 +25,9 @@ def _said(error, capsys):
 
 
 def test_a_path_that_cannot_be_used_is_named_with_what_to_do(capsys):
-    assert _said(PermissionError(errno.EACCES, "Permission denied", "/root/x"), capsys) == (
+    assert _said(PermissionError(errno.EACCES, "Permission denied", "/elsewhere/x"), capsys) == (
         console.USAGE,
-        "/root/x: Permission denied — Check the path, and what the user who runs this may do there.",
+        "/elsewhere/x: Permission denied — Check the path, and what the user who runs this may do there.",
     )
     code, said = _said(OSError(errno.ENOSPC, "No space left on device", "/x"), capsys)
     assert (code, "Make room there" in said) == (console.TRY_LATER, True)
