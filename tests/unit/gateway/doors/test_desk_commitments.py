@@ -11,17 +11,9 @@ from gateway.domain.commitment import Commitment
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import OPERATOR, make_house
+from tests.fakes.staffed_house import OPERATOR
 
 HER = "desk@example.org"
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture

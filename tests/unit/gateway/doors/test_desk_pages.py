@@ -20,19 +20,11 @@ from gateway.doors.http import DoorConfig
 from gateway.journeys.answer_case import sign_answer
 from gateway.journeys.sandboxed import Held
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import OPERATOR, PASSWORD, PATIENT, PresentHouse, make_house
+from tests.fakes.staffed_house import OPERATOR, PASSWORD, PATIENT, PresentHouse
 
 CONFIG = DoorConfig(public_url=ORIGIN, prefix="/desk", default_language="en")
 HER = "desk@example.org"
 COOKIE = "consilium-desk"
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,19 +15,11 @@ from gateway.journeys.certify_forgetting import check_certificate
 from gateway.journeys.hold_case import MOST_REASON
 from gateway.journeys.keep_register import read_register
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import OPERATOR, PATIENT, PresentHouse, make_house
+from tests.fakes.staffed_house import OPERATOR, PATIENT, PresentHouse
 
 COOKIE = "consilium-desk"
 HER, OFFICER = "desk@example.org", "officer@example.org"
 WHY = "Inspektionen, dnr 7"
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture

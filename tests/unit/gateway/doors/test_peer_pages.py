@@ -24,19 +24,11 @@ from gateway.journeys.know_peer import add_peer, note_association, remove_peer
 from gateway.journeys.peer_sheet import peer_sheet
 from tests.fakes.certificates import self_signed
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import OPERATOR, PresentHouse, make_house
+from tests.fakes.staffed_house import OPERATOR, PresentHouse
 
 CONFIG = DoorConfig(public_url=ORIGIN, prefix="/desk", default_language="en")
 HER = "desk@example.org"
 RIGHTS = {"may_echo": "1", "may_store": "1", "may_commit": "1"}
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,9 @@ from gateway.journeys.scrub_store import scrub_store
 from gateway.journeys.sweep_store import sweep_store
 from storage import new_object_id
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import OPERATOR, make_house
+from tests.fakes.staffed_house import OPERATOR
 
 HER = "desk@example.org"
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from storage import (
     errors,
 )
 from tests.fakes.door_client import ORIGIN, Browser
-from tests.fakes.staffed_house import OPERATOR, PresentHouse, make_house
+from tests.fakes.staffed_house import OPERATOR, PresentHouse
 
 HER = "desk@example.org"
 SAYS = {
@@ -50,14 +50,6 @@ class Lacking(EndlessRoom):
 
     def lack(self, wanted_bytes=0):
         return self.said
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture

@@ -8,19 +8,11 @@ from gateway.records.sealed_columns import KeyRing
 from storage import KeyServiceError
 from tests.fakes.door_client import ORIGIN, Browser
 from tests.fakes.spoilt_key import spoil_key
-from tests.fakes.staffed_house import PresentHouse, make_house
+from tests.fakes.staffed_house import PresentHouse
 
 HER = "desk@example.org"
 SAYS = {"en": "cannot be read: its key does not open", "sv": "kan inte läsas: nyckeln öppnar inte"}
 STEP = {"en": "Ask the operator to bring it back", "sv": "Be driften att hämta tillbaka"}
-
-
-@pytest.fixture
-def staffed(tmp_path):
-    house = make_house(tmp_path)
-    house.add("coordinator", HER)
-    yield house
-    house.close()
 
 
 @pytest.fixture
