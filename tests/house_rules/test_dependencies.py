@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 # Used over its own interface and only by who asks for the extra; never linked into what is shipped by default.
-WEAK_COPYLEFT = {"pi-heif", 
+WEAK_COPYLEFT = {
+    "pi-heif": "BSD around libheif and libde265, LGPL-3.0, decoders only",
     "psycopg": "LGPL-3.0, the extra «postgres»",
     "psycopg-binary": "LGPL-3.0, the extra «postgres»",
 }
