@@ -127,9 +127,12 @@ class Known:
     physicians: tuple[Person, ...] = ()
     institutions: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()  # words a human judged not to identify, in this case: they stay
 
     def __bool__(self) -> bool:
-        return any(bool(getattr(self, field.name)) for field in fields(self) if field.name != "sex")
+        return any(
+            bool(getattr(self, field.name)) for field in fields(self) if field.name not in ("sex", "kept")
+        )
 
     @property
     def birth_dates(self) -> tuple[date, ...]:
@@ -169,6 +172,7 @@ class Known:
             physicians=_union(self.physicians, other.physicians),
             institutions=_union(self.institutions, other.institutions),
             other=rest,
+            kept=_union(self.kept, other.kept),
         )
 
 

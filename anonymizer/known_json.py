@@ -33,6 +33,7 @@ def read_known(obj: Any) -> Known:
         physicians=_many(given.get("physicians"), "physicians", _person),
         institutions=_strings(given.get("institutions"), "institutions"),
         other=_strings(given.get("other"), "other"),
+        kept=_strings(given.get("kept"), "kept"),
     )
 
 
@@ -63,6 +64,7 @@ _TOP = {
     "physicians": ("physician", "doctors", "staff"),
     "institutions": ("institution", "hospitals", "hospital"),
     "other": ("others",),
+    "kept": ("keptwords", "keep"),
 }
 _NAME_KEYS = {key: _PERSON_KEYS[key] for key in ("family", "given", "middle", "prefix", "suffix")} | {
     "text": ("full", "fullname")

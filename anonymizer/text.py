@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known
 from anonymizer.labels import LabelReader
-from anonymizer.lexicon import WORD, Lexicon
+from anonymizer.lexicon import PART, WORD, Lexicon
 from anonymizer.names import NameFinder, Token
 from anonymizer.numbers import Numbers
 from anonymizer.prose_dates import DateFinder
@@ -88,6 +88,10 @@ class Scrubber:
             if literal
             else None
         )
+        self._kept: dict[str, list[tuple[str, ...]]] = {}
+        for text in known.kept:
+            if words := _parts(text):
+                self._kept.setdefault(words[0], []).append(words)
 
     def spans(self, text: str) -> list[Span]:
         """Every stretch to replace, in order, none overlapping."""
@@ -129,8 +133,26 @@ class Scrubber:
                 for hit in unknown_numbers(plain)
                 if hit[2] != "phone" or plain[hit[0]] == "+" or not days.touches(hit[0], hit[1])
             ]
-        spans = _settled(found, plain, normal) if found else []
+        spans = self._without_kept(text, _settled(found, plain, normal)) if found else []
         return self._with_lines(text, spans) if "\n" in text or "\r" in text else spans
+
+    def _without_kept(self, text: str, spans: list[Span]) -> list[Span]:
+        """Let stand what a human judged not to identify; a date still moves with the others."""
+        if not self._kept:
+            return spans
+        stays: list[tuple[int, int]] = []
+        parts = [(*found.span(), fold(found.group())) for found in PART.finditer(text)]
+        for first, (start, _, word) in enumerate(parts):
+            stays += [
+                (start, parts[first + len(kept) - 1][1])
+                for kept in self._kept.get(word, ())
+                if tuple(folded for *_, folded in parts[first : first + len(kept)]) == kept
+            ]
+        return [
+            span
+            for span in spans
+            if span.kind == DATE or not any(start <= span.start and span.end <= end for start, end in stays)
+        ]
 
     def _with_lines(self, text: str, spans: list[Span]) -> list[Span]:
         """Add what is an identifier in a line read alone: a name that is all of its line, a number cut off at its end."""
@@ -180,11 +202,12 @@ class Scrubber:
             for match in WORD.finditer(plain.text)
             if not match.group()[0].islower() and (entry := self._lexicon.entry(match.group()))
         )
-        return [
+        unsure = [
             Span(start, end, entry.kind)
             for start, end, entry in words
             if entry.strength is not None and end - start > 2 and not taken.touches(start, end)
         ]
+        return self._without_kept(text, unsure)
 
     def byte_needles(self) -> tuple[bytes, ...]:
         """The known identifiers that are long enough to be looked for in raw bytes, in four encodings and three cases."""
@@ -203,6 +226,8 @@ class Scrubber:
                     f"{name.family}^{name.given}",
                     f"{name.family}, {name.given}",
                 }
+        kept = [f" {' '.join(parts)} " for several in self._kept.values() for parts in several]
+        texts = {text for text in texts if not any(f" {' '.join(_parts(text))} " in one for one in kept)}
         cased = {form for text in texts for form in (text, text.upper(), text.lower(), fold(text))}
         needles: set[bytes] = set()
         for text in cased:
@@ -223,6 +248,11 @@ class _Taken:
     def touches(self, start: int, end: int) -> bool:
         index = bisect_left(self._stretches, (end, 0)) - 1
         return index >= 0 and self._stretches[index][1] > start
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """The folded words and numbers of a stretch, as kept words are compared."""
+    return tuple(map(fold, PART.findall(Normal(text).text)))
 
 
 def _inside_placeholder(text: str, token: Token) -> bool:

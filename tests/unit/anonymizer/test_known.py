@@ -27,6 +27,7 @@ WHOLE = {
     "physicians": [{"names": [{"family": "Ek", "given": "Karin"}], "institution": "Testsjukhuset"}],
     "institutions": ["Testsjukhuset"],
     "other": ["bicycle 77"],
+    "kept": ["Berg"],
 }
 
 
