@@ -56,8 +56,9 @@ class Word:
     line: int
 
 
+@lru_cache(maxsize=1)
 def folders() -> tuple[Path, ...]:
-    """Where packs may lie, in the order in which they are looked for."""
+    """Where packs may lie, in the order in which they are looked for; remembered, since a sandbox cannot look again."""
     named = os.environ.get("TESSDATA_PREFIX")
     places = [Path(named), Path(named) / "tessdata"] if named else []
     places += sorted(Path("/usr/share/tesseract-ocr").glob("*/tessdata"), reverse=True)
@@ -88,6 +89,7 @@ def languages() -> tuple[str, ...]:
 
 def forget() -> None:
     """Drop readers and what is known of packs: for tests, and after packs were installed."""
+    folders.cache_clear()
     _packs.cache_clear()
     with _LOCK:
         _READERS.clear()

@@ -170,6 +170,7 @@ class _ChildrensParent:
         self._sending = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {name: os.environ[name] for name in ("TESSDATA_PREFIX",) if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(
                 command,

@@ -29,6 +29,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from anonymizer import ocr
 from gateway.adapters import kernel, seccomp
 
 FRAME: Final = struct.Struct("!4sQQ")
@@ -86,7 +87,7 @@ def _program_folders() -> list[Path]:
         )
     ]
     prefixes = [Path(sys.prefix) / "lib", Path(sys.base_prefix) / "lib", *map(Path, site.getsitepackages())]
-    return [*packages, *system, *prefixes]
+    return [*packages, *system, *prefixes, *ocr.folders()]
 
 
 class MisusedError(Exception):

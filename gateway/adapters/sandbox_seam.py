@@ -31,13 +31,16 @@ _FROM_SIGNAL: Final = {signal.SIGXCPU: "cpu_limit", signal.SIGSYS: "forbidden_ca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one task may use. ``memory_bytes`` is address space, and grows with the payload."""
+    """What one task may use. ``memory_bytes`` is address space, and grows with the payload.
+
+    Times allow for reading the words of a long cine or of some sixty scanned pages, at about 2 s each.
+    """
 
     memory_bytes: int = 1536 * MIB
     memory_per_payload_byte: int = 6
     memory_ceiling_bytes: int = 8192 * MIB
-    cpu_s: int = 60
-    wall_s: float = 120.0
+    cpu_s: int = 150
+    wall_s: float = 300.0
     output_bytes: int = 2048 * MIB
 
     def memory_for(self, payload_bytes: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
@@ -20,6 +21,7 @@ from anonymizer.engine import Deidentified, deidentify_instance
 from anonymizer.errors import AnonymizerError
 from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
+from anonymizer.ocr import read_words
 from anonymizer.pixels import render_preview
 from anonymizer.profile import PROFILES, Profile, load_profile
 from anonymizer.pseudonyms import Pseudonyms
@@ -175,6 +177,8 @@ def warm_up() -> None:
     for task, payload, profile in runs:
         with suppress(Exception):
             task(payload, options | {"profile": profile})
+    with suppress(Exception):
+        read_words(np.full((64, 64), 255, np.uint8))  # children share the language packs
 
 
 def _specimen() -> bytes:

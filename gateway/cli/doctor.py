@@ -16,6 +16,7 @@ from gateway.cli.doctor_outside import (
     running,
     size,
     swap,
+    text_in_pictures,
     tried,
     without_house,
 )
@@ -66,6 +67,7 @@ def _whole(parts: Parts) -> list[Check]:
         *home(settings),
         *_room(parts),
         swap(),
+        text_in_pictures(),
         *_craft(parts),
         *_troubles(parts),
         *certificate(settings, now),

@@ -13,6 +13,7 @@ from functools import partial
 
 import pysqlite3
 
+from anonymizer.ocr import languages
 from gateway.adapters.clock import SystemClock
 from gateway.cli.certificate import certificate_health, lists_health
 from gateway.cli.console import refused_by_storage
@@ -78,6 +79,14 @@ def swap() -> Check:
         told = f"keys may reach {', '.join(areas)}: set MemorySwapMax=0 for the service, or encrypt the swap"
         return "swap", "warning", told
     return "swap", "ok", "no memory of ours is written to a disk in clear"
+
+
+def text_in_pictures() -> Check:
+    """Which languages of words burned into pictures can be read here; without any, risky pictures wait for a human."""
+    if found := languages():
+        return "text in pictures", "ok", f"read in {', '.join(found)}"
+    told = "pictures at risk will be held — Install tesseract's language packs (tesseract-ocr-eng, tesseract-ocr-swe)."
+    return "text in pictures", "warning", told
 
 
 def certificate(settings: Settings, now: datetime) -> list[Check]:

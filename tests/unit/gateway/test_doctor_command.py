@@ -9,7 +9,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from gateway.cli.doctor_outside import size
+from anonymizer import ocr
+from gateway.cli.doctor_outside import size, text_in_pictures
 from gateway.cli.main import command_line
 from gateway.compose import compose
 from gateway.doors.troubles import Troubles
@@ -116,3 +117,18 @@ def test_a_store_that_does_not_answer_is_waited_for_once(tmp_path, monkeypatch):
 )
 def test_sizes_are_told_in_what_fits_them(size_bytes, told):
     assert size(size_bytes) == told
+
+
+def test_the_languages_that_can_be_read_in_pictures_are_told_and_their_lack_is_a_warning(
+    monkeypatch, tmp_path
+):
+    assert text_in_pictures()[1] == "ok"
+    assert "eng" in text_in_pictures()[2]
+    monkeypatch.setattr(ocr, "folders", lambda: (tmp_path,))
+    ocr._packs.cache_clear()
+    try:
+        what, state, told = text_in_pictures()
+    finally:
+        ocr._packs.cache_clear()
+    assert (what, state) == ("text in pictures", "warning")
+    assert told.startswith("pictures at risk will be held")
