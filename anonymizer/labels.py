@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.lexicon import WORD, Lexicon
 from anonymizer.names import Found, Token, eponym_after, follow
-from anonymizer.words import spelled, words
+from anonymizer.words import rows, spelled, words
 
 _COLON = re.compile(r"\s{0,3}[:=]\s{0,8}")
+_COLUMN = re.compile(
+    r"[ \t]{0,8}(?:\t| {2})[ \t]{0,40}"
+)  # a form's column, where only spaces part label and value
 _TO_LINE_END = re.compile(r"[^\r\n;|\t]{1,120}?(?=[\r\n;|\t]|\s{2}|$|.{0}(?<=.{120}))")
 _NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>[A-Za-z]{0,5}[\-/]?\d[\w+/]{0,80}(?:[ \-.]\d[\w+/]{0,12}){0,5})", re.IGNORECASE)  # fmt: skip
 _BIRTH_VALUE = re.compile(
@@ -25,8 +30,22 @@ _NAME_PART = re.compile(r"[\s,.^'’\-&]{0,4}([^\W\d_]+)")
 _NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
 _STREET_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
 _STREET_BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
+_STREET_OF = re.compile(
+    r"[^\W\d_a-zà-öø-ÿ][\w’'.\-]{1,24}[ \-](?:[Ss]tra(?:ß|ss)e|[Ww]eg|[Pp]latz|[Aa]llee|[Gg]asse|[Uu]fer|[Ss]traat|[Kk]atu|[Vv]ägen|[Gg]atan|[Gg]ata|[Vv]ej|[Vv]eien?)$"
+)
 _STREET_AFTER = re.compile(rf"\.?\s(?:[^\W\d_a-z][\w'’]{{1,20}}[ ]){{1,3}}\d{{1,4}}{_NO_MEASURE}\w?")
 _NAME_WORDS = 6
+_PARTICLES = re.compile(r"[ \t]{1,3}((?:[^\W\d_]{1,4}[ \t'’]{1,3}){1,3})(?=[^\W\d_])")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A value behind a label or a title: what kind of label, its folded words, where the value stands."""
+
+    kind: str
+    label: str
+    start: int
+    end: int
 
 
 class LabelReader:
@@ -37,13 +56,18 @@ class LabelReader:
 
     def unknown(self, text: str, tokens: list[Token]) -> Iterator[Found]:
         """Values behind labels, capitalised words behind titles, streets with their number."""
+        for value in self.values(text, tokens):
+            yield value.start, value.end, _KINDS.get(value.kind, value.kind)
+
+    def values(self, text: str, tokens: list[Token]) -> Iterator[Labelled]:
+        """The same, with the label that announced each."""
         for token in tokens:
             if token.entry.announces:
                 yield from self._after_title(text, token)
             if token.entry.labels:
                 yield from self._after_label(text, token)
             if token.entry.street:
-                yield from _street(text, token)
+                yield from (Labelled("street", "", start, end) for start, end, _ in _street(text, token))
 
     def birth_labels(self, text: str, tokens: list[Token]) -> set[int]:
         """Where the value of a label for the date of birth begins."""
@@ -56,7 +80,7 @@ class LabelReader:
                     ends.add(gap.end() if gap else end)
         return ends
 
-    def _after_title(self, text: str, token: Token) -> Iterator[Found]:
+    def _after_title(self, text: str, token: Token) -> Iterator[Labelled]:
         dotted = text[token.end : token.end + 1] == "."
         if token.raw.isupper() and not (dotted and token.raw == "DR"):
             return  # MR and DR are modalities, MS is a disease
@@ -64,14 +88,14 @@ class LabelReader:
             return
         named = self._name_chain(text, token.end, most=3, commas=False)
         if named and text[token.end : named[0]].strip(" .\t") == "":
-            yield (*named, "name")
+            yield Labelled("title", fold(token.raw), *named)
 
     def _name_chain(self, text: str, at: int, *, most: int, commas: bool = True) -> tuple[int, int] | None:
         """The capitalised words from here on that clinical words do not stop."""
         start = end = -1
         last = ""
         for count in range(most):
-            part = _NAME_PART.match(text, end if end >= 0 else at)
+            part = self._next_part(text, end if end >= 0 else at)
             if part is None or part[1][0].islower() or "\n" in part.group():
                 break
             if start >= 0 and "." in part.group() and len(last) > 3 and not self.lexicon.is_title(last):
@@ -79,7 +103,7 @@ class LabelReader:
             folded = fold(part[1])
             if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
                 break
-            if folded in words("eponyms") and (count or eponym_after(text, part.end(1))):
+            if folded in words("eponyms") and eponym_after(text, part.end(1)):
                 break
             if text[part.end(1) : part.end(1) + 1] in (":", "="):
                 break
@@ -93,14 +117,25 @@ class LabelReader:
             end, last = part.end(1), part[1]
         return (start, end) if start >= 0 else None
 
-    def _after_label(self, text: str, token: Token) -> Iterator[Found]:
+    def _next_part(self, text: str, at: int) -> re.Match[str] | None:
+        """The next word of a name; "von der" and "de la" belong to the capitalised word behind them."""
+        particles = _PARTICLES.match(text, at - 1 if text[at - 1 : at] == " " else at)
+        if particles and all(fold(word) in words("particles") for word in WORD.findall(particles[1])):
+            at = particles.end()
+        return _NAME_PART.match(text, at)
+
+    def _after_label(self, text: str, token: Token) -> Iterator[Labelled]:
         for rest, kind in token.entry.labels:
             end = follow(text, token.end, rest, gap=_LABEL_GAP) if rest else token.end
             if not end:
                 continue
+            label = " ".join((fold(token.raw), *rest))
             value = self._LABELLED[kind](self, text, end)
+            if not value and kind in _NAMES and label not in weak_labels():
+                column = _COLUMN.match(text, end)
+                value = self._name_chain(text, column.end(), most=_NAME_WORDS) if column else None
             if value and value[0] < value[1] and not _placeholder(text, value[0] + 1, value[1] - 1):
-                yield (*value, _KINDS.get(kind, kind))
+                yield Labelled(kind, label, *value)
                 return
 
     def _labelled_name(self, text: str, at: int) -> tuple[int, int] | None:
@@ -131,6 +166,8 @@ class LabelReader:
     _LABELLED: dict[str, Callable[[LabelReader, str, int], tuple[int, int] | None]] = {  # noqa: RUF012 - a constant table
         "name": _labelled_name,
         "person": _labelled_name,
+        "relative": _labelled_name,
+        "institution": _labelled_line,
         "address": _labelled_line,
         "number": _labelled_number,
         "birth": _labelled_birth,
@@ -138,7 +175,16 @@ class LabelReader:
     }
 
 
-_KINDS = {"person": "name", "birth": "birth_date"}
+_NAMES = frozenset({"name", "person", "relative"})
+_KINDS = {"person": "name", "relative": "name", "title": "name", "birth": "birth_date", "street": "address"}
+
+
+@cache
+def weak_labels() -> frozenset[str]:
+    """Labels that are also words of prose: only a colon makes one of them."""
+    return frozenset(
+        " ".join(map(fold, WORD.findall(label))) for _, labels in rows("weak_labels") for label in labels
+    )
 
 
 def _clinical(raw: str) -> bool:
@@ -153,7 +199,13 @@ def _placeholder(text: str, start: int, end: int) -> bool:
 def _street(text: str, token: Token) -> Iterator[Found]:
     if token.raw[0].islower() and token.entry.street != "lead":
         return
-    if token.entry.street == "end" and (number := _STREET_NUMBER.match(text, token.end)):
+    if (
+        token.entry.street == "end"
+        and (bare := _STREET_OF.search(text[max(0, token.start - 40) : token.end]))
+        and (number := _STREET_NUMBER.match(text, token.end))
+    ):
+        yield token.end - len(bare.group()), number.end(), "address"
+    elif token.entry.street == "end" and (number := _STREET_NUMBER.match(text, token.end)):
         yield token.start, number.end(), "address"
     elif token.entry.street == "word" and (
         before := _STREET_BEFORE.search(text[max(0, token.start - 60) : token.start])

@@ -50,6 +50,7 @@ class FoundDate:
     end: int
     shifted: str
     born: bool
+    read: date | None = None  # when it is exact: a day, a month and a year
 
 
 @cache
@@ -121,7 +122,7 @@ class DateFinder:
             written += [text[at : match.start(group)], _digits(later, part, match[group], padded=padded)]
             at = match.end(group)
         written.append(text[at : match.end()])
-        return FoundDate(match.start(), match.end(), "".join(written), born or later in self.born)
+        return FoundDate(match.start(), match.end(), "".join(written), born or later in self.born, read)
 
     def _is_birth(self, read: date, *, short: bool) -> bool:
         if read in self.born:
@@ -202,7 +203,11 @@ class DateFinder:
             written += [text[at:start], new]
             at = end
         return FoundDate(
-            parts[0][0], parts[-1][1], "".join(written), born or bool(day and has_year and later in self.born)
+            parts[0][0],
+            parts[-1][1],
+            "".join(written),
+            born or bool(day and has_year and later in self.born),
+            exact if day and has_year else None,
         )
 
 

@@ -35,6 +35,22 @@ def swedish(digits: str) -> bool:
     return _day(day - 60 if day > 60 else day, int(ten[2:4])) and luhn(ten)
 
 
+def born_by_number(text: str) -> date | None:
+    """The date of birth that a Swedish personal or coordination number begins with; None for any other text."""
+    written = re.fullmatch(r"(\d\d)?(\d\d)(\d\d)(\d\d)([-+ ]?)\d{4}", text.strip())
+    if not written or not swedish(re.sub(r"\D", "", text)):
+        return None
+    this = date.today()  # noqa: DTZ011 - only the century of a two-digit year
+    day = int(written[4]) - 60 * (int(written[4]) > 60)
+    century = int(written[1]) if written[1] else this.year // 100 - (int(written[2]) > this.year % 100)
+    try:
+        return date(
+            (century - (written[5] == "+" and not written[1])) * 100 + int(written[2]), int(written[3]), day
+        )
+    except ValueError:
+        return None
+
+
 def norwegian(digits: str) -> bool:
     """Fødselsnummer, D-number (day + 40) and H-number (month + 40): two check digits modulo 11."""
     if len(digits) != 11:
