@@ -22,20 +22,13 @@ from anonymizer.elements import (
     Element,
     keyword,
 )
+from anonymizer.forms import BASE64, FORMS, LARGE_NUMBERS, PLACEHOLDER, cap_age, cut, large_numbers, unpacked
 from anonymizer.pseudonyms import Pseudonyms, folded_name, is_uid
 
 PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID = 0x00100010, 0x00100020, 0x00080050, 0x00200010
 STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
-OLDEST_SHOWN = 89
 REMOVED = "REMOVED"
-UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,})(?![\w]|\.\d)")
-FORMS = {
-    "TM": re.compile(r"\d{2}:?(\d{2}:?(\d{2}(\.\d{1,6})?)?)?"),
-    "AS": re.compile(r"\d{3}[DWMY]"),
-    "IS": re.compile(r" *[+-]?\d{1,12} *"),
-    "DS": re.compile(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *"),
-    "CS": re.compile(r"[A-Z0-9_ ]{0,16}"),
-}
+UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,}|2\.25\.\d{20,39})(?![\w]|\.\d)")
 DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "AE": "ANON", "IS": "0", "DS": "0",
            "CS": "REMOVED", "UR": "urn:removed"}  # fmt: skip
 
@@ -119,7 +112,12 @@ class Actor:
             and self.cleaner.needles.any_in(memoryview(element.value))
         ):
             return self.lost(element, type_)
+        if element.vr in LARGE_NUMBERS and any(map(self._is_number_known, large_numbers(element))):
+            return self.lost(element, type_)
         return Outcome(element, "K")
+
+    def _is_number_known(self, number: str) -> bool:
+        return self.cleaner.finds(number) if len(number) >= 10 else self.cleaner.known_left(number)
 
     # -- text ---------------------------------------------------------------------------------------------------
     def _cleaned(self, element: Element, charset: Charset, type_: str) -> Outcome:
@@ -129,23 +127,34 @@ class Actor:
         single = element.vr in SINGLE_TEXT_VRS
         values = [text] if single else text.split("\\")
         cleaned = [self._prose(value) if value else value for value in values]
-        if doubt and any(
-            self.cleaner.known_left(other) for other in other_readings("\\".join(cleaned), doubt)
-        ):
-            cleaned = [""]
+        if doubt:
+            cleaned = self._as_others_read("\\".join(cleaned), doubt, single=single) or cleaned
         if len(values) > 1 and self.cleaner.known_left(" ".join(cleaned)):
             cleaned = [""]
         if cleaned == values and raw.isascii():
             return Outcome(element, "K")
         limit = MAX_CHARS.get(element.vr)
-        fitted = "\\".join(value[:limit] for value in cleaned) if limit else "\\".join(cleaned)
+        if limit:
+            cleaned = [value if len(value) <= limit else cut(value, limit) for value in cleaned]
+        fitted = "\\".join(cleaned)
         if not fitted.strip(" \\"):
             return self.lost(element, type_)
         return Outcome(text_element(element, fitted), "K" if cleaned == values else "C")
 
+    def _as_others_read(self, text: str, doubt: str, *, single: bool) -> list[str] | None:
+        """The values by the first other reading that shows a known identifier, cleaned; None when none does."""
+        for other in other_readings(text, doubt):
+            if self.cleaner.known_left(other):
+                cleaned = [self._prose(value) for value in ([other] if single else other.split("\\"))]
+                left = self.cleaner.known_left("\\".join(cleaned))
+                return [""] if left else cleaned
+        return None
+
     def _prose(self, value: str) -> str:
         """Text without identifiers; a UID inside it follows the case's mapping, like every other reference."""
-        if value.count(".") < 4:
+        if len(value) >= 20 and (packed := BASE64.search(value)) and self._hides(packed.group()):
+            value = BASE64.sub(lambda run: "[removed]" if self._hides(run.group()) else run.group(), value)
+        if value.count(".") < 2:
             return self.cleaner.clean(value)[0]
         pieces = UID_IN_TEXT.split(value)
         for place in range(0, len(pieces), 2):
@@ -153,6 +162,10 @@ class Actor:
         for place in range(1, len(pieces), 2):
             pieces[place] = self.pseudonyms.uid(pieces[place])
         return "".join(pieces)
+
+    def _hides(self, packed: str) -> bool:
+        plain = unpacked(packed)
+        return self.cleaner.needles.any_in(plain) or self.cleaner.known_left(plain.decode("utf-8", "replace"))
 
     def lost(self, element: Element, type_: str) -> Outcome:
         """Nothing of the value may stay: removed, emptied or replaced as its Type asks."""
@@ -215,32 +228,50 @@ class Actor:
 
     def _checked(self, element: Element, values: list[str], type_: str) -> Outcome:
         """CS, DS, IS, TM, AS: kept when each value has the form of its kind and is no known identifier."""
-        form = FORMS[element.vr]
+        vr, form = element.vr, FORMS[element.vr]
         new = []
         for value in values:
-            shown = cap_age(value) if element.vr == "AS" else value
-            if value and not form.fullmatch(value):
-                if element.vr != "CS":
-                    return self.lost(element, type_)
-                shown = self.cleaner.clean(value)[0][:16]
-                shown = shown if shown == value else REMOVED
-            elif self._is_identifier(element.vr, value):
+            shown = value
+            if vr == "CS":
+                shown = self._term(value)
+            elif value and (not form.fullmatch(value) or self._is_identifier(vr, value)):
                 return self.lost(element, type_)
+            elif vr == "AS":
+                shown = cap_age(value)
             new.append(shown)
         if new == values:
             return Outcome(element, "K")
+        if len(new) == 1 and new[0] == REMOVED:
+            return self.lost(element, type_)
         return Outcome(text_element(element, "\\".join(new)), "C")
 
+    def _term(self, value: str) -> str:
+        """A term (CS) as it stands, or what is left of it without the identifier, or `REMOVED`."""
+        if len(value) < 3:
+            return value
+        if FORMS["CS"].fullmatch(value):
+            if not self.cleaner.known_left(value) and not (
+                value.isdigit() and len(value) >= 10 and self.cleaner.finds(value)
+            ):
+                return value
+        elif self.cleaner.clean(value)[1] == 0 and len(value) <= MAX_CHARS["CS"]:
+            return value
+        rest = " ".join(PLACEHOLDER.sub(" ", self.cleaner.clean(value.replace("_", " "))[0]).split())[
+            :16
+        ].strip()
+        known = self.cleaner.known_left(rest) or self.cleaner.known_left(rest.title())
+        return REMOVED if known or not re.search(r"[A-Za-z]{2}", rest) else rest
+
     def _is_identifier(self, vr: str, value: str) -> bool:
-        if vr in {"TM", "AS"} or len(value) < 3:
+        if vr in {"TM", "AS"}:
             return False
-        if vr == "CS":
-            return self.cleaner.known_left(value)
-        digits = sum(sign.isdigit() for sign in value)
+        whole = value.partition(".")[0].strip(" +-")
+        digits = sum(sign.isdigit() for sign in whole)
         if digits < 6:
             return False
-        whole = value.isdigit() and digits >= 10
-        return self.cleaner.finds(value) if whole else self.cleaner.known_left(value)
+        if whole.isdigit() and digits >= 10 and self.cleaner.finds(whole):
+            return True
+        return self.cleaner.known_left(value) or self.cleaner.known_left(whole)
 
     # -- dummies ------------------------------------------------------------------------------------------------
     def _dummy(self, element: Element, charset: Charset) -> Outcome:
@@ -265,11 +296,3 @@ class Actor:
 
 def text_element(element: Element, text: str) -> Element:
     return Element(element.tag, element.vr, text.encode("utf-8"))
-
-
-def cap_age(value: str) -> str:
-    """Ages over 89 are shown as 90 years (the rarer the age, the more it names)."""
-    if FORMS["AS"].fullmatch(value) is None:
-        return value
-    years = int(value[:3]) / {"Y": 1, "M": 12, "W": 52.2, "D": 365.25}[value[3]]
-    return "090Y" if years > OLDEST_SHOWN and value != "090Y" else value

@@ -7,13 +7,14 @@ PS3.15 Annex E (E.1.1 de-identifier), PS3.10 section 7.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
-from anonymizer import method, pixels
+from anonymizer import encapsulated, method, pixels
 from anonymizer.actions import Actor
-from anonymizer.attribute_types import ROOT, iod_of, known_sop_class, types_for
+from anonymizer.attribute_types import ROOT, known_sop_class, types_for
 from anonymizer.charset import charset_for
-from anonymizer.cleaner import cleaner_for
+from anonymizer.cleaner import Cleaner, cleaner_for
 from anonymizer.elements import PIXEL_DATA, DataSet, Element, Raw, spell
 from anonymizer.errors import Unfit
 from anonymizer.frames import strip_frames
@@ -26,6 +27,7 @@ from anonymizer.report import Notebook, Report
 from anonymizer.walk import Walk
 from anonymizer.writer import write_part10
 
+META_CLASS, META_INSTANCE = 0x00020002, 0x00020003
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES, MODALITY = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080060
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 EXTENDED_OFFSETS, EXTENDED_LENGTHS, FRAMES, FACE = 0x7FE00001, 0x7FE00002, 0x00280008, 0x00280302
@@ -126,9 +128,11 @@ def _deidentify(
 ) -> Deidentified | Quarantined:
     read = read_part10(content)
     dataset = read.dataset
+    notes = Notebook()
+    if not profile.identified:
+        _identify(read, content, notes)
     sop_class = dataset.ascii(SOP_CLASS)
     _refuse(read, sop_class)
-    notes = Notebook()
     if profile.identified:
         notes.counts["K"] = len(dataset.elements)
         return _result((content,), dataset, read.transfer_syntax, profile, notes, ())
@@ -139,18 +143,22 @@ def _deidentify(
     if masked:
         notes.note("(7FE0,0010)", "C", "bits outside the picture were cleared")
     _clean_frames(dataset, read.transfer_syntax, notes)  # (3) comments inside encoded frames
-    actor = Actor(pseudonyms, cleaner_for(known, pseudonyms.shift_days))
-    walk = Walk(profile, actor, types_for(sop_class), notes)
-    result = walk.dataset(dataset, ROOT, charset_for(""), "")  # (4) every element, at every depth
-    _finish(result, dataset, read, profile, pseudonyms, notes)  # (5) identity, character set, method
+    cleaner = cleaner_for(known, pseudonyms.shift_days)
+    packed = _unpack(dataset, profile, pseudonyms, cleaner, known, notes)  # (4) a document inside
+    walk = Walk(profile, Actor(pseudonyms, cleaner), types_for(dataset.ascii(SOP_CLASS)), notes)
+    result = walk.dataset(dataset, ROOT, charset_for(""), "")  # (5) every element, at every depth
+    if packed is not None:
+        packed.put_into(result, dataset, pseudonyms)
+        look += packed.look
+    _finish(result, dataset, read, profile, pseudonyms, notes)  # (6) identity, character set, method
     syntax = EXPLICIT_LE if read.transfer_syntax in NATIVE else read.transfer_syntax
-    pieces = tuple(write_part10(result, transfer_syntax=syntax))  # (6) preamble and file meta are new
+    pieces = tuple(write_part10(result, transfer_syntax=syntax))  # (7) preamble and file meta are new
     return _result(pieces, result, syntax, profile, notes, look)
 
 
 def _refuse(read: Part10, sop_class: str) -> None:
     """What no rule of ours can judge goes to the coordinator."""
-    if DIRECTORY_CLASS in {sop_class, read.meta.ascii(0x00020002)} or 0x00041220 in read.dataset:
+    if DIRECTORY_CLASS in {sop_class, read.meta.ascii(META_CLASS)} or 0x00041220 in read.dataset:
         raise Unfit(
             "dicomdir",
             "This is the table of contents of a disc. A new one is made with the release; drop it.",
@@ -162,17 +170,40 @@ def _refuse(read: Part10, sop_class: str) -> None:
             "unknown_sop_class",
             "This kind of object is unknown or private to a vendor, so nothing says which of its parts name the patient.",
         )
-    if iod_of(sop_class).startswith("encapsulated-"):
-        raise Unfit(
-            "encapsulated_document",
-            "A document is packed inside this object. Take it out and handle it as a document, or leave it out.",
-        )
     syntax = read.transfer_syntax
     if not syntax.startswith("1.2.840.10008.1.2") or syntax.startswith(ELSEWHERE):
         raise Unfit(
             "transfer_syntax",
             "The picture lies elsewhere, or is encoded in a vendor's own way. Ask the sender for a standard encoding.",
         )
+
+
+def _identify(read: Part10, content: bytes | memoryview, notes: Notebook) -> None:
+    """Some senders name class and instance in the file meta only; an instance without a name gets one from its bytes."""
+    dataset, meta = read.dataset, read.meta
+    if not dataset.ascii(SOP_CLASS) and meta.ascii(META_CLASS):
+        dataset.put(Element(SOP_CLASS, "UI", meta.ascii(META_CLASS).encode("ascii", "replace")))
+    if dataset.ascii(SOP_CLASS) and not dataset.ascii(SOP_INSTANCE):
+        named = meta.ascii(META_INSTANCE) or hashlib.sha256(content).hexdigest()
+        dataset.put(Element(SOP_INSTANCE, "UI", named.encode("ascii", "replace")))
+        notes.note(spell(SOP_INSTANCE), "D", "the sender left it out; a keyed UID names the object")
+
+
+def _unpack(
+    dataset: DataSet,
+    profile: Profile,
+    pseudonyms: Pseudonyms,
+    cleaner: Cleaner,
+    known: Known,
+    notes: Notebook,
+) -> encapsulated.Packed | None:
+    if not encapsulated.is_packed(dataset.ascii(SOP_CLASS)):
+        return None
+    if "clean_descriptors" not in profile.options:
+        raise Unfit(encapsulated.CODE, encapsulated.TAKE_OUT)
+    return encapsulated.unpack(
+        dataset, known=known, shift_days=pseudonyms.shift_days, cleaner=cleaner, notes=notes
+    )
 
 
 def _clean_frames(dataset: DataSet, syntax: str, notes: Notebook) -> None:

@@ -15,6 +15,8 @@ import unicodedata
 from datetime import date, timedelta
 from functools import lru_cache
 
+from pydicom.uid import UID_dictionary
+
 from anonymizer.errors import PseudonymKeyError
 
 WELL_KNOWN_ROOT = "1.2.840.10008."
@@ -25,8 +27,15 @@ ROLES = {"Person": "PRS", "Physician": "PHY", "Operator": "OPR", "Reviewer": "RV
 STAND_IN = re.compile(
     rf"MDT-[{LETTERS}]{{10}}|({'|'.join(ROLES.values())})[{LETTERS}]{{8}}|[A-Z][{LETTERS}]{{10}}"
 )
-_DATE = re.compile(r"(\d{4})[.\-]?(\d{2})[.\-]?(\d{2})")
+_DATE = re.compile(r"(\d{4})(?:[.\-]?(\d{2})(?:[.\-]?(\d{2}))?)?")
+_RANGE = re.compile(r"(\d{8})?-(\d{8})?")
 _DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?((?:\d{2}){0,3}(?:\.\d{1,6})?)([+-]\d{4})?")
+#: As other formats write a moment (ISO 8601, RFC 3339); some senders copy it into DT.
+_SPELLED = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d(?:\.\d{1,6})?)\d*)?)? ?(?:(Z)|([+-]\d\d):?(\d\d))?"
+)
+#: A well-known UID under the standard's root has short parts; a long one there is a sender's own (and may hold a number).
+_LONGEST_PART = 3
 
 
 class Pseudonyms:
@@ -57,7 +66,7 @@ class Pseudonyms:
 
     def _uid(self, old: str) -> str:
         """A UID under 2.25 (PS3.5 B.2); UIDs that the standard itself registers stay."""
-        if not old or (old.startswith(WELL_KNOWN_ROOT) and is_uid(old)):
+        if not old or is_well_known(old):
             return old
         return f"2.25.{int.from_bytes(self._digest('uid', old)[:16], 'big')}"
 
@@ -86,25 +95,28 @@ class Pseudonyms:
         return f"{ROLES.get(role, 'PRS')}{self._letters('person', folded, 8)}" if folded else ""
 
     def _date(self, old: str) -> str:
-        """A DA value shifted; "" when it is no date."""
-        match = _DATE.fullmatch(old.strip(" \0"))
-        shifted = match and self._shift(int(match[1]), int(match[2]), int(match[3]))
-        return shifted.strftime("%Y%m%d").rjust(8, "0") if shifted else ""
+        """A DA value shifted, also of a month, a year or a range (PS3.4 C.2.2.2.5); "" when it is no date."""
+        text = old.strip(" \0")
+        if "-" in text and (sides := _RANGE.fullmatch(text)) and (sides[1] or sides[2]):
+            new = [self._date(side) if side else "" for side in sides.groups()]
+            return "-".join(new) if all(map(bool, new)) == all(sides.groups()) and any(new) else ""
+        match = _DATE.fullmatch(text)
+        if match is None:
+            return ""
+        shifted = self._shift(int(match[1]), int(match[2] or 7), int(match[3] or 1))
+        return _spelled(shifted, match) if shifted else ""
 
     def datetime(self, old: str) -> str:
         """A DT value shifted by whole days, its precision, fraction and offset kept; "" when it is none."""
-        match = _DATETIME.fullmatch(old.strip(" \0"))
+        text = old.strip(" \0")
+        if spelled := _SPELLED.fullmatch(text):
+            zone = "+0000" if spelled[7] else (spelled[8] or "") + (spelled[9] or "")
+            text = "".join(spelled[part] or "" for part in range(1, 7)) + zone
+        match = _DATETIME.fullmatch(text)
         if match is None or (match[4] and not match[3]):
             return ""
         shifted = self._shift(int(match[1]), int(match[2] or 7), int(match[3] or 1))
-        if shifted is None:
-            return ""
-        text = f"{shifted.year:04d}"
-        if match[2]:
-            text += f"{shifted.month:02d}"
-        if match[3]:
-            text += f"{shifted.day:02d}"
-        return text + (match[4] or "") + (match[5] or "")
+        return _spelled(shifted, match) + (match[4] or "") + (match[5] or "") if shifted else ""
 
     def _shift(self, year: int, month: int, day: int) -> date | None:
         try:
@@ -134,6 +146,21 @@ class SettledPseudonyms(Pseudonyms):
 
     def person(self, name: str, role: str = "Person") -> str:
         return name if STAND_IN.fullmatch(name) else super().person(name, role)
+
+
+def _spelled(shifted: date, match: re.Match[str]) -> str:
+    """The shifted day, to the precision that was given."""
+    month = f"{shifted.month:02d}" if match[2] else ""
+    return f"{shifted.year:04d}{month}" + (f"{shifted.day:02d}" if match[3] else "")
+
+
+def is_well_known(text: str) -> bool:
+    """Whether the standard itself gave out this UID: registered, or of the form of those (short parts, no date)."""
+    return text in UID_dictionary or (
+        text.startswith(WELL_KNOWN_ROOT)
+        and is_uid(text)
+        and all(len(part) <= _LONGEST_PART for part in text[len(WELL_KNOWN_ROOT) :].split("."))
+    )
 
 
 def is_uid(text: str) -> bool:

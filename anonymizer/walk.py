@@ -12,10 +12,7 @@ from anonymizer.actions import Actor, resolve
 from anonymizer.attribute_types import ROOT, AttributeTypes
 from anonymizer.charset import Charset, charset_for
 from anonymizer.elements import (
-    NUMBER_VRS,
     PIXEL_TAGS,
-    STREAM_VRS,
-    STRING_VRS,
     DataSet,
     Element,
     dictionary_vr,
@@ -26,6 +23,7 @@ from anonymizer.method import code_item
 from anonymizer.private import Creators, creator_tag, is_creator
 from anonymizer.profile import Profile, Rule
 from anonymizer.report import Notebook
+from anonymizer.retyping import contradicts, converted_number, held_as
 
 CHARACTER_SET = 0x00080005
 CODE_KEYS = (0x00080100, 0x00080119, 0x00080120)
@@ -112,14 +110,12 @@ class Walk:
                 self.notes.note(path + spell(tag), "X", rule.source)
             return
         if contradicts(tag, element.vr):
-            element = Element(tag, dictionary_vr(tag).split(" or ")[0], b"")
-            outcome = self.actor.lost(element, type_) if element.vr != "SQ" else None
-            if outcome is not None and outcome.element is not None:
-                result.elements[tag] = outcome.element
-            self.notes.note(
-                path + spell(tag), "X", "its value representation contradicts the data dictionary"
-            )
-            return
+            right = dictionary_vr(tag).split(" or ")[0]
+            converted = converted_number(element, right)
+            if converted is None:
+                self._contradicted(Element(tag, right), result, type_, path)
+                return
+            element = converted
         outcome = self.actor.apply(action, element, charset, type_)
         if outcome.element is not None:
             result.elements[tag] = outcome.element
@@ -127,6 +123,13 @@ class Walk:
             self.notes.kept()
         else:
             self.notes.note(path + spell(tag), outcome.action, rule.source)
+
+    def _contradicted(self, element: Element, result: DataSet, type_: str, path: str) -> None:
+        outcome = self.actor.lost(element, type_) if element.vr != "SQ" else None
+        if outcome is not None and outcome.element is not None:
+            result.elements[element.tag] = outcome.element
+        place = path + spell(element.tag)
+        self.notes.note(place, "X", "its value representation contradicts the data dictionary")
 
     def _sequence(
         self,
@@ -185,7 +188,8 @@ class Walk:
         if is_creator(tag):
             return  # kept together with the first safe element of its block
         safe = creators.safe(tag) if self.keep_private else None
-        if safe is None or not compatible(element.vr, safe.vr):
+        vr = "" if safe is None else held_as(element, safe.vr)
+        if safe is None or not vr:
             self.notes.note(path + spell(tag), "X", "private, not on a safe list")
             return
         if element.items is not None:
@@ -196,7 +200,7 @@ class Walk:
             kept: Element | None = Element(tag, "SQ", items=cleaned)
             action = "C"
         else:
-            outcome = self.actor.apply("C", Element(tag, safe.vr, element.value), charset, "3")
+            outcome = self.actor.apply("C", Element(tag, vr, element.value), charset, "3")
             kept, action = outcome.element, outcome.action
         if kept is None:
             self.notes.note(
@@ -214,24 +218,4 @@ class Walk:
             self.notes.note(path + spell(tag), action, safe.source)
 
 
-def contradicts(tag: int, vr: str) -> bool:
-    """Whether bytes of this kind cannot be a value of the attribute at all."""
-    right = dictionary_vr(tag)
-    if not right or right == vr or " or " in right:
-        return bool(right) and " or " in right and vr in STRING_VRS
-    return not compatible(vr, right)
-
-
-def compatible(vr: str, right: str) -> bool:
-    if vr == right:
-        return True
-    if right == "SQ" or vr == "SQ":
-        return False
-    if vr in {"UN", "OB"} and right in STREAM_VRS | {"UN"}:
-        return True
-    if vr == "UN":
-        return right in STRING_VRS | NUMBER_VRS
-    return (vr in STRING_VRS and right in STRING_VRS) or (vr in STREAM_VRS and right in STREAM_VRS)
-
-
-__all__ = ["ROOT", "Walk", "compatible", "contradicts"]
+__all__ = ["ROOT", "Walk"]

@@ -77,7 +77,9 @@ def test_numbers_and_codes_pass_only_in_their_form(actor):
     assert apply(actor, "K", "IS", b"6503122380").element is None
     assert apply(actor, "K", "CS", b"ORIGINAL\\PRIMARY").action == "K"
     assert apply(actor, "K", "CS", b"KRASHENINNIKOVA").element is None
-    assert bytes(apply(actor, "K", "CS", b"krasheninnikova").element.value) == b"REMOVED"
+    assert apply(actor, "K", "CS", b"krasheninnikova").element is None
+    assert bytes(apply(actor, "K", "CS", b"CHEST KRASHENINN").element.value) == b"CHEST"
+    assert bytes(apply(actor, "K", "CS", b"M\\KRASHENINNIKOVA").element.value) == b"M\\REMOVED"
     assert apply(actor, "K", "CS", b"Brain").action == "K"
     assert apply(actor, "K", "AS", b"old").element is None
 

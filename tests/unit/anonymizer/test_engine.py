@@ -300,7 +300,10 @@ def test_large_pixel_data_is_passed_on_not_copied():
     [
         (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.113619.4.26"), "unknown_sop_class"),
         (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.104.1"), "encapsulated_document"),
-        (lambda ds: ds.__delitem__("SOPClassUID"), "not_dicom"),
+        (
+            lambda ds: (ds.__delitem__("SOPClassUID"), ds.file_meta.__delitem__("MediaStorageSOPClassUID")),
+            "not_dicom",
+        ),
     ],
 )
 def test_what_no_rule_can_judge_is_held_with_a_reason(change, code):
