@@ -8,6 +8,7 @@ from gateway.domain.document import Document
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import known_of, pseudonym_key, record_copy
 from gateway.journeys.read_original import read_original
+from gateway.journeys.rules_in_force import rules_in_force
 from gateway.journeys.sandboxed import Cleaned, Held
 from gateway.ports import Clock, Records, Sandbox
 from storage import SealedRef, SealedStore
@@ -28,7 +29,7 @@ def deidentify_document(
     with records.view() as view:
         document = view.documents.get(document_id)
         case = view.cases.get(document.case_id)
-        key = view.key(case.id, "originals")
+        key, rules = view.key(case.id, "originals"), rules_in_force(view, case.id)
         own_key = view.key(document.holder, "originals")
     if document.state != "received" or not document.object_id:
         return
@@ -70,6 +71,7 @@ def deidentify_document(
         store=store,
         sandbox=sandbox,
         now=clock.now(),
+        rules=rules,
     )
 
 

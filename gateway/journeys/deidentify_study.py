@@ -12,9 +12,18 @@ from gateway.domain.people import HOUSE
 from gateway.domain.release import Copy
 from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
-from gateway.journeys.make_copy import known_digest, known_of, pseudonym_key, read_copy, record_copy
+from gateway.journeys.make_copy import (
+    READ_AGAIN,
+    known_digest,
+    known_of,
+    pseudonym_key,
+    read_again_now,
+    read_copy,
+    record_copy,
+)
 from gateway.journeys.read_original import read_original
 from gateway.journeys.recall_release import recall_releases
+from gateway.journeys.rules_in_force import rules_in_force
 from gateway.journeys.sandboxed import Cleaned, Harvested, Held
 from gateway.ports import Change, Clock, Records, Sandbox
 from storage import BYTES_LOST, SealedRef, SealedStore
@@ -56,7 +65,9 @@ def deidentify_study(
         content = _original(instance, records=records, store=store)
         if isinstance(content, Held):
             return content
-        made = sandboxed.clean_instance(sandbox, content, known=known, key=key, profile=case.profile)
+        made = sandboxed.clean_instance(
+            sandbox, content, known=known, key=key, profile=case.profile, masks=rules.masks(instance.id)
+        )
         if isinstance(made, Held):
             return made
         return replace(made, index={**made.index, UIDS: sorted(told.uids)})
@@ -76,14 +87,16 @@ def deidentify_study(
             store=store,
             sandbox=sandbox,
             now=clock.now(),
+            rules=rules,
         )
 
     with ThreadPoolExecutor(workers, thread_name_prefix="deidentify") as pool:
         gathered = list(pool.map(harvest, waiting))
         read = [told for told in gathered if isinstance(told, Harvested)]
         case = learn(case, [told.known for told in read], records=records, clock=clock)
-        known = known_of(case)
         with records.view() as view:
+            case = view.cases.get(case.id)  # a human may have judged a word meanwhile
+            known, rules = known_of(case), rules_in_force(view, case.id)
             earlier = view.copies.find(case_id=case.id, state="verified", subject_kind="instance")
         uids = sorted(
             {
@@ -98,14 +111,16 @@ def deidentify_study(
 
 def learn(case: Case, found: Iterable[Known], *, records: Records, clock: Clock) -> Case:
     """Add what the material itself tells of the patient; copies made before are then owed another check."""
-    merged = Known.from_json(case.harvest)
+    told, before = Known(), Known.from_json(case.harvest)
     for one in found:
-        merged = merged.merged(one)
-    if merged.to_json() == Known.from_json(case.harvest).to_json():
+        told = told.merged(one)
+    if before.merged(told).to_json() == before.to_json():
         return case
     with records.change(by=HOUSE) as change:
         current = change.cases.get(case.id)
-        merged = Known.from_json(current.harvest).merged(merged)
+        merged = Known.from_json(current.harvest).merged(
+            told
+        )  # not what stood before: it may have been revoked
         current = replace(current, harvest=merged.to_json())
         change.cases.put(current)
         change.note("harvest_extended", case_id=case.id, subject=case.ref)
@@ -125,32 +140,39 @@ def reverify_case(
 ) -> None:
     """Read every copy again against identifiers that came after it was made; what leaks, or cannot be read, is made anew.
 
-    A release that names a leaking copy is withdrawn in the same change. One copy that cannot be read keeps no other back.
+    So is what was made by other reviewed rules than hold now. A mask that came later covers what should not have left.
+    A release that names a leaking copy, or one that such a mask covers, is withdrawn in the same change. One copy that cannot be read keeps no other back.
     """
     with records.view() as view:
         case = view.cases.get(case_id)
         copies = view.copies.find(case_id=case_id, state="verified", subject_kind=("instance", "document"))
+        rules = rules_in_force(view, case_id)
     known = known_of(case)
     digest, uids = known_digest(known), sorted(_uids(copies))
     for copy in copies:
-        if copy.index.get("known") == digest:
+        is_stale, is_read = rules.stale(copy), copy.index.get("known") == digest
+        if is_read and not is_stale:
             continue
         beat()
-        left = _read_again(copy, known, uids, records=records, store=store, sandbox=sandbox)
+        left = (
+            () if is_read else _read_again(copy, known, uids, records=records, store=store, sandbox=sandbox)
+        )
         with records.change(by=HOUSE) as change:
             current = change.copies.first(id=copy.id)
             if current is None or current.state != "verified":  # made anew, or gone, while it was read
                 change.note("copies_checked", case_id=case_id, subject=copy.subject_id, outcome="superseded")
                 continue
-            if left == ():
-                change.copies.put(replace(current, index={**current.index, "known": digest}))
+            if left == () and not is_stale:
+                index = {**current.index, "known": digest, READ_AGAIN: read_again_now(clock.now())}
+                change.copies.put(replace(current, index=index))
                 change.note("copies_checked", case_id=case_id, subject=copy.subject_id, copy=copy.id)
                 continue
-            outcome = "unreadable" if left is None else "leaking"
-            change.copies.set(copy.id, state="leaking")
+            outcome = "unreadable" if left is None else "leaking" if left else "rules"
+            if left != ():
+                change.copies.set(copy.id, state="leaking")
             for finding in change.findings.find(copy_id=copy.id, state="open"):
                 change.findings.set(finding.id, state="obsolete")
-            if left is not None:
+            if left or (left == () and rules.hides_more(current)):
                 recall_releases(change, current, store=store, now=clock.now())
             _make_anew(change, copy.subject_kind, copy.subject_id, case_id=case_id, clock=clock)
             change.note(

@@ -152,6 +152,7 @@ def _erase_study(change: Change, study_id: str, case_id: str | None) -> list[str
         objects += [id_ for (id_,) in change.copies.pick(("object_id",), subject_id=part)]
         change.copies.remove(subject_id=part)
         change.findings.remove(subject_id=part)
+        change.case_rules.remove(subject_id=part)
     change.instances.remove(study_id=study_id)
     change.jobs.remove(subject_id=study_id)
     change.studies.remove(id=study_id)

@@ -95,6 +95,7 @@ def erase_case(
         change.links,
         change.uploads,
         change.findings,
+        change.case_rules,
         change.grants,
         change.answers,
         change.deliveries,

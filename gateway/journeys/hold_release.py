@@ -8,6 +8,7 @@ from gateway.domain.errors import ConflictError
 from gateway.domain.release import Copy, Manifest
 from gateway.journeys.compose_package import Member
 from gateway.journeys.make_copy import known_digest, known_of
+from gateway.journeys.rules_in_force import rules_in_force
 from gateway.ports import Change, View
 
 _WORK = ("settle_study", "inspect_document", "deidentify_study", "deidentify_document", "reverify_case")
@@ -69,6 +70,12 @@ def nothing_spoilt(change: Change, case: Case, manifest: Manifest) -> None:
             "something in this release has changed since it was built",
             next_step="Build the release again, look at it and approve that one.",
         )
+    rules = rules_in_force(change, case.id)
+    if any(rules.stale(verified[c]) for c in named if verified[c].subject_kind != "release"):
+        raise ConflictError(
+            "the reviewed rules have changed since this release was built",
+            next_step="Build the release again, look at it and approve that one.",
+        )
     if any(verified[copy_id].index.get("known") != digest for copy_id in named):
         raise ConflictError(
             "more is known of the patient than this release was read against",
@@ -90,6 +97,12 @@ def members_of(view: View, case: Case) -> list[Member]:
         raise ConflictError(
             f"{lost} items of this case are cleared and have no copy",
             next_step="Take their study back to the inbox and assign it again, or leave them out.",
+        )
+    rules = rules_in_force(view, case.id)
+    if any(rules.stale(copies[subject]) for subject, _, _ in cleared):
+        raise ConflictError(
+            "the reviewed rules changed while the copies were read",
+            next_step="Build the release again: that makes such copies anew.",
         )
     if any(copies[subject].index.get("known") != digest for subject, _, _ in cleared):
         raise ConflictError(

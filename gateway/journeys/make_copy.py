@@ -7,7 +7,9 @@ import io
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import version
 from typing import Literal, TypedDict
 
 from anonymizer.known import Known
@@ -19,7 +21,8 @@ from gateway.domain.ids import new_id
 from gateway.domain.people import HOUSE
 from gateway.domain.release import Copy
 from gateway.domain.study import Instance
-from gateway.journeys import sandboxed
+from gateway.journeys import rules_in_force, sandboxed
+from gateway.journeys.rules_in_force import LAYOUT, RULES, InForce
 from gateway.journeys.sandboxed import Cleaned, Held
 from gateway.ports import Change, Records, Sandbox, Shelf
 from storage import SealedRef, SealedStore, WrappedKey
@@ -27,6 +30,9 @@ from storage import SealedRef, SealedStore, WrappedKey
 COPY_KIND = "copy"
 SUPERSEDED = "superseded"
 RECALLED = "release_recalled"
+# Under this name a copy's sealed index keeps when, and by what, it was read again.
+READ_AGAIN = "read_again"
+_TOLD = 50
 Subject = Literal["instance", "document"]
 
 
@@ -64,10 +70,13 @@ def record_copy(
     store: SealedStore,
     sandbox: Sandbox,
     now: datetime,
+    rules: InForce = rules_in_force.NONE,
 ) -> str:
     """Verify, seal and record what the sandbox made; return the subject's state, or «superseded».
 
     The work may have taken long: what is no longer received, or no longer of this case, is left as it is by then.
+
+    ``rules`` are those that the sandbox was given: the copy keeps which of them it was made by.
 
     The promise «nothing released unchecked» begins here: (1) the output is read again by other code; (2) only what is
     clean becomes a verified copy; (3) a reason to look, or no copy at all, becomes a finding that holds the release.
@@ -89,7 +98,13 @@ def record_copy(
         return _hold(held, **subject, records=records, now=now)
     copy = seal_copy(
         outcome.content,
-        index={**outcome.index, "media_type": media_type, "known": known_digest(known)},
+        index={
+            **outcome.index,
+            "media_type": media_type,
+            "known": known_digest(known),
+            RULES: rules.used(subject_id, outcome.index.get(LAYOUT) or {}),
+            READ_AGAIN: read_again_now(now),
+        },
         case=case,
         subject_kind=subject_kind,
         subject_id=subject_id,
@@ -131,25 +146,48 @@ def _keep(
     subject_id: str,
     now: datetime,
 ) -> str:
+    judged = _judged_alike(change, copy)
     look = (*outcome.look, *_retire_earlier(change, subject_id, copy_id=copy.id))
     change.copies.add(copy)  # (2)
+    open_ = 0
     for code, reason, place in look:  # (3)
-        change.findings.add(
-            _finding(
-                case,
-                subject_kind,
-                subject_id,
-                code=code,
-                reason=reason,
-                place=place,
-                copy_id=copy.id,
-                now=now,
-            )
+        found = _finding(
+            case,
+            subject_kind,
+            subject_id,
+            code=code,
+            reason=reason,
+            place=place,
+            copy_id=copy.id,
+            now=now,
         )
+        verdict = judged.get((code, found.place))
+        if verdict is not None:
+            found = replace(found, state="kept", decided_by=verdict.decided_by, decided_at=verdict.decided_at)
+        open_ += verdict is None
+        change.findings.add(found)
     change.note(
         "copy_made", case_id=case.id, subject=subject_id, copy=copy.id, bytes=copy.size_bytes, look=len(look)
     )
-    return _set_state(change, subject_kind, subject_id, "quarantined" if look else "deidentified")
+    if used := copy.index[RULES]:
+        change.note(
+            "rules_used", case_id=case.id, subject=subject_id, copy=copy.id, rules=",".join(used[:_TOLD])
+        )
+    return _set_state(change, subject_kind, subject_id, "quarantined" if open_ else "deidentified")
+
+
+def _judged_alike(change: Change, copy: Copy) -> dict[tuple[str, str], Finding]:
+    """Return what a human kept of the very same bytes: she need not look twice at what did not change."""
+    earlier = change.copies.first(subject_id=copy.subject_id, state="verified", order="-made_at")
+    if earlier is None or earlier.index["sha256"] != copy.index["sha256"]:
+        return {}
+    kept = change.findings.find(copy_id=earlier.id, state="kept")
+    return {(finding.code, finding.place): finding for finding in kept}
+
+
+def read_again_now(now: datetime) -> dict[str, str]:
+    """Return what the certificate tells of a reading that found nothing: when, and by which version of the code."""
+    return {"at": now.isoformat(timespec="seconds"), "version": version("consilium")}
 
 
 def _still_waits(change: Change, *, case: Case, subject_kind: Subject, subject_id: str) -> bool:

@@ -16,6 +16,7 @@ from gateway.domain.study import Study
 from gateway.journeys.hold_conflict import hold_conflicts
 from gateway.journeys.lookup import case_by_ref, unreadable_said
 from gateway.journeys.open_case import mark_item
+from gateway.journeys.rules_in_force import judged_words
 from gateway.ports import Change, Clock, Records, View
 from storage import SealedStore
 
@@ -94,6 +95,7 @@ def unassign_study(*, study_id: str, by: Actor, records: Records, store: SealedS
             dropped += [copy.object_id for copy in change.copies.find(subject_id=instance.id)]
             change.copies.remove(subject_id=instance.id)
             change.findings.remove(subject_id=instance.id)
+            change.case_rules.remove(subject_id=instance.id)
             state = "quarantined" if instance.conflict_of else "received"
             change.instances.set(instance.id, case_id=None, state=state)
         _clean_anew(change, change.cases.get(case_id), now=clock.now())
@@ -109,7 +111,7 @@ def unassign_study(*, study_id: str, by: Actor, records: Records, store: SealedS
 
 def _clean_anew(change: Change, case: Case, *, now: datetime) -> None:
     """Owe a case's copies again, from what is known without the study that was taken out: it may be another patient's."""
-    change.cases.put(replace(case, harvest={}))
+    change.cases.put(replace(case, harvest=judged_words(change, case).to_json()))
     for instance in change.instances.find(case_id=case.id, state=("deidentified", "quarantined")):
         if not instance.conflict_of:
             change.instances.set(instance.id, state="received")

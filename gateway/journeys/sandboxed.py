@@ -6,7 +6,7 @@ secret that goes in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,10 +55,16 @@ def harvest_instance(sandbox: Sandbox, content: bytes) -> Harvested | Held:
 
 
 def clean_instance(
-    sandbox: Sandbox, content: bytes, *, known: Known, key: bytes, profile: str
+    sandbox: Sandbox,
+    content: bytes,
+    *,
+    known: Known,
+    key: bytes,
+    profile: str,
+    masks: Sequence[Mapping[str, Any]] = (),
 ) -> Cleaned | Held:
-    """De-identify one Part 10 object."""
-    options = {"known": known.to_json(), "key": key.hex(), "profile": profile}
+    """De-identify one Part 10 object. ``masks``: reviewed rules for pictures, of which those for its layout count."""
+    options = {"known": known.to_json(), "key": key.hex(), "profile": profile, "masks": list(masks)}
     return _cleaned(_run(sandbox, "deidentify_instance", content, options))
 
 

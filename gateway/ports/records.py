@@ -23,6 +23,7 @@ from gateway.domain.opinion import Answer
 from gateway.domain.peer import Peer
 from gateway.domain.people import Actor, Person
 from gateway.domain.release import Copy, Release
+from gateway.domain.rule import CaseRule, DeviceRule
 from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
 from gateway.domain.trouble import Trouble
@@ -132,6 +133,8 @@ class View(Protocol):
     epochs: Shelf[Epoch]
     holds: Shelf[Hold]
     forgettings: Shelf[Forgetting]
+    case_rules: Shelf[CaseRule]
+    device_rules: Shelf[DeviceRule]
 
     object_batches: Shelf[ObjectBatch]
     store_findings: Shelf[StoreFinding]
@@ -198,6 +201,8 @@ class Change(Protocol):
     epochs: WritableShelf[Epoch]
     holds: WritableShelf[Hold]
     forgettings: WritableShelf[Forgetting]
+    case_rules: WritableShelf[CaseRule]
+    device_rules: WritableShelf[DeviceRule]
     now: datetime
     """The moment of this change, as its events tell it."""
 

@@ -50,12 +50,13 @@ from gateway.domain.opinion import Answer
 from gateway.domain.peer import Peer
 from gateway.domain.people import Person
 from gateway.domain.release import Copy, Release
+from gateway.domain.rule import CaseRule, DeviceRule
 from gateway.domain.store_finding import StoreFinding, StoreRound
 from gateway.domain.study import Instance, Study
 from gateway.domain.trouble import Trouble
 from gateway.domain.upload import Challenge, Link, Part, Session, Upload
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 metadata = MetaData()
 
 
@@ -252,6 +253,10 @@ KINDS: dict[str, Kind] = {
     "troubles": _kind(Trouble, "trouble"),
     "holds": _kind(Hold, "hold", sealed=("reason", "end_reason"), index=(("holder",),)),
     "forgettings": _kind(Forgetting, "forgetting", index=(("ref",),)),
+    "case_rules": _kind(CaseRule, "case_rule", sealed=("body", "reason"), index=(("case_id", "state"),)),
+    "device_rules": _kind(
+        DeviceRule, "device_rule", sealed=("body", "reason"), purpose="records", index=(("state",),)
+    ),
 }
 
 case_key = Table(
