@@ -17,7 +17,7 @@ from anonymizer.charset import charset_for
 from anonymizer.cleaner import Cleaner, cleaner_for
 from anonymizer.elements import PIXEL_DATA, DataSet, Element, Raw, spell
 from anonymizer.errors import Unfit
-from anonymizer.frames import strip_frames
+from anonymizer.frames import strip_frames, trim_native
 from anonymizer.known import Known
 from anonymizer.pixels import Look
 from anonymizer.profile import Profile
@@ -181,6 +181,8 @@ def _refuse(read: Part10, sop_class: str) -> None:
 def _identify(read: Part10, content: bytes | memoryview, notes: Notebook) -> None:
     """Some senders name class and instance in the file meta only; an instance without a name gets one from its bytes."""
     dataset, meta = read.dataset, read.meta
+    if STUDY not in dataset and SERIES not in dataset:
+        return  # a fragment of an object, not one without its name
     if not dataset.ascii(SOP_CLASS) and meta.ascii(META_CLASS):
         dataset.put(Element(SOP_CLASS, "UI", meta.ascii(META_CLASS).encode("ascii", "replace")))
     if dataset.ascii(SOP_CLASS) and not dataset.ascii(SOP_INSTANCE):
@@ -215,6 +217,8 @@ def _clean_frames(dataset: DataSet, syntax: str, notes: Notebook) -> None:
             "damaged", "The picture is not packed as its encoding demands. Ask the sender to send it again."
         )
     if element.fragments is None:
+        if trim_native(dataset):
+            notes.note("(7FE0,0010)", "C", "bytes behind the last pixel were removed")
         return
     frames = max(dataset.number(FRAMES, 1), 1)
     cleaned = strip_frames(element.fragments, syntax, frames, indexed=EXTENDED_OFFSETS in dataset)

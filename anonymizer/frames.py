@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import pairwise
 
-from anonymizer.elements import Raw
+from anonymizer.elements import PIXEL_DATA, DataSet, Raw
 
 JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
 JPEG_LS = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
@@ -36,7 +37,7 @@ def strip_frames(fragments: list[Raw], syntax: str, frames: int, *, indexed: boo
     ``indexed``: the object had an Extended Offset Table, which the new offset table replaces.
     """
     if len(fragments) < 2 or syntax not in JPEG | JPEG_LS | JPEG_2000:
-        return None
+        return _with_plain_table(fragments)
     groups = _by_frame(fragments, frames, syntax)
     removed = 0
     lengths: list[int] = []
@@ -52,8 +53,21 @@ def strip_frames(fragments: list[Raw], syntax: str, frames: int, *, indexed: boo
             body.extend(group)
             lengths.append(sum(len(part) + (len(part) & 1) + 8 for part in group))
     if not removed:
-        return None
+        return _with_plain_table(fragments)
     return Cleaned([_offset_table(lengths) if indexed or len(fragments[0]) else b"", *body], removed)
+
+
+def _with_plain_table(fragments: list[Raw]) -> Cleaned | None:
+    """A basic offset table that holds no offsets (PS3.5 A.4) is emptied: decoders do without it."""
+    table = bytes(fragments[0]) if fragments else b""
+    if not table:
+        return None
+    offsets = struct.unpack(f"<{len(table) // 4}L", table[: len(table) // 4 * 4])
+    total = sum(len(part) + (len(part) & 1) + 8 for part in fragments[1:])
+    rising = all(left < right for left, right in pairwise(offsets))
+    if len(table) % 4 == 0 and offsets[0] == 0 and rising and offsets[-1] < max(total, 1):
+        return None
+    return Cleaned([b"", *fragments[1:]], 1)
 
 
 def _offset_table(lengths: list[int]) -> bytes:
@@ -79,6 +93,27 @@ def _by_frame(fragments: list[Raw], frames: int, syntax: str) -> list[list[Raw]]
         else:
             groups[-1].append(part)
     return groups
+
+
+def trim_native(dataset: DataSet) -> int:
+    """Cut words off that stand behind the last pixel of a native picture; returns how many bytes went.
+
+    Padding of zeros stays, and so does what may be a whole frame that the sender did not count.
+    """
+    element = dataset.get(PIXEL_DATA)
+    if element is None or element.fragments is not None or element.items is not None:
+        return 0
+    rows, columns, bits = (dataset.number(tag) for tag in (0x00280010, 0x00280011, 0x00280100))
+    samples = max(dataset.number(0x00280002, 1), 1)
+    halved = samples == 3 and dataset.ascii(0x00280004) in {"YBR_FULL_422", "YBR_PARTIAL_422"}
+    frame_bits = rows * columns * bits * (2 if halved else samples)
+    used = -(-frame_bits * max(dataset.number(0x00280008, 1), 1) // 8)
+    used += used & 1
+    extra = len(element.value) - used
+    if not used or not 0 < extra < max(frame_bits // 8, 1) or not any(element.value[used:]):
+        return 0
+    element.value = element.value[:used]
+    return extra
 
 
 def strip_frame(frame: Raw, syntax: str) -> tuple[bytes, int]:
@@ -144,25 +179,75 @@ def _kept_segment(marker: int, segment: bytes) -> bytes:
 
 
 def _strip_j2k(data: bytes) -> tuple[bytes, int]:
-    """The codestream without comment segments of its main header, cut at its end mark."""
-    if data[:2] != b"\xff\x4f":
+    """The codestream without comments of its main and tile-part headers, cut at its end mark; out of its JP2 file."""
+    stream = _codestream(data) if data[4:8] == b"jP  " else data
+    boxed = stream is not data
+    if stream[:2] != b"\xff\x4f":
         return b"", 0
-    out = [data[:2]]
-    at, removed = 2, 0
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        if length < 2:
-            return b"", 0
-        if data[at + 1] == 0x64:
+    try:
+        clean, removed, at = _j2k_header(stream, 0, b"\xff\x90")
+    except ValueError:
+        return b"", 0
+    out = [clean]
+    while (
+        stream[at : at + 2] == b"\xff\x90"
+    ):  # SOT: Lsot, Isot, Psot (length of the tile-part, 0: to the end), ...
+        try:
+            (length,) = struct.unpack_from(">L", stream, at + 6)
+            end = at + length if length else _end_of(stream, at)
+            header, gone, body = _j2k_header(stream[:end], at, b"\xff\x93")
+        except (ValueError, struct.error):
+            break
+        if gone:
+            whole = header + stream[body:end]
+            out.append(whole[:6] + struct.pack(">L", len(whole) if length else 0) + whole[10:])
+            removed += gone
+        else:
+            out.append(stream[at:end])
+        at = end
+    stop = _end_of(stream, at)
+    out.append(stream[at:stop] + b"\xff\xd9" if stop < len(stream) else stream[at:])
+    if stop < len(stream) and stream[stop + 2 :].strip(b"\0"):
+        removed += 1
+    return (b"".join(out), removed + boxed) if removed or boxed else (b"", 0)
+
+
+def _end_of(stream: bytes, at: int) -> int:
+    """Where the end mark stands; the length of the stream when there is none."""
+    stop = stream.rfind(b"\xff\xd9", at)
+    return stop if stop >= 0 else len(stream)
+
+
+def _j2k_header(stream: bytes, at: int, until: bytes) -> tuple[bytes, int, int]:
+    """Marker segments from ``at`` up to the mark ``until``: without comments, how many went, and where it stands."""
+    first = at + 2 if until == b"\xff\x90" else at  # the main header opens with a mark that has no length
+    out = [stream[at:first]]
+    at, removed = first, 0
+    while stream[at : at + 2] != until:
+        length = int.from_bytes(stream[at + 2 : at + 4], "big")
+        if stream[at : at + 1] != b"\xff" or length < 2 or at + 2 + length > len(stream):
+            raise ValueError
+        if stream[at + 1] == 0x64:
             removed += 1
         else:
-            out.append(data[at : at + 2 + length])
+            out.append(stream[at : at + 2 + length])
         at += 2 + length
-    stop = data.rfind(b"\xff\xd9")
-    tail = data[stop + 2 :] if stop > at else b""
-    if tail.strip(b"\0"):
-        removed += 1
-        out.append(data[at : stop + 2])
-    else:
-        out.append(data[at:])
-    return b"".join(out), removed
+    return b"".join(out), removed, at
+
+
+def _codestream(data: bytes) -> bytes:
+    """The codestream inside a JP2 file (T.800 Annex I); its other boxes may hold XML, UUIDs and names."""
+    at = 0
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">L4s", data, at)
+        head = 8
+        if length == 1 and at + 16 <= len(data):
+            (length,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        end = len(data) if length == 0 else at + length
+        if kind == b"jp2c":
+            return data[at + head : end]
+        if end <= at:
+            break
+        at = end
+    return b""
