@@ -24,7 +24,7 @@ def over(
     work: Callable[[E], T],
     crashed: Callable[[E], T],
     workers: int,
-    tick: Callable[[], None],
+    done: Callable[[T], None],
     *,
     begin: Begin = (_nothing, None),
 ) -> list[T]:
@@ -36,8 +36,8 @@ def over(
         Answers for an errand that killed its process.
     workers
         Processes at once; 1 works in this one, where nothing outlives a crash.
-    tick
-        Told after each errand.
+    done
+        Told each errand's result, as it comes.
     begin
         A function and its argument, called once in every process before any work.
     """
@@ -46,16 +46,16 @@ def over(
         begin[0](begin[1])
         for index, errand in enumerate(errands):
             results[index] = work(errand)
-            tick()
+            done(results[index])
         return [results[index] for index in range(len(errands))]
     everything = list(range(len(errands)))
-    _pooled(errands, everything, work, workers, tick, begin, results)
+    _pooled(errands, everything, work, workers, done, begin, results)
     for index in everything:  # a process died: the errands left run alone, so that the guilty one is known
         if index not in results:
-            _pooled(errands, [index], work, 1, tick, begin, results)
+            _pooled(errands, [index], work, 1, done, begin, results)
         if index not in results:
             results[index] = crashed(errands[index])
-            tick()
+            done(results[index])
     return [results[index] for index in everything]
 
 
@@ -64,7 +64,7 @@ def _pooled(
     waiting: list[int],
     work: Callable[[E], T],
     workers: int,
-    tick: Callable[[], None],
+    done: Callable[[T], None],
     begin: Begin,
     results: dict[int, T],
 ) -> None:
@@ -85,7 +85,8 @@ def _pooled(
                     return
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    results[running.pop(future)] = future.result()
-                    tick()
+                    index = running.pop(future)
+                    results[index] = future.result()
+                    done(results[index])
         except BrokenProcessPool:
             return

@@ -64,7 +64,9 @@ def _uid_needles(originals: frozenset[str]) -> Needles:
     return Needles(uid.encode("ascii", "replace") for uid in originals if uid.count(".") >= MIN_UID_DOTS)
 
 
-def verify_instance(output: bytes, *, known: Known, original_uids: Iterable[str]) -> tuple[Leak, ...]:
+def verify_instance(
+    output: bytes | memoryview, *, known: Known, original_uids: Iterable[str]
+) -> tuple[Leak, ...]:
     """Every leak found in one de-identified object (bounded); () means that it may leave."""
     verifier = _verifier(known)
     originals = frozenset(uid for uid in original_uids if uid)
@@ -97,13 +99,14 @@ def verify_bytes(content: bytes, known: Known) -> tuple[Leak, ...]:
     )
 
 
-def _all(output: bytes, verifier: _Verifier, originals: frozenset[str]) -> Iterator[Leak]:
+def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[str]) -> Iterator[Leak]:
     if output[:128] != CLEAN_PREAMBLE or output[128:132] != b"DICM":
         yield Leak("preamble", "not clean")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = dcmread(io.BytesIO(output), stop_before_pixels=len(output) > LARGE)
+            stream = io.BytesIO(output) if len(output) <= LARGE else io.BufferedReader(_Mapped(output))
+            dataset = dcmread(stream, stop_before_pixels=len(output) > LARGE)
             # a DICOMDIR (PS3.3 F) names its instance in the File Meta alone
             if not dataset.get("SOPInstanceUID") and "DirectoryRecordSequence" not in dataset:
                 yield Leak("data set", "cannot be read back")
@@ -115,6 +118,31 @@ def _all(output: bytes, verifier: _Verifier, originals: frozenset[str]) -> Itera
         yield Leak(f"byte {offset}", "known identifier in the bytes")
     for offset, _ in _uid_needles(originals).found(output):  # (3) original UIDs, also inside text
         yield Leak(f"byte {offset}", "original UID")
+
+
+class _Mapped(io.RawIOBase):
+    """A buffer read as a file, so that a large one is not copied."""
+
+    def __init__(self, buffer: bytes | memoryview) -> None:
+        super().__init__()
+        self._buffer = memoryview(buffer)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._buffer)}[whence]
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        piece = self._buffer[self._at : self._at + len(into)]
+        into[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
 
 def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:

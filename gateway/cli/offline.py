@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +14,12 @@ import typer
 from anonymizer.errors import AnonymizerError
 from anonymizer.known import Known
 from anonymizer.offline import deidentify_folder
-from gateway.cli.console import emit, progress, spoken_errors, table
+from anonymizer.pixels.masks import MaskRule
+from gateway.cli.console import emit, err, progress, spoken_errors, table
 from gateway.cli.frame import read_text
 from gateway.domain.errors import InvalidError
+
+_MADE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def register(app: typer.Typer) -> None:
@@ -35,12 +41,34 @@ def deidentify(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Where the report is written.")
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html", help="Write a page with before and after: it shows the patient's data."
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The case's key, made if missing: later files get the same pseudonyms."
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MASKS.json", help="Reviewed masks, as `consilium rules list --json` prints them."
+        ),
+    ] = None,
+    media: Annotated[
+        bool, typer.Option("--media", help="Write a DICOMDIR, and names that it may hold.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="How many at once; 0 takes the computer's cores.")] = 0,
 ) -> None:
     """De-identify a folder; what is quarantined is listed and not written."""
     with spoken_errors(ctx):
         identifiers = _known(known)
-        out = _fresh(out_dir, in_dir)
+        _apart(out_dir, in_dir)
         with progress("de-identifying") as move:
             done = 0
 
@@ -52,20 +80,32 @@ def deidentify(
             try:
                 result = deidentify_folder(
                     in_dir,
-                    out,
+                    out_dir,
                     known=identifiers,
                     profile_name=profile,
-                    key=None,
+                    key=_key(key_file),
+                    masks=_masks(masks),
+                    media=media,
+                    compare=compare,
+                    resume=resume,
                     progress=beat,
                     workers=workers,
                 )
             except AnonymizerError as error:
                 raise InvalidError(str(error), next_step="See `consilium deidentify --help`.") from error
+            except KeyboardInterrupt:
+                err.print("Interrupted. The same command with --resume goes on from here.")
+                raise
         told = result.to_json()
         if report is not None:
             report.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         held = [(f["input"], f["reason"]) for f in told["files"] if f["status"] == "quarantined"]
         totals = ", ".join(f"{count} {what}" for what, count in told["totals"].items())
+        if told["patients_named"] > 1:
+            err.print(
+                f"These files name {told['patients_named']} patients as theirs. All were given one pseudonym: "
+                "check that they are one person under several names, or take the others out."
+            )
         human = table("held, not written", "why", rows=held, title=totals) if held else totals
         emit(ctx, data=told, human=human)
 
@@ -81,15 +121,36 @@ def _known(path: Path | None) -> Known:
         ) from error
 
 
-def _fresh(out_dir: Path, in_dir: Path) -> Path:
-    """Refuse to write into what is read, or beside files that are there already."""
+def _apart(out_dir: Path, in_dir: Path) -> None:
+    """Refuse to write into what is read."""
     out, source = out_dir.absolute(), in_dir.absolute()
     if out == source or source in out.parents or out in source.parents:
         raise InvalidError("OUT_DIR and IN_DIR lie in one another", next_step="Choose a folder apart.")
-    if out.exists() and any(out.iterdir()):
+
+
+def _key(path: Path | None) -> bytes | None:
+    """The key of the case, drawn at the first use: whoever holds it can tell which pseudonym was whom."""
+    if path is None:
+        return None
+    with suppress(FileExistsError), os.fdopen(os.open(path, _MADE_NEW, 0o600), "w") as new:
+        new.write(secrets.token_hex(32) + "\n")
+    try:
+        return bytes.fromhex(read_text(path, what="the key file").strip())
+    except ValueError:
         raise InvalidError(
-            f"{out_dir} is not empty",
-            next_step="Choose an empty folder, so that no old copy is taken for a new one.",
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    return out
+            "the key file does not hold a key",
+            next_step="Name the file of an earlier run, or one that does not exist yet.",
+        ) from None
+
+
+def _masks(path: Path | None) -> tuple[MaskRule, ...]:
+    if path is None:
+        return ()
+    try:
+        read = json.loads(read_text(path, what="the file of masks"))
+        rows = read.get("rules", []) if isinstance(read, dict) else read
+        return tuple(MaskRule.from_json(row.get("mask", row)) for row in rows)
+    except (AnonymizerError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidError(
+            f"the masks cannot be read: {error}", next_step="Write them with `consilium rules list --json`."
+        ) from error

@@ -1,0 +1,196 @@
+"""Pass 2 of a folder: cleans one file with all that is known, verifies the copy by other code, and only then keeps it.
+
+It runs in the workers of `parallel.over`: one plan a process, one errand a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymizer.documents import QuarantinedDocument, deidentify_document, verify_document
+from anonymizer.engine import Deidentified, Quarantined, deidentify_instance
+from anonymizer.known import Known
+from anonymizer.offline.compare import Comparison, compare_document, compare_instance
+from anonymizer.offline.gathering import DICOM, MAPPED_BYTES, read
+from anonymizer.offline.report import FileReport, FolderError, told
+from anonymizer.pixels.masks import MaskRule
+from anonymizer.profile import load_profile
+from anonymizer.pseudonyms import Pseudonyms
+from anonymizer.verify import Leak, verify_instance, verify_text
+
+Piece = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What every worker of pass 2 needs to know."""
+
+    known: Known
+    uids: frozenset[str]
+    profile_name: str
+    key: bytes
+    out_dir: str
+    masks: tuple[MaskRule, ...] = ()
+    media: bool = False
+    compare: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One file of pass 2: where it lies, and what its copy will be called, without its ending."""
+
+    path: str
+    relative: str
+    kind: str
+    name: str
+    pictured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of one file; ``index`` is what a DICOMDIR says of it, ``comparison`` only for who asked."""
+
+    report: FileReport
+    index: Mapping[str, str] | None = None
+    comparison: Comparison | None = None
+
+
+_PLAN: Plan | None = None
+
+
+def begin(plan: Plan) -> None:
+    """Keep the plan for this process."""
+    global _PLAN  # noqa: PLW0603 - a worker process holds one plan, set once by the pool's initializer
+    _PLAN = plan
+
+
+def crashed(errand: Errand) -> Made:
+    """Answer for a file that killed its process."""
+    return Made(report=told(errand.relative, errand.kind, "crashed"))
+
+
+def clean(errand: Errand) -> Made:
+    """Clean, verify and write one file."""
+    if _PLAN is None:
+        raise FolderError
+    content = read(errand.path)
+    if isinstance(content, str):
+        return Made(report=told(errand.relative, errand.kind, content))
+    if errand.kind == DICOM:
+        return _instance(content, errand, _PLAN)
+    return _document(bytes(content), errand, _PLAN)
+
+
+def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:
+    made = deidentify_instance(
+        content,
+        profile=load_profile(plan.profile_name),
+        pseudonyms=Pseudonyms(plan.key),
+        known=plan.known,
+        **({"masks": plan.masks} if plan.masks else {}),
+    )
+    if isinstance(made, Quarantined):
+        return Made(
+            report=FileReport(input=errand.relative, kind=errand.kind, code=made.code, reason=made.reason)
+        )
+    name = errand.name if plan.media else f"{errand.name}.dcm"
+    with _half_written(made.pieces, name, plan) as (half, digest):
+        leaks = _read_again(half, made, plan)
+        if leaks:
+            return Made(report=_leaking(errand, leaks))
+        _keep(half, name, plan)
+    report = FileReport(
+        input=errand.relative,
+        output=name,
+        kind=errand.kind,
+        status="deidentified",
+        sha256=digest,
+        counts=dict(made.report.counts),
+        look=tuple(look.reason for look in made.look),
+    )
+    index = made.index | {"TransferSyntaxUID": made.transfer_syntax} if plan.media else None
+    comparison = None
+    if plan.compare and len(content) <= MAPPED_BYTES:
+        comparison = compare_instance(
+            bytes(content), made.content, pictured=errand.pictured or bool(made.look)
+        )
+    return Made(report=report, index=index, comparison=comparison)
+
+
+def _read_again(half: Path, made: Deidentified, plan: Plan) -> tuple[Leak, ...]:
+    """Verify the bytes as they lie on the disk."""
+    if sum(map(len, made.pieces)) <= MAPPED_BYTES:
+        return verify_instance(half.read_bytes(), known=plan.known, original_uids=plan.uids)
+    with half.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        view = memoryview(mapped)
+        try:
+            return verify_instance(view, known=plan.known, original_uids=plan.uids)
+        finally:
+            view.release()
+
+
+def _document(content: bytes, errand: Errand, plan: Plan) -> Made:
+    made = deidentify_document(
+        content,
+        media_type=errand.kind,
+        known=plan.known,
+        pseudonyms_shift_days=Pseudonyms(plan.key).shift_days,
+    )
+    if isinstance(made, QuarantinedDocument):
+        return Made(
+            report=FileReport(input=errand.relative, kind=errand.kind, code=made.code, reason=made.reason)
+        )
+    places = verify_document(made.content, media_type=made.media_type, known=plan.known)
+    leaks = verify_text(made.text, plan.known)
+    if places or leaks:
+        place = places[0] if places else leaks[0].place
+        return Made(report=told(errand.relative, errand.kind, "leak", place=place))
+    name = f"{errand.name}{made.extension}"
+    with _half_written((made.content,), name, plan) as (half, digest):
+        _keep(half, name, plan)
+    report = FileReport(
+        input=errand.relative,
+        output=name,
+        kind=errand.kind,
+        status="deidentified",
+        sha256=digest,
+        counts=dict(made.report.counts),
+        look=made.look,
+    )
+    comparison = (
+        compare_document(content, errand.kind, made.content, made.media_type) if plan.compare else None
+    )
+    return Made(report=report, comparison=comparison)
+
+
+def _leaking(errand: Errand, leaks: tuple[Leak, ...]) -> FileReport:
+    return told(errand.relative, errand.kind, "leak", place=f"{leaks[0].kind} at {leaks[0].place}")
+
+
+# -- a copy stands whole under its name, or not at all ------------------------------------------------------------
+@contextlib.contextmanager
+def _half_written(pieces: Iterable[Piece], name: str, plan: Plan) -> Iterator[tuple[Path, str]]:
+    """Write the pieces under a name of their own; what is not kept is gone afterwards."""
+    half = Path(plan.out_dir, f"{name}.part")
+    digest = hashlib.sha256()
+    try:
+        half.parent.mkdir(parents=True, exist_ok=True)
+        with half.open("wb") as stream:
+            for piece in pieces:
+                digest.update(piece)
+                stream.write(piece)
+        yield half, digest.hexdigest()
+    except OSError as error:
+        raise FolderError("The output folder cannot be written to.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            half.unlink()
+
+
+def _keep(half: Path, name: str, plan: Plan) -> None:
+    half.replace(Path(plan.out_dir, name))

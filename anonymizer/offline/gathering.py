@@ -1,0 +1,76 @@
+"""Pass 1 of a folder: tells each file's kind and what it says of the patient; it cleans nothing.
+
+It runs in the workers of `parallel.over`, so everything here is a plain value or a module-level function.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anonymizer.documents import kind_of
+
+try:
+    from anonymizer.documents.harvest import harvest_document
+except ImportError:
+    harvest_document = lambda _c: Known()
+from anonymizer.harvest import harvest_instance, harvest_uids
+from anonymizer.known import Known
+
+DICOM = "application/dicom"
+MAX_FILE_BYTES = 8 << 30
+#: Larger files are mapped instead of read: a multi-frame object may be larger than the memory.
+MAPPED_BYTES = 64 << 20
+_DICOMDIR = b"1.2.840.10008.1.3.10"
+_PROGRAMS = (b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What pass 1 found in one file; ``ignored`` and ``failed`` are codes of `report.SENTENCES`."""
+
+    kind: str
+    known: Known = field(default_factory=Known)
+    uids: frozenset[str] = frozenset()
+    ignored: str = ""
+    failed: str = ""
+
+
+def gather(path: str) -> Gathered:
+    """Return one file's kind and what identifies in it."""
+    content = read(path)
+    if isinstance(content, str):
+        return Gathered("", failed=content)
+    if not content:
+        return Gathered("", ignored="empty")
+    head = bytes(content[:512])
+    if head.startswith(_PROGRAMS):
+        return Gathered("application/octet-stream", ignored="program")
+    if head[:9].lower() == b"[autorun]":
+        return Gathered("text/plain", ignored="program")
+    kind = kind_of(content) if isinstance(content, bytes) else _large_kind(head)
+    if kind != DICOM:
+        return Gathered(kind, harvest_document(bytes(content)))
+    return Gathered(
+        kind, harvest_instance(content), harvest_uids(content), "dicomdir" if _DICOMDIR in head else ""
+    )
+
+
+def _large_kind(head: bytes) -> str:
+    return DICOM if head[128:132] == b"DICM" else kind_of(head)
+
+
+def read(path: str) -> bytes | memoryview | str:
+    """The bytes of a file, mapped where it is large; or the code of why not."""
+    try:
+        size = os.path.getsize(path)  # noqa: PTH202 - a plain string is what crosses to the worker
+        if size > MAX_FILE_BYTES:
+            return "too_large"
+        if size <= MAPPED_BYTES:
+            return Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError):
+        return "unreadable"
