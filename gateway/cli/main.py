@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "doctor",
     "conformance": "conformance",
     "deidentify": "offline",
+    "describe": "profiles",
     "demo": "demo.command",
 }
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "study": ("cases:study_app",),
     "release": ("releases:app",),
     "finding": ("releases:finding_app",),
+    "package": ("package:app",),
+    "rules": ("rules:app",),
     "peer": ("peers:app",),
     "certificate": ("certificate:certificate_app",),
     "person": ("staff:person_app",),

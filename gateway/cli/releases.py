@@ -18,6 +18,7 @@ from gateway.journeys.judge_finding import judge_finding, preview_finding, recon
 from gateway.journeys.lookup import case_by_ref
 from gateway.journeys.open_release import Package, export_release
 from gateway.journeys.release_case import approve_release, build_release, grant_release, withdraw_release
+from gateway.journeys.try_again import try_again
 from gateway.ports import Records
 
 app = typer.Typer(help="Releases: build, approve, export, send, withdraw.", no_args_is_help=True)
@@ -215,6 +216,17 @@ def reconsider(ctx: typer.Context, finding: Annotated[str, typer.Argument(metava
             _finding_id(parts.house.records, finding), by=operator(), records=parts.house.records
         )
         emit(ctx, data={"id": again.id, "state": again.state}, human="open again")
+
+
+@finding_app.command("retry")
+def retry(ctx: typer.Context, finding: Annotated[str, typer.Argument(metavar="FINDING")]) -> None:
+    """Have what is held cleaned once more: after a rule, an update or restored bytes."""
+    with house_of(ctx) as parts:
+        house = parts.house
+        found = try_again(
+            _finding_id(house.records, finding), by=operator(), records=house.records, clock=house.clock
+        )
+        emit(ctx, data={"id": found.id, "subject": found.subject_id}, human="it is cleaned once more")
 
 
 @finding_app.command("look")

@@ -13,6 +13,8 @@ from typing import Any
 from anonymizer.dicomdir import DirectoryEntry, build_dicomdir
 from gateway.domain.case import Case
 from gateway.domain.release import Copy
+from gateway.journeys.certify_package import NAME, NOBODY, PRINTED, File, Judged, certificate
+from gateway.journeys.print_certificate import print_certificate
 
 DICOM = "application/dicom"
 _EXTENSIONS = {
@@ -43,7 +45,8 @@ This package holds de-identified copies for a second opinion. It is not meant fo
 DICOM/         images and reports as DICOM files; open DICOMDIR with any DICOM viewer
 DOCUMENTS/     the patient's documents
 MANIFEST.json  every file with its size and SHA-256
-CERTIFICATE.json  how each file was de-identified (PS3.15 Annex E) and that it was read again afterwards
+CERTIFICATE.json  how each file was de-identified (PS3.15 Annex E), that it was read again, and its SHA-256
+CERTIFICATE.html  the same for people, on one page
 
 {instances} DICOM objects, {documents} documents.
 To check the files:  jq -r '.files[] | "\\(.sha256)  \\(.name)"' MANIFEST.json | sha256sum --check
@@ -70,21 +73,27 @@ class Piece:
     content: bytes = b""
 
 
-def compose_package(members: Sequence[Member], *, case: Case, number: int, made_at: datetime) -> list[Piece]:
-    """Return the files of the package in their order: its own first, then DICOM, then documents."""
+def compose_package(
+    members: Sequence[Member], *, case: Case, number: int, made_at: datetime, judged: Judged = NOBODY
+) -> list[Piece]:
+    """Return the files of the package in their order: its own first, then DICOM, then documents.
+
+    The certificate lists every file but itself and the manifest; the manifest lists the certificate.
+    """
     images = _dicom_pieces([m for m in members if m.kind == "instance"])
     papers = _document_pieces([m for m in members if m.kind == "document"])
     own: list[Piece] = []
     if images:
         own.append(_own("DICOMDIR", build_dicomdir([_directory_entry(p) for p in images]), media_type=DICOM))
-    own.append(
-        _own(
-            "CERTIFICATE.json",
-            _json(_certificate([*images, *papers], case=case, number=number, made_at=made_at)),
-        )
-    )
     readme = _README.format(ref=case.ref, number=number, instances=len(images), documents=len(papers))
     own.append(_own("README.txt", readme.encode()))
+
+    def certify() -> dict[str, Any]:
+        told = [_certified(piece) for piece in [*own, *images, *papers]]
+        return certificate(told, case=case, number=number, made_at=made_at, judged=judged)
+
+    own.append(_own(PRINTED, print_certificate(certify()), media_type="text/html"))
+    own.append(_own(NAME, _json(certify())))
     listing = {
         "case": case.ref,
         "release": number,
@@ -154,22 +163,16 @@ def _directory_entry(piece: Piece) -> DirectoryEntry:
     )
 
 
-def _certificate(pieces: Sequence[Piece], *, case: Case, number: int, made_at: datetime) -> dict[str, Any]:
-    """Return what was done to each file: counts by action and method, never a value."""
-    files = []
-    for piece in pieces:
-        index = piece.copy.index if piece.copy else {}
-        files.append(
-            {"name": piece.name, "report": index.get("report", {}), "read_again": "nothing known was found"}
-        )
-    return {
-        "case": case.ref,
-        "release": number,
-        "made_at": made_at.isoformat(timespec="seconds"),
-        "profile": case.profile,
-        "standard": "DICOM PS3.15 Annex E",
-        "files": files,
-    }
+def _certified(piece: Piece) -> File:
+    listed = _listed(piece)
+    return File(
+        name=piece.name,
+        kind=piece.kind,
+        media_type=piece.media_type,
+        size_bytes=listed["size"],
+        sha256=listed["sha256"],
+        copy=piece.copy,
+    )
 
 
 def _listed(piece: Piece) -> dict[str, Any]:

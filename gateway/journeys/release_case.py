@@ -19,6 +19,8 @@ from gateway.domain.people import Actor
 from gateway.domain.policy import Policy
 from gateway.domain.release import Copy, Manifest, ManifestEntry, Release, verified_copy
 from gateway.journeys import sandboxed
+from gateway.journeys.certify_package import NAME as CERTIFICATE
+from gateway.journeys.certify_package import judged_of
 from gateway.journeys.compose_package import DICOM, Member, Piece, compose_package, varying_words
 from gateway.journeys.deidentify_study import reverify_case
 from gateway.journeys.end_delivery import end_deliveries
@@ -77,7 +79,9 @@ def build_release(
     release_id, now = new_id(), clock.now()
     known = known_of(case)
     _own_words_clean(members, sandbox=sandbox, known=known)  # (5)
-    package = compose_package(members, case=case, number=number, made_at=now)
+    with records.view() as view:
+        judged = judged_of(view, case, [member.copy for member in members])
+    package = compose_package(members, case=case, number=number, made_at=now, judged=judged)
     entries, own = [], []
     for piece in package:
         beat()
@@ -133,6 +137,7 @@ def build_release(
             subject=release.id,
             number=number,
             digest=release.manifest_digest,
+            certificate=_certificate_digest(manifest),
         )
     return release
 
@@ -183,6 +188,7 @@ def approve_release(
             subject=release.id,
             number=release.number,
             digest=release.manifest_digest,
+            certificate=_certificate_digest(manifest),
         )
         move_case(change, case, "release", now=now)
         people = _reviewers(change, store, reviewers) or _earlier_reviewers(change, case, now=now)
@@ -286,6 +292,10 @@ def _entry(name: str, copy: Copy, kind: str) -> ManifestEntry:
         sha256=str(copy.index["sha256"]),
         kind=kind,
     )
+
+
+def _certificate_digest(manifest: Manifest) -> str:
+    return next((entry.sha256 for entry in manifest.entries if entry.name == CERTIFICATE), "")
 
 
 def _totals(members: Sequence[Member], entries: Sequence[ManifestEntry]) -> dict[str, int]:

@@ -54,6 +54,15 @@ class Certificate:
     standard: str
     files: int
     actions: dict[str, int] = field(default_factory=dict)
+    sha256: str = ""
+    edition: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    verified: int = 0
+    masked_pictures: int = 0
+    masked_places: int = 0
+    judged: tuple[tuple[str, str, int], ...] = ()
+    left_out: tuple[tuple[str, str, str, int], ...] = ()
+    rules: tuple[tuple[str, str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +180,25 @@ def _certificate(
     for file in told.get("files", []):
         counts = file.get("report", {}).get("counts", {})
         actions.update({str(name): n for name, n in counts.items() if isinstance(n, int)})
+    tables = {str(table.get("name")): str(table.get("edition")) for table in told.get("tables", [])}
+    pixels = told.get("pixels", {})
     return Certificate(
         profile=str(told.get("profile", "")),
         standard=str(told.get("standard", "")),
         files=len(told.get("files", [])),
         actions=dict(sorted(actions.items())),
+        sha256=entry.sha256,
+        edition=tables.get("annex_e.json", ""),
+        options=_rows(told, "options", "code", "meaning"),
+        verified=int(told.get("verification", {}).get("files", 0)),
+        masked_pictures=int(pixels.get("masked_pictures", 0)),
+        masked_places=int(pixels.get("masked_places", 0)),
+        judged=_rows(told, "judged_by_humans", "role", "verdict", "count"),
+        left_out=_rows(told, "left_out", "kind", "code", "reason", "count"),
+        rules=_rows(told, "reviewed_rules", "id", "kind", "reach", "files"),
     )
+
+
+def _rows(told: dict[str, Any], name: str, *columns: str) -> tuple[tuple[Any, ...], ...]:
+    """Return a list of the certificate as rows; a certificate of before 0.4 has none."""
+    return tuple(tuple(row[column] for column in columns) for row in told.get(name, []))

@@ -39,6 +39,10 @@ CRYPTOGRAPHY = (
     *(f"dicom_node/{name}.py" for name in CERTIFICATES),
 )
 PURE_JOURNEYS = {
+    "certificate": "pure",
+    "print_certificate": "pure",
+    "workshop_digest": "pure: reads our own source",
+    "judged_of": "a question to an open view",
     "compose_package": "pure: names and order of a package",
     "identity_of": "pure",
     "described": "pure",

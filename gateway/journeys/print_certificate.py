@@ -1,0 +1,135 @@
+"""The certificate as one page for people: what was done, what was checked, what was left out, and how to verify the digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+_STYLE = (
+    "body{font:15px/1.45 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#111}"
+    "h1{font-size:1.5rem}h2{font-size:1.1rem;margin:1.4rem 0 .3rem}table{border-collapse:collapse;width:100%}"
+    "td,th{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #ccc}"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;overflow-wrap:anywhere}"
+    "@media print{body{margin:0;font-size:11px}}"
+)
+_ACTIONS = {
+    "X": "removed",
+    "Z": "emptied",
+    "D": "replaced by a dummy value",
+    "K": "kept",
+    "C": "cleaned of identifying content",
+    "U": "replaced by a keyed UID",
+    "I": "replaced by a keyed stand-in",
+    "P": "person replaced by a keyed stand-in",
+    "S": "date shifted by the case's secret number of days",
+}
+_RULES = {
+    "mask": "places masked in pictures",
+    "clean": "pictures in which nothing identifies",
+    "kept_word": "a word that does not identify",
+    "removed_word": "a word that identifies",
+}
+_REACHES = {
+    "picture": "one picture",
+    "layout": "one device and size in the case",
+    "device": "one device",
+    "case": "the case",
+}
+_VERDICTS = {"kept": "kept after a look", "excluded": "left out"}
+_KINDS = {"instance": "image", "document": "document", "study": "study"}
+
+
+def print_certificate(told: dict[str, Any]) -> bytes:
+    """Return one HTML page of a certificate; nothing on it is loaded from anywhere."""
+    parts = [
+        f"<h1>De-identification of case {escape(told['case'])}, release {told['release']}</h1>",
+        (
+            f"<p>Made {escape(told['made_at'])} by {escape(told['software']['name'])} {escape(told['software']['version'])}, "
+            f"after {escape(told['standard'])}. This page repeats CERTIFICATE.json for people; it names nobody.</p>"
+        ),
+        "<h2>What was done</h2>",
+        _rows(
+            [
+                ("Profile", told["profile"]),
+                ("Options (CID 7050)", "; ".join(f"{o['code']} {o['meaning']}" for o in told["options"])),
+                ("Tables", "; ".join(f"{t['name']}: {t['edition']}" for t in told["tables"])),
+                ("Digest of all rules", told["rules_sha256"]),
+            ]
+        ),
+        _counts("Elements and words", [(_ACTIONS.get(k, k), n) for k, n in told["actions"].items()]),
+        _rows(
+            [
+                ("Pictures", _sentence(told["pixels"], "pictures", "with masked places", "masked_pictures")),
+                ("Places masked in pictures", told["pixels"]["masked_places"]),
+                ("Documents", _sentence(told["documents"], "documents", "pages", "pages")),
+                ("Pages read by character recognition", told["documents"]["pages_read_by_ocr"]),
+            ]
+        ),
+        "<h2>What was checked</h2>",
+        (
+            f"<p>{escape(told['verification']['how'])} Files read: {told['verification']['files']}; "
+            f"with something left: {told['verification']['files_with_something_left']}.</p>"
+        ),
+        _counts(
+            "Read again by version (last)",
+            [
+                (f"{r['version'] or 'before 0.4'} ({r['last_at'] or '-'})", r["files"])
+                for r in told["verification"]["readings"]
+            ],
+        ),
+        _counts(
+            "Judged by humans",
+            [
+                (f"{j['role']}: {_VERDICTS.get(j['verdict'], j['verdict'])}", j["count"])
+                for j in told["judged_by_humans"]
+            ],
+        ),
+        _counts(
+            "Reviewed rules used (files)",
+            [
+                (
+                    f"{r['id'][:8]}: {_RULES.get(r['kind'], r['kind'])}, {_REACHES.get(r['reach'], r['reach'])}",
+                    r["files"],
+                )
+                for r in told["reviewed_rules"]
+            ],
+        ),
+        "<h2>What was left out</h2>",
+        _counts(
+            "Left out, and why",
+            [(f"{_KINDS.get(x['kind'], x['kind'])}: {x['reason']}", x["count"]) for x in told["left_out"]],
+        )
+        or "<p>Nothing.</p>",
+        "<h2>How to verify it</h2>",
+        (
+            "<p>In the folder of the unpacked package:</p>"
+            "<pre><code>jq -r '.files[] | \"\\(.sha256)  \\(.name)\"' CERTIFICATE.json | sha256sum --check\n"
+            "sha256sum CERTIFICATE.json</code></pre>"
+            "<p>The second line must be the digest that the desk shows for this release and that stands in the exchange's audit "
+            "trail. <code>consilium package verify FILE.zip</code> checks both, without a network.</p>"
+        ),
+    ]
+    head = f"<title>Certificate {escape(told['case'])} {told['release']}</title><style>{_STYLE}</style>"
+    body = "\n".join(part for part in parts if part)
+    page = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{head}</head><body>\n{body}\n</body></html>\n'
+    return page.encode()
+
+
+def _sentence(told: dict[str, int], count: str, words: str, other: str) -> str:
+    return f"{told[count]} ({told[other]} {words})"
+
+
+def _rows(pairs: Iterable[tuple[str, object]]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td><code>{escape(str(value))}</code></td></tr>" for name, value in pairs
+    )
+    return f"<table>{rows}</table>"
+
+
+def _counts(title: str, pairs: Sequence[tuple[str, int]]) -> str:
+    """A table of what and how often; nothing where there is nothing to count."""
+    if not pairs:
+        return ""
+    rows = "".join(f'<tr><td>{escape(what)}</td><td class="n">{count}</td></tr>' for what, count in pairs)
+    return f"<table><tr><th>{escape(title)}</th><th></th></tr>{rows}</table>"
