@@ -15,6 +15,9 @@ from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 LATIN = frozenset({"iso8859", "latin_1", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_9", "iso8859_15"})
 #: After these an escape's set no longer holds (PS3.5 6.1.2.5.3).
 RESET = {False: re.compile(rb"[\n\f\r\t\\]"), True: re.compile(rb"[\n\f\r\t\\^=]")}
+LINE_END = re.compile(rb"[\n\f\r\t]")
+#: Sets of two bytes in the lower half (PS3.5 Annex H), whose signs hold the bytes of ^, = and the backslash.
+PAIRED = frozenset({"iso2022_jp", "iso2022_jp_2", "iso2022_jp_1"})
 #: Codecs that read the escape themselves.
 STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2", "iso2022_jp_1", "iso2022_kr"})
 TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?(\d+)", re.IGNORECASE)
@@ -68,7 +71,8 @@ class Charset:
             codec = CODES_TO_ENCODINGS.get(part[:size])
             if codec is None:
                 raise LookupError
-            end = reset.search(part, size)
+            # In sets of two bytes any of the delimiters may be half of a sign: there only a line's end ends them.
+            end = (LINE_END if codec in PAIRED else reset).search(part, size)
             ruled, rest = (part[: end.start()], part[end.start() :]) if end else (part, b"")
             text += (ruled if codec in STATEFUL else ruled[size:]).decode(codec)
             text += rest.decode(self.encodings[0])

@@ -16,11 +16,13 @@ from typing import TypeVar
 from anonymizer import structured_report as sr
 from anonymizer.attribute_types import load_table
 from anonymizer.charset import Charset, charset_for
-from anonymizer.elements import DataSet, Element, Raw, is_private
+from anonymizer.elements import TEXT_VRS, DataSet, Element, Raw, is_private
 from anonymizer.errors import Unfit
+from anonymizer.harvest_text import harvest_text
 from anonymizer.known import Address, Identifier, Known, Person, PersonName
 from anonymizer.pseudonyms import STAND_IN, WELL_KNOWN_ROOT, folded_name
 from anonymizer.reader import read_part10
+from anonymizer.words import words as listed
 
 T = TypeVar("T")
 CHARACTER_SET = 0x00080005
@@ -37,29 +39,18 @@ PHONES = frozenset({0x00102154, 0x00102155, 0x00080094, 0x00401103})
 ADDRESSES = frozenset({0x00101040, 0x00080092, 0x00401102, 0x00080081})
 INSTITUTIONS = frozenset({0x00080080, 0x0040A027, 0x00102299})
 PATIENT_NUMBERS = frozenset({0x00100020, 0x00101000, 0x00101090, 0x00080050})
+#: Numbers of one machine: found again in texts and names of stations.
+DEVICES = frozenset({0x00181000, 0x00181002, 0x00181003, 0x0018700A})
+CODED_PERSONS, CODED_PERSON = frozenset({0x00401101, 0x0040A088}), 0x00401101
 BIRTH_DATE = 0x00100030
-MIN_IDENTIFIER = 4
-#: What senders write when there is no name: scrubbing these words from prose would only do harm.
-NO_NAMES = frozenset(
-    [
-        "anonymous",
-        "anonymized",
-        "anonymised",
-        "anon",
-        "unknown",
-        "none",
-        "nn",
-        "na",
-        "not",
-        "known",
-        "removed",
-        "patient",
-        "test",
-        "phantom",
-        "no",
-        "name",
-    ]
+#: A name as DICOM and HL7 write it; nothing else that vendors keep has this form.
+NAME_FORM = re.compile(
+    r"[^\W\d_]{2,}(?:[ '’\-][^\W\d_]+){0,4}\^[^\W\d_]+(?:[ '’\-.][^\W\d_]*){0,4}(?:\^[^\W\d_. '’\-]*){0,3}"
 )
+NO_INSTITUTION = ("no_names", "makers", "function", "generic_institution")
+LEAST_PROSE, MOST_PROSE, MOST_PRIVATE = 8, 1 << 20, 256
+MIN_IDENTIFIER, MIN_DEVICE, LEAST_CODE, LEAST_NAME = 4, 5, 6, 4
+TAKEN = frozenset(IDENTIFIERS) | PHONES | ADDRESSES | INSTITUTIONS | DEVICES
 
 
 @dataclass(slots=True)
@@ -101,9 +92,15 @@ def harvest_instance(content: bytes | memoryview) -> Known:
         dataset = read_part10(content).dataset
     except Unfit:
         return Known()
-    for element, owner, charset in _walk(dataset):
-        _take(element, owner, charset, found)
-    return found.known()
+    read: set[str] = set()
+    for element, owner, charset, parent in _walk(dataset):
+        if is_private(element.tag):
+            _take_private(element, charset, found, read)
+        else:
+            _take(element, owner, charset, found)
+            _take_prose(element, charset, read)
+            _take_coded_person(element, owner, charset, parent, found)
+    return _with_prose(found.known(), read)
 
 
 def harvest_uids(content: bytes | memoryview) -> frozenset[str]:
@@ -119,26 +116,62 @@ def harvest_uids(content: bytes | memoryview) -> frozenset[str]:
     }
     values = {
         value.strip(" \0")
-        for element, _, _ in _walk(dataset)
-        if element.vr == "UI" and element.tag not in kept
+        for element, *_ in _walk(dataset)
+        if element.vr == "UI" and element.tag not in kept and not is_private(element.tag)
         for value in bytes(element.value).decode("ascii", "replace").split("\\")
     }
     return frozenset(value for value in values if value and not value.startswith(WELL_KNOWN_ROOT))
 
 
-def _walk(dataset: DataSet) -> Iterator[tuple[Element, DataSet, Charset]]:
-    """Every standard element with a value, its data set and that one's character set."""
-    waiting = [(dataset, charset_for(""))]
+def _walk(dataset: DataSet) -> Iterator[tuple[Element, DataSet, Charset, int]]:
+    """Every element with a value, its data set, that one's character set, and the sequence it lies in (0: none)."""
+    waiting = [(dataset, charset_for(""), 0)]
     while waiting:
-        current, charset = waiting.pop()
+        current, charset, parent = waiting.pop()
         own = current.get(CHARACTER_SET)
         if own is not None and own.items is None:
             charset = charset_for(bytes(own.value).decode("latin-1"))
         for element in current:
             if element.items is not None:
-                waiting.extend((item, charset) for item in element.items)
-            elif element.fragments is None and element.value and not is_private(element.tag):
-                yield element, current, charset
+                waiting.extend((item, charset, element.tag) for item in element.items)
+            elif element.fragments is None and element.value:
+                yield element, current, charset, parent
+
+
+# -- words behind labels, and what vendors keep for themselves --------------------------------------------------------
+def _take_prose(element: Element, charset: Charset, read: set[str]) -> None:
+    if element.vr in TEXT_VRS and element.tag not in TAKEN and len(element.value) >= LEAST_PROSE:
+        text = charset.decode(bytes(element.value[:MOST_PROSE]), element.vr)[0].strip(" \0")
+        if " " in text or ":" in text:
+            read.add(text)
+
+
+def _with_prose(known: Known, read: set[str]) -> Known:
+    """What comments and reports name behind labels (`harvest_text` is careful about what it takes for a name)."""
+    for text in sorted(read):
+        known = known.merged(harvest_text(text))
+    return known
+
+
+def _take_private(element: Element, charset: Charset, found: _Found, read: set[str]) -> None:
+    """A private value of a name's very form: whatever becomes of it, the name may stand elsewhere, too."""
+    if element.vr not in TEXT_VRS | {"PN", "UN"} or len(element.value) > MOST_PRIVATE:
+        return
+    text = charset.decode(bytes(element.value), "PN")[0].strip(" \0")
+    if NAME_FORM.fullmatch(text) and not listed("no_names").issuperset(folded_name(text).split()):
+        name = PersonName.parse(text)
+        if name:
+            found.physicians.append(Person(names=(name,)))
+    elif element.vr in TEXT_VRS and text.isprintable() and ":" in text:
+        read.add(text)
+
+
+def _take_coded_person(
+    element: Element, owner: DataSet, charset: Charset, parent: int, found: _Found
+) -> None:
+    """The meaning of a code that names a person (PS3.3 10.1) is that person's name."""
+    if element.tag == sr.MEANING and parent in CODED_PERSONS:
+        _take_names(Element(CODED_PERSON, "PN", element.value), owner, charset, found)
 
 
 def _take(element: Element, owner: DataSet, charset: Charset, found: _Found) -> None:
@@ -147,17 +180,24 @@ def _take(element: Element, owner: DataSet, charset: Charset, found: _Found) -> 
         _take_names(element, owner, charset, found)
     elif tag == sr.TEXT_VALUE and sr.CONCEPT_NAME in owner:
         if sr.names_somebody(owner, charset):
-            found.other.extend(_values(element, charset, MIN_IDENTIFIER))
+            found.other.extend(filter(_is_institution, _values(element, charset, MIN_IDENTIFIER)))
     elif tag in IDENTIFIERS:
         values = [value for value in _values(element, charset, MIN_IDENTIFIER) if _is_number(tag, value)]
         found.identifiers.extend(Identifier(value=value, type=IDENTIFIERS[tag]) for value in values)
     elif tag in ADDRESSES:
-        found.addresses.extend(Address(street=value) for value in _values(element, charset, MIN_IDENTIFIER))
+        found.addresses.extend(map(_address, _values(element, charset, MIN_IDENTIFIER)))
     elif tag in PHONES:
         for value in _values(element, charset, MIN_IDENTIFIER):
             (found.emails if "@" in value else found.phones).append(value)
     elif tag in INSTITUTIONS:
-        found.institutions.extend(_values(element, charset, MIN_IDENTIFIER))
+        found.institutions.extend(filter(_is_institution, _values(element, charset, MIN_IDENTIFIER)))
+    elif tag in DEVICES and element.vr in TEXT_VRS:
+        values = [
+            value
+            for value in _values(element, charset, MIN_DEVICE)
+            if sum(map(str.isdigit, value)) >= MIN_IDENTIFIER
+        ]
+        found.identifiers.extend(Identifier(value=value, type="device") for value in values)
     elif tag == BIRTH_DATE:
         _take_birth_date(element.value, found)
 
@@ -170,17 +210,28 @@ def _is_number(tag: int, value: str) -> bool:
     )
 
 
+def _address(value: str) -> Address:
+    """Street, postal code and city as far as commas and lines tell them apart; else all of it as the street."""
+    parts = [part.strip() for part in re.split(r"[,;^\r\n]+", value) if part.strip()]
+    if len(parts) < 2:
+        return Address(street=value)
+    street, rest = parts[0], parts[1:]
+    code, city = "", ""
+    for part in rest:
+        match = re.fullmatch(r"((?:[A-Z]{1,2}-)?\d[\d -]{2,6}\d)\s*(.*)", part)
+        if match and not code:
+            code, city = match[1].strip(), city or match[2].strip()
+        elif not city and not any(sign.isdigit() for sign in part):
+            city = part
+    return Address(street=street, postal_code=code, city=city)
+
+
 def _take_names(element: Element, owner: DataSet, charset: Charset, found: _Found) -> None:
     for value in _values(element, charset, 2):
-        if NO_NAMES.issuperset(folded_name(value).split()):
+        if (listed("no_names") | listed("makers")).issuperset(folded_name(value).split()):
             continue
-        names = tuple(
-            name
-            for part in value.split("=")
-            if part.strip("^ ")
-            for name in (PersonName.parse(part),)
-            if name
-        )
+        parts = [_of_letters(PersonName.parse(part), found) for part in value.split("=") if part.strip("^ ")]
+        names = tuple(name for name in parts if name)
         if not names:
             continue
         if element.tag in PATIENT_NAMES:
@@ -191,6 +242,27 @@ def _take_names(element: Element, owner: DataSet, charset: Charset, found: _Foun
             found.names.extend(names)
         else:
             found.physicians.append(Person(names=names))
+
+
+def _of_letters(name: PersonName, found: _Found) -> PersonName:
+    """The name without parts that are numbers or words of no name: a code in a name's place is an identifier."""
+    parts = []
+    for part in (name.family, name.given, name.middle):
+        if any(sign.isdigit() for sign in part):
+            if len(part) >= LEAST_CODE and part.casefold() not in listed("no_names"):
+                found.identifiers.append(Identifier(value=part, type="patient id"))
+            parts.append("")
+        else:
+            parts.append("" if listed("no_names").issuperset(folded_name(part).split()) else part)
+    return PersonName(
+        family=parts[0], given=parts[1], middle=parts[2], prefix=name.prefix, suffix=name.suffix
+    )
+
+
+def _is_institution(value: str) -> bool:
+    """A name of a place, not of a maker, nor a word of everyday ("Here", "Radiology department")."""
+    words = set(folded_name(value).split())
+    return not words <= frozenset().union(*map(listed, NO_INSTITUTION))
 
 
 def _take_birth_date(value: Raw, found: _Found) -> None:

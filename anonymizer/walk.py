@@ -116,6 +116,7 @@ class Walk:
                 self._contradicted(Element(tag, right), result, type_, path)
                 return
             element = converted
+            action = resolve(self.profile.rule(tag, right).action, type_)
         outcome = self.actor.apply(action, element, charset, type_)
         if outcome.element is not None:
             result.elements[tag] = outcome.element
