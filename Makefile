@@ -12,7 +12,7 @@ UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-ind
 TEST ?= tests
 TEST_FLAGS ?=
 
-.PHONY: help install dev demo up test check system-packages lock crash fuzz bench-dicom bench-storage tamper conformance screenshots clean
+.PHONY: help install dev demo up test check system-packages lock crash fuzz bench-dicom bench-storage bench-deid tamper conformance screenshots clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-dicom: system-packages dev ## measure the DICOM node beside Orthanc and st
 
 bench-storage: dev ## measure sealed storage beside the bare work (BENCH="--quick", "--only cipher --write")
 	@$(PY) -m tests.benchmarks.storage $(BENCH)
+
+bench-deid: system-packages dev ## measure de-identification beside dicognito, gdcmanon and Orthanc (BENCH="--quick --write")
+	@$(PY) -m tests.benchmarks.deid $(BENCH)
 
 tamper: export CONSILIUM_TAMPERINGS ?= all
 tamper: dev ## alter sealed objects 200,000 times in every known way, and see each refused; 10 million IVs

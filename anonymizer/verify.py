@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pydicom.multival import MultiValue
 
 from anonymizer.byte_scan import Needles
 from anonymizer.known import Known
+from anonymizer.mapped import blocks
 from anonymizer.text import Scrubber
 
 # pydicom quotes values in what it logs.
@@ -29,6 +31,16 @@ MIN_UID_DOTS = 3  # "1.2.1" is a version number as often as a UID
 CLEAN_PREAMBLE = bytes(128)
 #: Elements whose text is ours or is checked by a stricter rule than "no known identifier".
 WORDY = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN", "CS", "AE", "UR", "DS", "IS", "AS", "UI"})
+WHOLE = frozenset({"ST", "LT", "UT", "UR"})  # a backslash is a letter in these (PS3.5 6.2)
+NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
+BYTES = frozenset({"OB", "UN"})
+PIXELS = 0x7FE0
+FEW, LEAST_NUMBER = 8, 100_000
+MAX_HIDDEN = 1 << 20
+UID_BEGINNING, MAX_UID = 10, 80
+_UID_RUN = re.compile(rb"\d+(?:\.\d+)*")
+_UID_SIGNS = frozenset(b"%c" % sign for sign in b"0123456789.")
+_PRINTABLE = re.compile(rb"[\t\n\r -~\x80-\xff]{6,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,29 @@ class _Verifier:
         self.known_left = lru_cache(maxsize=20_000)(self.scrubber.known_left)
 
 
+class _Uids:
+    """The UIDs that may not leave, found by their beginnings, of which there are few."""
+
+    def __init__(self, originals: frozenset[str]) -> None:
+        self._whole = frozenset(
+            uid.encode("ascii", "replace") for uid in originals if uid.count(".") >= MIN_UID_DOTS
+        )
+        self._beginnings = tuple({uid[:UID_BEGINNING] for uid in self._whole})
+
+    def found(self, buffer: bytes | memoryview) -> Iterator[int]:
+        """Where one stands alone: neither a digit nor a further component beside it."""
+        for start, block in blocks(buffer, overlap=MAX_UID):
+            content = bytes(block)
+            for beginning in self._beginnings:
+                at = content.find(beginning)
+                while at >= 0:
+                    run = _UID_RUN.match(content, at)
+                    alone = at == 0 or content[at - 1 : at] not in _UID_SIGNS
+                    if alone and run and run.group() in self._whole:
+                        yield start + at
+                    at = content.find(beginning, at + 1)
+
+
 @lru_cache(maxsize=4)
 def _verifier(known: Known) -> _Verifier:
     return _Verifier(known)
@@ -56,12 +91,12 @@ def _verifier(known: Known) -> _Verifier:
 def forget() -> None:
     """Drop what is remembered of every case: for a worker that has ended one."""
     _verifier.cache_clear()
-    _uid_needles.cache_clear()
+    _uids.cache_clear()
 
 
 @lru_cache(maxsize=4)
-def _uid_needles(originals: frozenset[str]) -> Needles:
-    return Needles(uid.encode("ascii", "replace") for uid in originals if uid.count(".") >= MIN_UID_DOTS)
+def _uids(originals: frozenset[str]) -> _Uids:
+    return _Uids(originals)
 
 
 def verify_instance(
@@ -69,7 +104,7 @@ def verify_instance(
 ) -> tuple[Leak, ...]:
     """Every leak found in one de-identified object (bounded); () means that it may leave."""
     verifier = _verifier(known)
-    originals = frozenset(uid for uid in original_uids if uid)
+    originals = original_uids if isinstance(original_uids, frozenset) else frozenset(original_uids)
     leaks: dict[Leak, None] = {}
     for leak in _all(output, verifier, originals):
         leaks[leak] = None
@@ -105,8 +140,9 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stream = io.BytesIO(output) if len(output) <= LARGE else io.BufferedReader(_Mapped(output))
-            dataset = dcmread(stream, stop_before_pixels=len(output) > LARGE)
+            large = len(output) > LARGE
+            stream = io.BufferedReader(_Mapped(output)) if large else io.BytesIO(output)
+            dataset = dcmread(stream, stop_before_pixels=large)
             # a DICOMDIR (PS3.3 F) names its instance in the File Meta alone
             if not dataset.get("SOPInstanceUID") and "DirectoryRecordSequence" not in dataset:
                 yield Leak("data set", "cannot be read back")
@@ -116,12 +152,14 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
         yield Leak("data set", "cannot be read back")
     for offset, _ in verifier.needles.found(output):  # (2) raw bytes, the picture's included
         yield Leak(f"byte {offset}", "known identifier in the bytes")
-    for offset, _ in _uid_needles(originals).found(output):  # (3) original UIDs, also inside text
+    for offset in _uids(originals).found(output):  # (3) original UIDs, also inside text
         yield Leak(f"byte {offset}", "original UID")
 
 
 class _Mapped(io.RawIOBase):
     """A buffer read as a file, so that a large one is not copied."""
+
+    name = ""
 
     def __init__(self, buffer: bytes | memoryview) -> None:
         super().__init__()
@@ -149,25 +187,67 @@ def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:
     waiting: list[tuple[Any, str]] = [(dataset, path)]
     while waiting:
         current, place = waiting.pop()
-        for element in current:
-            here = f"{place}({element.tag.group:04X},{element.tag.element:04X})"
-            if element.VR == "SQ":
-                waiting.extend((item, f"{here}[{number}]") for number, item in enumerate(element.value or ()))
-            elif element.VR in WORDY:
-                yield from _element(element, here, verifier)
-            elif 0x5000 <= element.tag.group <= 0x501F or 0x6000 <= element.tag.group <= 0x601F:
+        for raw in current.elements():  # not yet converted: most values need no more than their bytes
+            tag, vr = raw.tag, raw.VR
+            here = f"{place}({tag.group:04X},{tag.element:04X})"
+            if vr == "SQ":
+                items = current[tag].value or ()
+                waiting.extend((item, f"{here}[{number}]") for number, item in enumerate(items))
+            elif vr in WORDY:
+                yield from _text(vr, raw.value, here, verifier)
+            elif 0x5000 <= tag.group <= 0x501F or 0x6000 <= tag.group <= 0x601F:
                 yield Leak(here, "overlay or curve")
+            elif vr in NUMBERS:
+                yield from _number(current[tag].value, here, verifier)
+            elif tag.group != PIXELS and vr in BYTES:
+                yield from _hidden_text(raw.value, here, verifier)
 
 
-def _element(element: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
-    value = element.value
-    values = list(value) if isinstance(value, MultiValue | list) else [value]
-    texts = [str(one) for one in values if one is not None and str(one)]
-    if element.VR == "UI":
+def _text(vr: str, value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+    if isinstance(value, bytes):
+        try:
+            text = value.decode("utf-8").rstrip(" \0")  # what leaves is in ISO_IR 192
+        except UnicodeDecodeError:
+            yield Leak(here, "text that is not in the character set of a copy")
+            return
+        texts = [text] if vr in WHOLE else text.split("\\")
+    else:  # pydicom has converted it already, as it does with the character set
+        texts = [
+            str(one)
+            for one in (value if isinstance(value, MultiValue | list) else [value])
+            if one is not None
+        ]
+    if vr == "UI":
         texts = [text for text in texts if not text.startswith(("2.25.", "1.2.840.10008."))]
-    if element.VR == "CS":
+    if vr == "CS":
         texts = [text for text in texts if len(text) > 2]  # CT, M, NO: terms, never a name of their own
-    if any(verifier.known_left(text) for text in texts):
+    if any(text and verifier.known_left(text) for text in texts):
         yield Leak(here, "known identifier in a value")
-    elif element.VR == "PN" and any("=" in text for text in texts):
+    elif vr == "PN" and any("=" in text for text in texts):
         yield Leak(here, "name in another script")
+
+
+def _number(value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+    """A number long enough to be somebody's; long lists are measurements."""
+    values = value if isinstance(value, MultiValue | list) else [value]
+    if len(values) <= FEW and any(
+        isinstance(one, int) and one >= LEAST_NUMBER and verifier.known_left(str(one)) for one in values
+    ):
+        yield Leak(here, "known identifier in a number")
+
+
+def _hidden_text(value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+    """Bytes that are mostly text, in one-byte or two-byte characters."""
+    if not isinstance(value, bytes) or not value or len(value) > MAX_HIDDEN:
+        return
+    for plain in (value, value[::2], value[1::2]):
+        runs = _PRINTABLE.findall(plain)
+        if 2 * sum(map(len, runs)) < len(plain):
+            continue
+        for run in runs:
+            text = run.decode("utf-8", "replace")
+            if verifier.known_left(text) or (
+                not run.isascii() and verifier.known_left(run.decode("latin-1"))
+            ):
+                yield Leak(here, "known identifier in bytes that are text")
+                return

@@ -15,6 +15,7 @@ from pathlib import Path
 from anonymizer.documents import QuarantinedDocument, deidentify_document, verify_document
 from anonymizer.engine import Deidentified, Quarantined, deidentify_instance
 from anonymizer.known import Known
+from anonymizer.mapped import blocks
 from anonymizer.offline.compare import Comparison, compare_document, compare_instance
 from anonymizer.offline.gathering import DICOM, MAPPED_BYTES, read
 from anonymizer.offline.report import FileReport, FolderError, told
@@ -182,8 +183,9 @@ def _half_written(pieces: Iterable[Piece], name: str, plan: Plan) -> Iterator[tu
         half.parent.mkdir(parents=True, exist_ok=True)
         with half.open("wb") as stream:
             for piece in pieces:
-                digest.update(piece)
-                stream.write(piece)
+                for _, block in blocks(piece):
+                    digest.update(block)
+                    stream.write(block)
         yield half, digest.hexdigest()
     except OSError as error:
         raise FolderError("The output folder cannot be written to.") from error
