@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from pydicom.datadict import DicomDictionary
 
+from anonymizer.attribute_types import load_table
+
 Raw = bytes | memoryview
 
 TEXT_VRS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
@@ -114,13 +116,20 @@ def is_private(tag: int) -> bool:
 def dictionary_vr(tag: int) -> str:
     """The dictionary's VR ("US or SS" and the like as they stand), or "" for a tag that it does not hold."""
     entry = DicomDictionary.get(tag)
-    return str(entry[0]) if entry else ""
+    return str(entry[0]) if entry else newer_attributes().get(tag, ("", "", ""))[0]
 
 
 @lru_cache(maxsize=8192)
 def keyword(tag: int) -> str:
     entry = DicomDictionary.get(tag)
-    return str(entry[4]) if entry else ""
+    return str(entry[4]) if entry else newer_attributes().get(tag, ("", "", ""))[1]
+
+
+@lru_cache(maxsize=1)
+def newer_attributes() -> dict[int, tuple[str, str, str]]:
+    """VR, keyword and name of the attributes of PS3.6 that pydicom's dictionary does not hold yet."""
+    rows = load_table("newer_attributes.json")["rows"]
+    return {int(row["tag"], 16): (row["vr"], row["keyword"], row["name"]) for row in rows}
 
 
 @lru_cache(maxsize=16384)

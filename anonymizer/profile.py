@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-
-from pydicom.datadict import DicomDictionary
+from importlib import metadata, resources
 
 from anonymizer.attribute_types import load_table
-from anonymizer.elements import NUMBER_VRS, STREAM_VRS, TEXT_VRS, is_private
-from anonymizer.errors import ProfileError
+from anonymizer.elements import NUMBER_VRS, STREAM_VRS, TEXT_VRS, dictionary_vr
+from anonymizer.errors import ProfileError, TableError
 
 # PS3.16 CID 7050: option -> code value and meaning.
 METHOD_CODES = {
@@ -77,20 +75,26 @@ class Profile:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the profile and every table it reads: what a certificate names."""
-        state = hashlib.sha256(json.dumps([self.name, sorted(self.options), self.identified]).encode())
-        for name in TABLES:
-            state.update(json.dumps(load_table(name), sort_keys=True).encode())
-        return state.hexdigest()
+        """SHA-256 over the profile, every table and word list, and the data dictionary: what a certificate names."""
+        parts = [
+            self.name,
+            sorted(self.options),
+            self.identified,
+            table_digests(),
+            metadata.version("pydicom"),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def rules(self) -> dict[int, Rule]:
         """Rules by tag for every attribute with a row of its own."""
         found = {}
         for row in load_table("extra_attributes.json")["rows"]:
-            drop = row["handling"] == "drop"
+            action = HANDLING[row["handling"]]
+            if row["handling"] == "text" and "clean_descriptors" not in self.options:
+                action = "X/Z/D"
             found[int(row["tag"], 16)] = Rule(
-                action=HANDLING[row["handling"]], source="extra_attributes", forced=drop
+                action=action, source="house rule", forced=row["handling"] == "drop"
             )
         for row in load_table("annex_e.json")["rows"]:
             if row["tag"] == "PRIVATE" or "X" in row["tag"]:
@@ -123,24 +127,46 @@ class Profile:
             return Rule(action="X", source="Table E.1-1 (50xx, 60xx)", forced=True)
         if group in {0x0000, 0x0002, 0x0004} or group == 0xFFFE:
             return Rule(action="X", source="does not belong in a data set", forced=True)
-        if tag not in DicomDictionary:
+        if not dictionary_vr(tag):
             return Rule(action="X", source="not in the data dictionary", forced=True)
         return self.by_vr(vr)
 
     def by_vr(self, vr: str) -> Rule:
         """The decision that the value representation alone gives."""
         action = VR_ACTIONS.get(vr, "X")
-        if vr in {"DA", "DT"} and "retain_modified_dates" not in self.options:
+        if vr in {"DA", "DT", "TM"} and "retain_modified_dates" not in self.options:
             action = "K" if "retain_full_dates" in self.options else "X/Z/D"
         if vr in TEXT_VRS and "clean_descriptors" not in self.options:
             action = "X/Z/D"
         return Rule(action=action, source=f"value representation {vr}")
 
 
-TABLES = ("annex_e.json", "extra_attributes.json", "iod_types.json", "safe_private.json", "safe_private_vendor.json",
-          "sr_concepts.json", "pixel_risk.json")  # fmt: skip
+#: Every table of rules by file name; their digests, and the word lists', are part of a profile's own.
+TABLES = tuple(
+    sorted(
+        file.name for file in resources.files("anonymizer.tables").iterdir() if file.name.endswith(".json")
+    )
+)
+FOLDERS = ("tables", "words")
+
+
+@lru_cache(maxsize=1)
+def table_digests() -> dict[str, str]:
+    """SHA-256 of every file of rules or words that a decision may depend on, by ``folder/name``."""
+    found = {}
+    try:
+        for folder in FOLDERS:
+            for file in resources.files(f"anonymizer.{folder}").iterdir():
+                if file.name.endswith((".json", ".txt")):
+                    found[f"{folder}/{file.name}"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as damage:
+        raise TableError(f"{TableError.__doc__}") from damage
+    return dict(sorted(found.items()))
+
+
 HANDLING = {
     "text": "C",
+    "meaning": "C",
     "code": "T",
     "identifier": "I",
     "remove": "X",
@@ -206,43 +232,3 @@ def load_profile(name: str) -> Profile:
         identified=profile.identified,
         edition=load_table("annex_e.json")["edition"],
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """One row of the annex that a privacy officer signs."""
-
-    tag: str
-    name: str
-    vr: str
-    action: str
-    words: str
-    source: str
-
-
-def describe(profile: Profile) -> Iterator[Described]:
-    """What the profile does, tag by tag: every attribute of the data dictionary, the masks, the private rule."""
-    names = {row["tag"]: (row["name"], row["vr"]) for row in load_table("annex_e.json")["rows"]}
-    tags = {f"{tag:08X}": (str(entry[2]), str(entry[0])) for tag, entry in DicomDictionary.items()} | names
-    for tag, (name, vr) in sorted(tags.items()):
-        first = vr.split(" or ")[0]
-        if profile.identified:
-            rule = Rule(action="K", source="identified profile")
-        elif tag == "PRIVATE":
-            kept = "retain_safe_private" in profile.options
-            rule = Rule(action="C" if kept else "X", source="Table E.1-1 and the safe lists")
-        elif "X" in tag:
-            rule = Rule(action="X", source="Table E.1-1 (50xx, 60xx)")
-        elif is_private(int(tag, 16)):
-            continue
-        else:
-            rule = profile.rule(int(tag, 16), first)
-        spelled = tag if tag == "PRIVATE" else f"({tag[:4]},{tag[4:]})"
-        yield Described(
-            tag=spelled,
-            name=name,
-            vr=first,
-            action=rule.action,
-            words=ACTION_WORDS[rule.action],
-            source=rule.source,
-        )
