@@ -8,7 +8,8 @@ PS3.15 Annex E (E.1.1 de-identifier), PS3.10 section 7.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from anonymizer import encapsulated, method, pixels
 from anonymizer.actions import Actor
@@ -19,7 +20,7 @@ from anonymizer.elements import PIXEL_DATA, DataSet, Element, Raw, spell
 from anonymizer.errors import Unfit
 from anonymizer.frames import strip_frames, trim_native
 from anonymizer.known import Known
-from anonymizer.pixels import Look
+from anonymizer.pixels import Look, MaskRule
 from anonymizer.profile import Profile
 from anonymizer.pseudonyms import Pseudonyms, SettledPseudonyms
 from anonymizer.reader import EXPLICIT_LE, NATIVE, NOT_DICOM, Part10, read_part10
@@ -27,6 +28,7 @@ from anonymizer.report import Notebook, Report
 from anonymizer.walk import Walk
 from anonymizer.writer import write_part10
 
+STRICT = "strict"
 META_CLASS, META_INSTANCE = 0x00020002, 0x00020003
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES, MODALITY = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080060
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
@@ -69,6 +71,12 @@ class Deidentified:
     modality: str
     index: dict[str, str]
     look: tuple[Look, ...] = ()
+    boxes: tuple[
+        dict[str, Any], ...
+    ] = ()  # stretches of frames that were masked, kept or are doubtful; no text
+    layout: dict[str, str | int] = field(
+        default_factory=dict
+    )  # what a `MaskRule` for this device would be keyed on
 
     @property
     def content(self) -> bytes:
@@ -80,12 +88,13 @@ class Deidentified:
         rest = (self.report, self.sop_class_uid, self.sop_instance_uid, self.study_instance_uid)
         return _rebuilt, (
             whole, *rest, self.series_instance_uid, self.transfer_syntax, self.modality, self.index, self.look,
+            self.boxes, self.layout,
         )  # fmt: skip
 
 
 def _rebuilt(pieces: tuple[Raw, ...], report: Report, *rest: object) -> Deidentified:
     names = ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid", "transfer_syntax",
-             "modality", "index", "look")  # fmt: skip
+             "modality", "index", "look", "boxes", "layout")  # fmt: skip
     return Deidentified(pieces=pieces, report=report, **dict(zip(names, rest, strict=True)))  # type: ignore[arg-type]  # pickle
 
 
@@ -99,7 +108,12 @@ class Quarantined:
 
 
 def deidentify_instance(
-    content: bytes | memoryview, *, profile: Profile, pseudonyms: Pseudonyms, known: Known
+    content: bytes | memoryview,
+    *,
+    profile: Profile,
+    pseudonyms: Pseudonyms,
+    known: Known,
+    masks: tuple[MaskRule, ...] = (),
 ) -> Deidentified | Quarantined:
     """De-identify one object; whatever cannot be judged is quarantined.
 
@@ -109,9 +123,11 @@ def deidentify_instance(
         A Part 10 file, or a bare data set that begins with group 0008.
     profile, pseudonyms, known
         The rules; the case's keyed mapping; what is known of the case, its own objects' harvest included.
+    masks
+        Reviewed rules for pictures of the case's devices.
     """
     try:
-        return _deidentify(content, profile, pseudonyms, known)
+        return _deidentify(content, profile, pseudonyms, known, masks)
     except Unfit as unfit:
         return Quarantined(code=unfit.code, reason=unfit.reason, place=unfit.place)
     except Exception as fault:  # noqa: BLE001 - fail closed: content must never get past a defect of ours
@@ -124,7 +140,11 @@ NOT_UNDERSTOOD = (
 
 
 def _deidentify(
-    content: bytes | memoryview, profile: Profile, pseudonyms: Pseudonyms, known: Known
+    content: bytes | memoryview,
+    profile: Profile,
+    pseudonyms: Pseudonyms,
+    known: Known,
+    masks: tuple[MaskRule, ...],
 ) -> Deidentified | Quarantined:
     read = read_part10(content)
     dataset = read.dataset
@@ -138,11 +158,11 @@ def _deidentify(
         return _result((content,), dataset, read.transfer_syntax, profile, notes, ())
     if method.carries_seal(dataset, pseudonyms):
         pseudonyms = SettledPseudonyms(pseudonyms)
-    look = pixels.pixel_risk(dataset)  # (1) before its own words are cleaned
-    masked = pixels.mask_unused_bits(dataset)  # (2) bits that no picture uses
-    if masked:
-        notes.note("(7FE0,0010)", "C", "bits outside the picture were cleared")
-    _clean_frames(dataset, read.transfer_syntax, notes)  # (3) comments inside encoded frames
+    _clean_frames(dataset, read.transfer_syntax, notes)  # (1) comments inside encoded frames
+    shown = pixels.clean_pixels(  # (2) bits no picture uses, text in the picture; before its own words are cleaned
+        dataset, read.transfer_syntax, known=known, strict=profile.name == STRICT, masks=masks, notes=notes
+    )
+    look = shown.look  # (3) what only a human can judge
     cleaner = cleaner_for(known, pseudonyms.shift_days)
     packed = _unpack(dataset, profile, pseudonyms, cleaner, known, notes)  # (4) a document inside
     walk = Walk(profile, Actor(pseudonyms, cleaner), types_for(dataset.ascii(SOP_CLASS)), notes)
@@ -151,9 +171,10 @@ def _deidentify(
         packed.put_into(result, dataset, pseudonyms)
         look += packed.look
     _finish(result, dataset, read, profile, pseudonyms, notes)  # (6) identity, character set, method
-    syntax = EXPLICIT_LE if read.transfer_syntax in NATIVE else read.transfer_syntax
+    syntax = EXPLICIT_LE if shown.syntax in NATIVE else shown.syntax
     pieces = tuple(write_part10(result, transfer_syntax=syntax))  # (7) preamble and file meta are new
-    return _result(pieces, result, syntax, profile, notes, look)
+    made = _result(pieces, result, syntax, profile, notes, look)
+    return replace(made, boxes=shown.boxes, layout=shown.layout)
 
 
 def _refuse(read: Part10, sop_class: str) -> None:

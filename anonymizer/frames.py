@@ -38,7 +38,7 @@ def strip_frames(fragments: list[Raw], syntax: str, frames: int, *, indexed: boo
     """
     if len(fragments) < 2 or syntax not in JPEG | JPEG_LS | JPEG_2000:
         return _with_plain_table(fragments)
-    groups = _by_frame(fragments, frames, syntax)
+    groups = frames_of(fragments, frames, syntax)
     removed = 0
     lengths: list[int] = []
     body: list[Raw] = []
@@ -54,7 +54,7 @@ def strip_frames(fragments: list[Raw], syntax: str, frames: int, *, indexed: boo
             lengths.append(sum(len(part) + (len(part) & 1) + 8 for part in group))
     if not removed:
         return _with_plain_table(fragments)
-    return Cleaned([_offset_table(lengths) if indexed or len(fragments[0]) else b"", *body], removed)
+    return Cleaned([offset_table(lengths) if indexed or len(fragments[0]) else b"", *body], removed)
 
 
 def _with_plain_table(fragments: list[Raw]) -> Cleaned | None:
@@ -70,7 +70,7 @@ def _with_plain_table(fragments: list[Raw]) -> Cleaned | None:
     return Cleaned([b"", *fragments[1:]], 1)
 
 
-def _offset_table(lengths: list[int]) -> bytes:
+def offset_table(lengths: list[int]) -> bytes:
     offsets, at = [], 0
     for length in lengths:
         offsets.append(at)
@@ -78,7 +78,7 @@ def _offset_table(lengths: list[int]) -> bytes:
     return struct.pack(f"<{len(offsets)}L", *offsets) if at < 1 << 32 else b""
 
 
-def _by_frame(fragments: list[Raw], frames: int, syntax: str) -> list[list[Raw]]:
+def frames_of(fragments: list[Raw], frames: int, syntax: str) -> list[list[Raw]]:
     """Fragments gathered into frames: by count, by the offset table, or by the start-of-image mark (PS3.5 A.4)."""
     rest = fragments[1:]
     if len(rest) == frames:

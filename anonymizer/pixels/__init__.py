@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anonymizer.pixels.bits import mask_unused_bits
+from anonymizer.pixels.clean import PixelOutcome, clean_pixels
 from anonymizer.pixels.masks import MaskRule, fingerprint
 from anonymizer.pixels.preview import render_preview
 from anonymizer.pixels.risk import Look, pixel_risk, shows_face
@@ -10,6 +11,8 @@ from anonymizer.pixels.risk import Look, pixel_risk, shows_face
 __all__ = [
     "Look",
     "MaskRule",
+    "PixelOutcome",
+    "clean_pixels",
     "fingerprint",
     "mask_unused_bits",
     "pixel_risk",

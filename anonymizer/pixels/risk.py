@@ -39,17 +39,25 @@ def pixel_risk(dataset: DataSet) -> tuple[Look, ...]:
     image_type = [part.strip() for part in dataset.ascii(0x00080008).upper().split("\\")]
     if any(term == part for part in image_type for term in table["image_type_terms"]):
         looks["screen_save"] = "The picture is a saved screen or report page."
-    if dataset.ascii(0x00080064).upper() in {"DF", "DI", "DRW", "SI", "SD", "SYN", "WSD", "DV"}:
-        looks.setdefault("capture", "The picture was scanned, captured or drawn, not acquired.")
-    if _embedded_overlay(dataset) and PIXEL_DATA in dataset and _is_encapsulated(dataset):
-        looks["overlay_in_pixels"] = (
-            "An overlay may lie inside the compressed picture, where it cannot be masked here."
-        )
+    conversion = dataset.ascii(0x00080064).upper()
+    if conversion in {"DF", "SD", "DRW"}:
+        looks["scanned"] = "The picture was scanned from paper or film, or drawn: it may carry handwriting."
+    elif conversion in {"DI", "SI", "SYN", "WSD", "DV"}:
+        looks.setdefault("capture", "The picture was captured, not acquired.")
+    if embedded_overlay(dataset) and PIXEL_DATA in dataset and _is_encapsulated(dataset):
+        looks["overlay_in_pixels"] = "An overlay may lie inside the compressed picture."
     if dataset.ascii(MODALITY).upper() in SLICES and (
         dataset.number(SAMPLES, 1) > 1 or dataset.number(BITS, 16) == 8
     ):
         looks["capture"] = "A slice in colour or with 8 bits: usually a capture of a workstation's screen."
     return tuple(Look(code, reason) for code, reason in looks.items())
+
+
+def is_read(dataset: DataSet) -> bool:
+    """Whether the words in this picture are read: every kind that may carry them, whatever the sender says of it."""
+    if not any(tag in dataset for tag in PIXEL_TAGS):
+        return False
+    return bool(pixel_risk(dataset)) or _kind(dataset, load_table("pixel_risk.json")) is not None
 
 
 def _kind(dataset: DataSet, table: dict[str, object]) -> tuple[str, str] | None:
@@ -80,7 +88,7 @@ def _is_encapsulated(dataset: DataSet) -> bool:
     return element is not None and element.fragments is not None
 
 
-def _embedded_overlay(dataset: DataSet) -> bool:
+def embedded_overlay(dataset: DataSet) -> bool:
     return any(
         0x6000 <= tag >> 16 <= 0x601E and tag & 0xFFFF == 0x0102 and dataset.number(tag) > 0
         for tag in dataset.elements

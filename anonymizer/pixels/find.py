@@ -1,0 +1,209 @@
+"""Reads every frame of a picture that shows something new, and judges each line; frames that repeat cost a comparison."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.pixels.judge import TextJudge
+from anonymizer.pixels.picture import Picture, views
+from anonymizer.pixels.reading import Budget, Line, Reading, read_frame
+from anonymizer.pixels.strokes import Box, Candidate, candidates
+
+Grey = NDArray[np.uint8]
+State = Literal["masked", "kept", "doubtful"]
+#: Frames of a cine that are read as a whole, evenly spread; of the others what looks like a new line is read.
+_WHOLE_FRAMES = 6
+_ALIKE = 10.0  # mean difference in grey levels below which two stretches show the same
+_BANNER_DOUBT = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A stretch of one frame and what was decided of it."""
+
+    frame: int
+    box: Box
+    state: State
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that was seen in a picture; ``read``: how many frames OCR was asked about."""
+
+    seen: list[Seen] = field(default_factory=list)
+    read: int = 0
+    known: bool = False
+
+    def boxes(self, state: State) -> dict[int, list[Box]]:
+        found: dict[int, list[Box]] = {}
+        for one in self.seen:
+            if one.state == state:
+                found.setdefault(one.frame, []).append(one.box)
+        return found
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Pixels of a stretch that was looked at, to know it again in another frame."""
+
+    box: Box
+    pixels: Grey
+
+    def shown_in(self, grey: Grey) -> bool:
+        here = grey[self.box.top : self.box.bottom, self.box.left : self.box.right]
+        return float(np.abs(here.astype(np.int16) - self.pixels).mean()) < _ALIKE
+
+
+def read_picture(
+    picture: Picture, judge: TextJudge, budget: Budget, *, banners: list[Box], findings: Findings
+) -> None:
+    """Read and judge the frames into ``findings``, which hold what was found also where this raises.
+
+    Raises `NotDecodableError`, `OutOfTimeError`, `OcrMissingError`.
+    """
+    digests: set[bytes] = set()
+    step = max(picture.frames // _WHOLE_FRAMES, 1)
+    looked_at: list[_Stretch] = []
+    for index in range(picture.frames):
+        digest = hashlib.blake2b(bytes(picture.raw(index)), digest_size=16).digest()
+        if digest in digests:
+            continue
+        digests.add(digest)
+        budget.left_s()
+        whole = index % step == 0 or picture.frames <= _WHOLE_FRAMES
+        asked = False
+        for number, grey in enumerate(views(picture, picture.stored_values(index))):
+            found = candidates(grey)
+            new = [one for one in found if number or not _met(one, looked_at, grey)]
+            if not number:
+                looked_at += [
+                    _Stretch(one.box, grey[one.box.top : one.box.bottom, one.box.left : one.box.right].copy())
+                    for one in new
+                ]
+            if new or whole:
+                reading = read_frame(grey, budget, whole=whole and number < 2, known=new)
+                _judge(reading, found, index, judge, findings, banners)
+                asked = True
+            if not whole and number == 0 and picture.frames > 60:
+                break  # in a long cine the first view finds what is new
+        findings.read += asked
+    _spread(picture, findings, budget)
+
+
+def _met(one: Candidate, looked_at: list[_Stretch], grey: Grey) -> bool:
+    return any(one.box.overlap(held.box) > 0.7 and held.shown_in(grey) for held in looked_at)
+
+
+def _judge(
+    reading: Reading,
+    found: list[Candidate],
+    frame: int,
+    judge: TextJudge,
+    findings: Findings,
+    banners: list[Box],
+) -> None:
+    strong = [one.box for one in found if one.strong]
+    for line in _whole_lines(reading.lines):
+        printed = any(line.box.overlap(box) > 0.3 or box.overlap(line.box) > 0.6 for box in strong)
+        verdict = judge.judge(line.words, line.confidence, printed=printed)
+        if verdict.verdict == "noise":
+            continue
+        findings.known |= verdict.known
+        masked = set(verdict.words) or set(range(len(line.words)))
+        for index, box in enumerate(line.boxes):
+            if verdict.verdict == "mask" and index in masked:
+                state: State = "masked"
+            else:
+                state = "doubtful" if verdict.verdict == "doubt" else "kept"
+            findings.seen.append(Seen(frame, box, state))
+    for box in reading.doubts:
+        findings.seen.append(Seen(frame, box, "doubtful"))
+    _settle(frame, findings, strong, banners)
+
+
+def _whole_lines(lines: list[Line]) -> list[Line]:
+    """The lines, and neighbours joined once more: a name may be parted from its given name by a wide gap."""
+    joined: list[Line] = []
+    for line in lines:
+        for other in lines:
+            if other is line or not (line.upright and other.upright):
+                continue
+            gap = other.box.left - line.box.right
+            tall = max(line.box.height, other.box.height)
+            level = (
+                abs(other.box.top + other.box.height / 2 - line.box.top - line.box.height / 2) < 0.5 * tall
+            )
+            if level and 0 <= gap < 4 * tall and min(len(line.text), len(other.text)) <= 8:
+                joined.append(
+                    Line(
+                        line.words + other.words,
+                        line.boxes + other.boxes,
+                        min(line.confidence, other.confidence),
+                    )
+                )
+    return [*lines, *joined]
+
+
+def _settle(frame: int, findings: Findings, strong: list[Box], banners: list[Box]) -> None:
+    """In one frame: what is masked covers the doubt about it, what was read well ends it, and a banner's doubt is masked."""
+    here = [one for one in findings.seen if one.frame == frame]
+    rest = [one for one in findings.seen if one.frame != frame]
+    masked = [_line_of(one.box, strong) for one in here if one.state == "masked"]
+    kept = [one.box for one in here if one.state == "kept"]
+    settled = [Seen(frame, box, "masked") for box in masked]
+    for one in here:
+        if one.state == "kept" and all(one.box.overlap(box) < 0.5 for box in masked):
+            settled.append(one)
+        elif one.state == "doubtful":
+            if _share(one.box, masked) > 0.6 or _share(one.box, kept) > 0.6:
+                continue
+            in_banner = _share(one.box, banners) > _BANNER_DOUBT
+            settled.append(Seen(frame, one.box, "masked" if in_banner else "doubtful"))
+    findings.seen = rest + settled
+
+
+def _line_of(box: Box, strong: list[Box]) -> Box:
+    """A word's box, made as high as the strokes of its line are: OCR cuts off accents and descenders."""
+    for line in strong:
+        if box.overlap(line) > 0.4 and line.height <= 2.5 * box.height:
+            top, bottom = min(box.top, line.top), max(box.bottom, line.bottom)
+            return Box(box.left, top, box.width, bottom - top)
+    return box
+
+
+def _share(box: Box, others: list[Box]) -> float:
+    return min(sum(box.overlap(other) for other in others), 1.0)
+
+
+def _spread(picture: Picture, findings: Findings, budget: Budget) -> None:
+    """Mask text in every frame that shows it: what was found in one frame is looked for in all of them."""
+    if picture.frames < 2:
+        return
+    samples: list[tuple[Box, NDArray[np.int16], NDArray[np.bool_], float]] = []
+    for frame, boxes in findings.boxes("masked").items():
+        grey = next(iter(views(picture, picture.stored_values(frame))))
+        for box in boxes:
+            part = grey[box.top : box.bottom, box.left : box.right].astype(np.int16)
+            if not part.size:
+                continue
+            away = np.abs(part - int(np.median(part)))
+            contrast = float(np.percentile(away, 95))
+            samples.append((box, part, away > 0.4 * contrast, max(contrast, 8.0)))
+    if not samples:
+        return
+    have = {(one.frame, one.box) for one in findings.seen if one.state == "masked"}
+    for frame in range(picture.frames):
+        budget.left_s()
+        grey = next(iter(views(picture, picture.stored_values(frame)))).astype(np.int16)
+        for box, part, strokes, contrast in samples:
+            if (frame, box) in have or not strokes.any():
+                continue
+            here = grey[box.top : box.bottom, box.left : box.right]
+            if float(np.median(np.abs(here - part)[strokes])) < 0.35 * contrast:
+                have.add((frame, box))
+                findings.seen.append(Seen(frame, box, "masked"))

@@ -1,0 +1,255 @@
+"""Judges a line that was read in a picture: does it identify, is it clinical, or can nobody tell; it sees no pixel.
+
+Reading errs, so known identifiers are compared with a tolerance: signs that look alike count as one, a name may lack or
+have a letter, and may be split over words. What is neither known nor on a list of harmless words is removed as well:
+PS3.15 E.3.1 allows to remove all text, and a stranger's name is on no list.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
+
+from anonymizer.attribute_types import load_table
+from anonymizer.folding import fold, german
+from anonymizer.known import Known
+from anonymizer.text import Scrubber
+from anonymizer.words import words as listed
+
+Verdict = Literal["mask", "keep", "doubt", "noise"]
+#: A line read with less confidence is masked only for a known identifier.
+SURE = 70.0
+_ANY_SHIFT = 7  # the Scrubber tells dates only where it shifts them; in pixels each date goes
+_DIGIT_OF = str.maketrans("OoQDlI|i!SsBZzgqG", "00001111155822996")
+_LETTER_OF = str.maketrans("01|!5826", "oliisbzg")
+_TIME = re.compile(r"[012]?\d[:.][0-5]\d([:.][0-5]\d)?")
+_SIGNS = re.compile(r"[^\w]|_")
+_MOST_NEEDLES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a line; ``words`` are the indices of the words it concerns, () for all; ``known``: of this case."""
+
+    verdict: Verdict
+    words: tuple[int, ...] = ()
+    known: bool = False
+
+
+class TextJudge:
+    """The known identifiers of one case, prepared for text that was read and not written."""
+
+    def __init__(self, known: Known, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._scrubber = Scrubber(known, shift_days=_ANY_SHIFT)
+        table = load_table("burned_in_words.json")
+        self._harmless = frozenset(fold(word) for word in table["words"].split())
+        self._long_harmless = [word for word in self._harmless | listed("clinical") if len(word) >= 5]
+        self._labels = frozenset(fold(word).strip(".#:") for word in table["labels"].split())
+        self._patterns = re.compile("|".join(f"(?:{one})" for one in table["patterns"]), re.IGNORECASE)
+        self._digits = int(table["shortest_digits"])
+        kept = {fold(word) for text in getattr(known, "kept", ()) for word in text.split()}
+        self._kept = frozenset(kept)
+        self._names, self._numbers = _needles(known)
+
+    def known_in(self, text: str) -> bool:
+        """Whether a known identifier of the case may stand in a text as read."""
+        return self._is_known(text, text.split(), shortest=4)
+
+    def _is_known(self, text: str, words: list[str], *, shortest: int) -> bool:
+        """``shortest``: letters that a name needs; noise is read as short words."""
+        return (
+            self._scrubber.known_left(text) or self._known_number(text) or self._known_names(words, shortest)
+        )
+
+    def judge(self, words: tuple[str, ...], confidence: float, *, printed: bool) -> Judgement:
+        """Judge a line.
+
+        Parameters
+        ----------
+        words
+            As read, in order.
+        confidence
+            Of the line, 0 to 100.
+        printed
+            Whether the geometry of its strokes says that it is print.
+        """
+        text = " ".join(words)
+        signs = sum(sign.isalnum() for sign in text)
+        clear = printed or confidence >= 60
+        if (clear or signs >= 6) and self._is_known(text, list(words), shortest=3 if clear else 6):
+            return Judgement("mask", known=True)
+        sure = (confidence >= SURE and (printed or signs >= 5)) or (
+            printed and confidence >= 60 and signs >= 3
+        )
+        if sure and (self._scrubber.spans(text) or self._long_number(text) or self._labelled(words)):
+            return Judgement("mask")
+        strange = tuple(index for index, word in enumerate(words) if not self._is_harmless(word))
+        if self._strict and sure:
+            return Judgement("mask")
+        if not strange:
+            return Judgement("keep" if sure or printed else "noise")
+        if sure:
+            worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 3]
+            # One or two odd signs beside good words are a misread mark; more of them are text nobody knows.
+            if worth or (len(strange) > 1 and len(strange) * 2 > len(words)):
+                return Judgement("mask", tuple(strange))
+            return Judgement("keep")
+        if printed and signs >= 2:
+            return Judgement("doubt")
+        return Judgement("noise")
+
+    def _is_harmless(self, word: str) -> bool:
+        bare = fold(word).strip(".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°")
+        if not bare or bare in self._harmless or bare in self._kept or len(bare) == 1:
+            return True
+        if _TIME.fullmatch(bare):
+            return True
+        if len(re.sub(r"\D", "", bare)) >= self._digits:
+            return False
+        if self._patterns.fullmatch(bare) or self._patterns.fullmatch(word):
+            return True
+        if bare in listed("clinical"):
+            return True
+        if len(bare) < 5 or any(sign.isdigit() for sign in bare):
+            return False
+        near = process.extractOne(bare, self._long_harmless, scorer=OSA.distance, score_cutoff=1)
+        return near is not None
+
+    def _labelled(self, words: tuple[str, ...]) -> bool:
+        """A label with something behind it, or a label alone that ends in a colon: its value stands next to it."""
+        for index, word in enumerate(words):
+            label = fold(word).strip(".#:;,()")
+            if label in self._labels and (":" in word or "#" in word or index + 1 < len(words)):
+                return True
+        return False
+
+    def _long_number(self, text: str) -> bool:
+        """Five and more digits together or with separators between them; a time of day or a size is none."""
+        for run in re.finditer(r"[\dOoIl|][\dOoIl|.\-/ ]*[\dOoIl|]", text):
+            raw = run.group()
+            digits = sum(sign.isdigit() for sign in raw)
+            longest = max((len(part) for part in re.findall(r"\d+", raw)), default=0)
+            if longest >= self._digits or (
+                digits >= 6 and re.search(r"\d{3,}[-/.]\d{2,}|\d{2}[-/.]\d{2}[-/.]\d{2}", raw)
+            ):
+                return True
+        return False
+
+    def _known_number(self, text: str) -> bool:
+        if not self._numbers:
+            return False
+        compact = _SIGNS.sub("", text)
+        read = compact.translate(_DIGIT_OF).casefold()
+        if sum(sign.isdigit() for sign in read) < 4:
+            return False
+        for needle in self._numbers:
+            if len(read) < len(needle) - 1:
+                continue
+            if needle in read:
+                return True
+            if len(needle) >= 6:
+                allowed = 1 if len(needle) < 10 else 2
+                score = 100.0 * (1 - allowed / len(needle)) - 0.01
+                found = fuzz.partial_ratio_alignment(
+                    needle, read, score_cutoff=100 - 100 * allowed / len(needle)
+                )
+                if (
+                    found is not None
+                    and found.score >= score
+                    and _near(needle, read[found.dest_start : found.dest_end], allowed)
+                ):
+                    return True
+        return False
+
+    def _known_names(self, words: list[str], shortest: int) -> bool:
+        """A name of the case in one word or in neighbours that were split, with a letter more, less or other."""
+        forms: list[str] = []
+        for index, word in enumerate(words):
+            bare = _letters(word)
+            harmless = self._is_harmless(word) and bare not in self._names
+            if bare and not harmless:
+                forms.append(bare)
+            joined = bare
+            for other in words[index + 1 : index + 4]:
+                joined += _letters(other)
+                if 4 <= len(joined) <= 24 and not (harmless and self._is_harmless(other)):
+                    forms.append(joined)
+        return any(self._one_name(form) for form in forms if len(form) >= shortest)
+
+    def _one_name(self, form: str) -> bool:
+        if form in self._names:
+            return True
+        if len(form) < 4:
+            return False
+        for needle in self._names:
+            size = len(needle)
+            if size < 4:
+                continue
+            allowed = 1 if size < 7 else 2
+            if (
+                abs(len(form) - size) <= allowed
+                and OSA.distance(form, needle, score_cutoff=allowed) <= allowed
+            ):
+                return True
+            # A name cut off at the edge, or run together with what stands beside it.
+            if size >= 6 and (needle in form or (len(form) >= 6 and needle.startswith(form))):
+                return True
+        return False
+
+
+def _near(needle: str, stretch: str, allowed: int) -> bool:
+    return OSA.distance(needle, stretch, score_cutoff=allowed) <= allowed
+
+
+def _letters(word: str) -> str:
+    return _SIGNS.sub("", fold(word)).translate(_LETTER_OF)
+
+
+def _needles(known: Known) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What of the case is compared with tolerance: folded words of names and places, and compact numbers."""
+    people = [*known.names, *(name for person in known.people for name in person.names)]
+    texts = [part for name in people for part in (name.family, name.given, name.middle)]
+    clinical = listed("clinical") | listed("generic_institution") | listed("everyday")
+    certain = {
+        form for text in texts for word in re.split(r"[\W_]+", text) for form in (fold(word), german(word))
+    }
+    places = [*known.institutions, *(person.institution for person in known.people)]
+    places += [part for one in known.addresses for part in (one.street, one.city)]
+    certain |= {
+        word
+        for text in places
+        for word in map(fold, re.split(r"[\W_]+", text))
+        if len(word) >= 5 and word not in clinical
+    }
+    names = {word.translate(_LETTER_OF) for word in certain if len(word) >= 3}
+    numbers = {
+        _SIGNS.sub("", value).casefold()
+        for value in (
+            *(one.value for one in known.identifiers),
+            *(one.value for person in known.people for one in person.identifiers),
+            *known.phones,
+            *(phone for person in known.people for phone in person.phones),
+            *known.other,
+        )
+    }
+    for born in known.birth_dates:
+        numbers |= {f"{born:%Y%m%d}", f"{born:%d%m%Y}", f"{born:%m%d%Y}", f"{born:%y%m%d}"}
+    numbers |= {number[2:] for number in numbers if len(number) == 12 and number.isdigit()}
+    wanted = {
+        number.translate(_DIGIT_OF).casefold()
+        for number in numbers
+        if len(number) >= 4 and re.search(r"\d", number)
+    }
+    return frozenset(sorted(names)[:_MOST_NEEDLES]), tuple(sorted(wanted)[:_MOST_NEEDLES])
+
+
+@lru_cache(maxsize=4)
+def judge_for(known: Known, strict: bool) -> TextJudge:
+    """The judge of a case; a few are remembered, so that one case's objects share it."""
+    return TextJudge(known, strict=strict)

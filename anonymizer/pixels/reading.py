@@ -1,0 +1,253 @@
+"""Reads the words of one frame, and says where something looks like words and cannot be read; it judges no word.
+
+Two readers: the whole frame by OCR, and OCR of every stretch that `strokes` takes for a line, enlarged and turned so that
+letters are dark. A stretch of clear print that gives no confident words is doubtful: a human must look.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymizer import ocr
+from anonymizer.ocr import OcrTimeError, Word
+from anonymizer.pixels.strokes import Box, Candidate, candidates, merged
+
+Grey = NDArray[np.uint8]
+#: From here on words are taken for what was written, below it nothing is known but that something stands there.
+CONFIDENT = 60.0
+_WHOLE_PIXELS = 1_300_000  # what is read as a whole; larger frames are reduced for this reading only
+_DETECTED_PIXELS = 16_000_000
+_LETTER = 36  # height in pixels at which letters are read best
+_MOST_CROPS = 90
+_MOST_WEAK = 40
+
+
+class OutOfTimeError(Exception):
+    """The picture has more to read than the time allows."""
+
+
+class Budget:
+    """Processor time for one object; asked before each step."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.thread_time() + seconds
+
+    def left_s(self) -> float:
+        left = self._end - time.thread_time()
+        if left <= 0:
+            raise OutOfTimeError
+        return left
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Words that stand side by side, as read, with the box of each in pixels of the frame."""
+
+    words: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    confidence: float
+    upright: bool = True
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def box(self) -> Box:
+        whole = self.boxes[0]
+        for box in self.boxes[1:]:
+            whole = whole.joined(box)
+        return whole
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one frame says: lines that were read, and boxes that look like print and were not."""
+
+    lines: list[Line] = field(default_factory=list)
+    doubts: list[Box] = field(default_factory=list)
+
+
+def read_frame(
+    grey: Grey, budget: Budget, *, whole: bool = True, known: list[Candidate] | None = None
+) -> Reading:
+    """Read one frame.
+
+    Parameters
+    ----------
+    grey
+        uint8 (rows, columns).
+    whole
+        Read the whole frame too, not only what looks like a line.
+    known
+        Stretches that look like lines, where the caller has looked already.
+
+    Raises
+    ------
+    OutOfTimeError, OcrMissingError
+    """
+    found = Reading()
+    if whole:
+        found.lines = _whole_frame(grey, budget)
+    if known is None and grey.size <= _DETECTED_PIXELS:
+        known = candidates(grey)
+    _stretches(grey, known or [], found, budget, turned=0)
+    if whole and grey.size <= _DETECTED_PIXELS:
+        _turned(grey, found, budget)
+    return found
+
+
+def _turned(grey: Grey, found: Reading, budget: Budget) -> None:
+    """Text written upwards: the frame is turned, and what was read upright already is not asked again."""
+    turned = np.ascontiguousarray(np.rot90(grey, -1))  # upwards becomes left to right
+    rows = grey.shape[0]
+    seen = [box for line in found.lines if line.confidence >= CONFIDENT for box in line.boxes]
+    strong = [one for one in candidates(turned) if one.strong and one.box.width > 3 * one.box.height]
+    # (row, column) of the turned frame is (rows - 1 - column, row) of the frame.
+    fresh = [one for one in strong if all(_back(one.box, rows).overlap(box) < 0.3 for box in seen)]
+    inner = Reading()
+    _stretches(turned, fresh, inner, budget, turned=2)
+    for line in inner.lines:
+        if line.confidence >= CONFIDENT:
+            boxes = tuple(_back(box, rows) for box in line.boxes)
+            found.lines.append(Line(line.words, boxes, line.confidence, upright=False))
+
+
+def _back(box: Box, rows: int) -> Box:
+    """A box of the frame turned a quarter clockwise, in the frame itself."""
+    return Box(box.top, rows - box.right, box.height, box.width)
+
+
+def _whole_frame(grey: Grey, budget: Budget) -> list[Line]:
+    scale = min(2.0, (_WHOLE_PIXELS / grey.size) ** 0.5)
+    dark = float(np.median(grey)) < 128
+    shown = _scaled(255 - grey if dark else grey, scale)
+    try:
+        words = ocr.read_words(shown, layout="sparse", limit_s=min(budget.left_s(), 8.0))
+    except OcrTimeError:
+        raise OutOfTimeError from None
+    return in_lines(words, scale, (0, 0))
+
+
+def _scaled(grey: Grey, scale: float) -> Grey:
+    rows, columns = grey.shape
+    size = max(int(columns * scale), 1), max(int(rows * scale), 1)
+    if size == (columns, rows):
+        return grey
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC))
+
+
+def in_lines(words: tuple[Word, ...], scale: float, origin: tuple[int, int]) -> list[Line]:
+    """Words of one line, parted where the gap is wider than two letters are high; boxes back in the frame's pixels."""
+    lines: list[list[Word]] = []
+    for word in words:
+        held = lines[-1] if lines else None
+        if held and held[-1].line == word.line:
+            tall = max(word.height, held[-1].height)
+            if word.left - (held[-1].left + held[-1].width) <= 2.0 * tall:
+                held.append(word)
+                continue
+        lines.append([word])
+    return [_line(line, scale, origin) for line in lines]
+
+
+def _line(words: list[Word], scale: float, origin: tuple[int, int]) -> Line:
+    boxes = tuple(
+        Box(
+            origin[0] + int(word.left / scale),
+            origin[1] + int(word.top / scale),
+            max(round(word.width / scale), 1),
+            max(round(word.height / scale), 1),
+        )
+        for word in words
+    )
+    letters = [max(len(word.text), 1) for word in words]
+    mean = sum(word.confidence * many for word, many in zip(words, letters, strict=True)) / sum(letters)
+    return Line(tuple(word.text for word in words), boxes, mean)
+
+
+def _stretches(grey: Grey, asked: list[Candidate], found: Reading, budget: Budget, *, turned: int) -> None:
+    """Read each stretch that no confident line covers; clear print that stays unread is doubtful."""
+    sure = [box for line in found.lines if line.confidence >= CONFIDENT for box in line.boxes]
+    weak = 0
+    for number, one in enumerate(asked):
+        if _covered(one.box, sure):
+            continue
+        weak += not one.strong
+        if number >= _MOST_CROPS or weak > _MOST_WEAK:
+            if one.strong:
+                raise OutOfTimeError
+            break
+        lines = _read_stretch(grey, one, budget, turned)
+        best = max(lines, key=lambda line: line.confidence, default=None)
+        if best is not None and best.confidence >= CONFIDENT:
+            found.lines += [line for line in lines if line.confidence >= CONFIDENT / 2]
+        else:
+            found.lines += lines
+            if one.strong and any(_says_something(line) for line in lines):
+                found.doubts.append(one.box)
+    found.doubts = merged(found.doubts)
+
+
+def _covered(box: Box, sure: list[Box]) -> bool:
+    return sum(box.overlap(one) for one in sure) > 0.5
+
+
+def _says_something(line: Line) -> bool:
+    return sum(sign.isalnum() for sign in line.text) >= 2 and line.confidence >= 15
+
+
+def _read_stretch(grey: Grey, one: Candidate, budget: Budget, turned: int) -> list[Line]:
+    """One line by itself: with dark letters on light ground and at the height that is read best."""
+    rows, columns = grey.shape
+    box = one.box.grown(max(3, one.box.height // 3), rows, columns)
+    crop = grey[box.top : box.bottom, box.left : box.right]
+    low, middle, high = (float(level) for level in np.percentile(crop, (2, 50, 98)))
+    if high - middle > middle - low:
+        crop = 255 - crop
+        low, high = 255 - high, 255 - low
+    stretched = np.clip((crop.astype(np.float32) - low) * (255.0 / max(high - low, 1.0)), 0, 255).astype(
+        np.uint8
+    )
+    scale = min(max(_LETTER / one.box.height, 0.5), 4.0)
+    best: list[Line] = []
+    for turn in (0, 2) if turned else (0,):
+        view = np.ascontiguousarray(np.rot90(stretched, turn)) if turn else stretched
+        shown = np.pad(_scaled(view, scale), 12, mode="edge")
+        words = _words(shown, budget, layout="line")
+        lines = in_lines(words, scale, (0, 0))
+        moved = [_moved(line, box, 12 / scale, turn) for line in lines]
+        if _confidence(moved) > _confidence(best):
+            best = moved
+        if _confidence(best) >= CONFIDENT:
+            break
+    return best
+
+
+def _words(shown: Grey, budget: Budget, **options: Any) -> tuple[Word, ...]:
+    try:
+        return ocr.read_words(shown, limit_s=min(budget.left_s(), 3.0), **options)
+    except OcrTimeError:
+        raise OutOfTimeError from None
+
+
+def _confidence(lines: list[Line]) -> float:
+    return max((line.confidence for line in lines), default=-1.0)
+
+
+def _moved(line: Line, crop: Box, padding: float, turn: int) -> Line:
+    """A line of a stretch, in the frame's pixels."""
+
+    def moved(box: Box) -> Box:
+        left, top = box.left - padding, box.top - padding
+        if turn:
+            left, top = crop.width - left - box.width, crop.height - top - box.height
+        return Box(max(int(crop.left + left), 0), max(int(crop.top + top), 0), box.width, box.height)
+
+    return Line(line.words, tuple(moved(box) for box in line.boxes), line.confidence)
