@@ -21,6 +21,7 @@ from anonymizer.elements import (
     WORD_SIZES,
     Element,
     keyword,
+    least_values,
 )
 from anonymizer.forms import BASE64, FORMS, LARGE_NUMBERS, PLACEHOLDER, cap_age, cut, large_numbers, unpacked
 from anonymizer.pseudonyms import Pseudonyms, folded_name, is_uid
@@ -29,7 +30,7 @@ PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID = 0x00100010, 0x00100020, 0x000800
 STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
 REMOVED = "REMOVED"
 UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,}|2\.25\.\d{20,39})(?![\w]|\.\d)")
-DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "AE": "ANON", "IS": "0", "DS": "0",
+DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "AE": "ANON", "IS": "1", "DS": "1",
            "CS": "REMOVED", "UR": "urn:removed"}  # fmt: skip
 
 
@@ -286,12 +287,13 @@ class Actor:
     def _plain_dummy(self, element: Element) -> Element:
         vr = element.vr
         if vr in WORD_SIZES:
-            return Element(element.tag, vr, bytes(WORD_SIZES[vr]))
+            return Element(element.tag, vr, bytes(WORD_SIZES[vr] * least_values(element.tag)))
         if vr in {"OB", "UN"}:
             return Element(element.tag, vr, b"\0\0")
         if vr == "UI":
             return Element(element.tag, vr, self.pseudonyms.uid(f"none {element.tag:08X}").encode("ascii"))
-        return Element(element.tag, vr, DUMMIES.get(vr, REMOVED).encode("ascii"))
+        dummy = DUMMIES.get(vr, REMOVED)
+        return Element(element.tag, vr, "\\".join([dummy] * least_values(element.tag)).encode("ascii"))
 
 
 def text_element(element: Element, text: str) -> Element:

@@ -125,6 +125,14 @@ def keyword(tag: int) -> str:
     return str(entry[4]) if entry else newer_attributes().get(tag, ("", "", ""))[1]
 
 
+@lru_cache(maxsize=1024)
+def least_values(tag: int) -> int:
+    """How many values an attribute has at least (PS3.6 value multiplicity: "2", "2-2n", "1-n")."""
+    entry = DicomDictionary.get(tag)
+    least = str(entry[1]).partition("-")[0] if entry else "1"
+    return int(least) if least.isdigit() else 1
+
+
 @lru_cache(maxsize=1)
 def newer_attributes() -> dict[int, tuple[str, str, str]]:
     """VR, keyword and name of the attributes of PS3.6 that pydicom's dictionary does not hold yet."""

@@ -32,6 +32,7 @@ STRICT = "strict"
 META_CLASS, META_INSTANCE = 0x00020002, 0x00020003
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES, MODALITY = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080060
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+ROWS, COLUMNS = 0x00280010, 0x00280011
 EXTENDED_OFFSETS, EXTENDED_LENGTHS, FRAMES, FACE = 0x7FE00001, 0x7FE00002, 0x00280008, 0x00280302
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 # JPIP and RTP objects have their picture elsewhere (PS3.5 A.6, A.10).
@@ -242,7 +243,10 @@ def _clean_frames(dataset: DataSet, syntax: str, notes: Notebook) -> None:
             notes.note("(7FE0,0010)", "C", "bytes behind the last pixel were removed")
         return
     frames = max(dataset.number(FRAMES, 1), 1)
-    cleaned = strip_frames(element.fragments, syntax, frames, indexed=EXTENDED_OFFSETS in dataset)
+    cells = dataset.number(ROWS) * dataset.number(COLUMNS)
+    cleaned = strip_frames(
+        element.fragments, syntax, frames, indexed=EXTENDED_OFFSETS in dataset, cells=cells
+    )
     if cleaned is not None:
         dataset.drop(EXTENDED_OFFSETS)
         dataset.drop(EXTENDED_LENGTHS)

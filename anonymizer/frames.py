@@ -20,6 +20,7 @@ JPEG_LS = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 92, 93, 201, 202, 203))
 RLE = "1.2.840.10008.1.2.5"
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_WORDS_AT_END = re.compile(rb"[\x20-\x7e\xc0-\xff]{4,}\0*$")
 _AFTER_SCAN = {False: re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]"), True: re.compile(rb"\xff[\x80-\xfe]")}
 
 
@@ -31,11 +32,18 @@ class Cleaned:
         self.removed = removed
 
 
-def strip_frames(fragments: list[Raw], syntax: str, frames: int, *, indexed: bool = False) -> Cleaned | None:
+def strip_frames(
+    fragments: list[Raw], syntax: str, frames: int, *, indexed: bool = False, cells: int = 0
+) -> Cleaned | None:
     """Fragments without text-bearing segments, or None when nothing had to go (then they pass through untouched).
 
-    ``indexed``: the object had an Extended Offset Table, which the new offset table replaces.
+    ``indexed``: the object had an Extended Offset Table, which the new offset table replaces. ``cells``: pixels of a frame.
     """
+    if syntax == RLE and len(fragments) == frames + 1:
+        stripped = [strip_rle(part, cells) for part in fragments[1:]]
+        if any(part is not None for part in stripped):
+            kept = [old if new is None else new for old, new in zip(fragments[1:], stripped, strict=True)]
+            return Cleaned([b"", *kept], sum(part is not None for part in stripped))
     if len(fragments) < 2 or syntax not in JPEG | JPEG_LS | JPEG_2000:
         return _with_plain_table(fragments)
     groups = frames_of(fragments, frames, syntax)
@@ -122,6 +130,38 @@ def strip_frame(frame: Raw, syntax: str) -> tuple[bytes, int]:
     if syntax in JPEG_2000:
         return _strip_j2k(data)
     return _strip_jpeg(data, little_stuffing=syntax in JPEG_LS)
+
+
+def strip_rle(frame: Raw, cells: int) -> bytes | None:
+    """An RLE frame (PS3.5 Annex G) without what is no part of it, or None when it is clean.
+
+    Looked at closely only when its end reads like words, or its unused offsets are not zero.
+    """
+    header = bytes(frame[:64])
+    if len(header) < 64 or not cells:
+        return None
+    segments, *offsets = struct.unpack("<16L", header)
+    wordy = _WORDS_AT_END.search(bytes(frame[-256:]))
+    if not 1 <= segments <= 15 or not 64 <= offsets[segments - 1] <= len(frame):
+        return None
+    if not wordy and not any(offsets[segments:]):
+        return None
+    data = bytes(frame)
+    at, left = offsets[segments - 1], cells
+    while left > 0 and at < len(data):
+        count = data[at]
+        if count < 128:
+            left -= count + 1
+            at += count + 2
+        elif count > 128:
+            left -= 257 - count
+            at += 2
+        else:
+            at += 1
+    if left or at > len(data):
+        return None
+    clean = struct.pack("<16L", segments, *offsets[:segments], *[0] * (15 - segments)) + data[64:at]
+    return None if clean == data[: len(clean)] and not data[len(clean) :].strip(b"\0") else clean
 
 
 def _strip_jpeg(data: bytes, *, little_stuffing: bool) -> tuple[bytes, int]:

@@ -51,7 +51,7 @@ def test_a_type_1_value_is_never_emptied(actor):
     for vr, dummy in (
         ("LO", b"REMOVED"),
         ("DA", b"19000101"),
-        ("DS", b"0"),
+        ("DS", b"1"),
         ("UI", b"2.25."),
         ("US", b"\0\0"),
     ):

@@ -903,3 +903,37 @@ def test_four_gibibytes_would_not_be_copied():
     assert isinstance(large, memoryview)
     assert large.obj is content
     assert dcmread(io.BytesIO(result.content)).Rows == 512
+
+
+def test_words_behind_an_rle_frame_and_in_its_header_are_gone():
+    from pydicom.pixels.encoders import RLELosslessEncoder
+
+    ds = made.ct()
+    ds.BitsStored, ds.HighBit = 16, 15
+    frame = RLELosslessEncoder.encode(
+        ds.PixelData, rows=16, columns=16, samples_per_pixel=1, bits_allocated=16, bits_stored=16, pixel_representation=0,
+        photometric_interpretation="MONOCHROME2", number_of_frames=1,
+    )  # fmt: skip
+    plain = made.ct().pixel_array
+    for planted_frame in (
+        frame,
+        frame + b"SECRET Krasheninnikova ",
+        frame[:40] + b"SECRET 12345" + frame[52:],
+    ):
+        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.5"
+        ds.PixelData = encapsulate([planted_frame])
+        ds["PixelData"].is_undefined_length = True
+        result = made.deidentified(ds)
+        assert b"SECRET" not in result.content
+        assert np.array_equal(made.reread(result).pixel_array, plain)
+
+
+def test_a_value_that_had_to_go_leaves_as_many_values_as_its_kind_has():
+    ds = made.ct()
+    with quiet():
+        ds.add_new(0x00280034, "LO", "Krasheninnikova")
+        out = cleaned(made.encoded(ds))
+    assert "PixelAspectRatio" not in out or list(out.PixelAspectRatio) == [1, 1]
+    ds = made.ct()
+    ds.TimezoneOffsetFromUTC = "+0100"
+    assert cleaned(ds).TimezoneOffsetFromUTC == "+0100"
