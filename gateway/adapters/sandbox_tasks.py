@@ -22,7 +22,7 @@ from anonymizer.errors import AnonymizerError
 from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
 from anonymizer.ocr import read_words
-from anonymizer.pixels import render_preview
+from anonymizer.pixels import MaskRule, render_preview
 from anonymizer.profile import PROFILES, Profile, load_profile
 from anonymizer.pseudonyms import Pseudonyms
 from anonymizer.verify import verify_instance
@@ -48,6 +48,7 @@ def _deidentify_instance(payload: bytes, options: Options) -> Outcome:
         profile=_profile(options),
         pseudonyms=_pseudonyms(options),
         known=_known(options),
+        masks=_masks(options),
     )
     if not isinstance(made, Deidentified):
         return _held(made), b""
@@ -55,6 +56,8 @@ def _deidentify_instance(payload: bytes, options: Options) -> Outcome:
     index = made.index | {
         "TransferSyntaxUID": made.transfer_syntax,
         "report": {name: value for name, value in report.items() if name != "entries"},
+        "boxes": list(made.boxes),
+        "layout": made.layout,
     }
     look = [{"code": look.code, "reason": look.reason} for look in made.look]
     return {"index": index, "look": look, "report": report}, made.content
@@ -114,6 +117,11 @@ def _known(options: Options) -> Known:
 def _pseudonyms(options: Options) -> Pseudonyms:
     with _options():
         return Pseudonyms(bytes.fromhex(options["key"]))
+
+
+def _masks(options: Options) -> tuple[MaskRule, ...]:
+    with _options():
+        return tuple(MaskRule.from_json(one) for one in options.get("masks", ()))
 
 
 def _profile(options: Options) -> Profile:

@@ -14,7 +14,7 @@ RuleKind = Literal["mask", "clean", "kept_word", "removed_word"]
 PICTURES: tuple[RuleKind, ...] = ("mask", "clean")
 WORDS: tuple[RuleKind, ...] = ("kept_word", "removed_word")
 Rectangle = tuple[int, int, int, int]
-MOST_RECTANGLES = 50
+MOST_RECTANGLES = 40
 MOST_WORD, LEAST_WORD = 100, 2
 # What a layout is: the same device and program at the same size. The workshop tells it of each picture as it came.
 LAYOUT = ("manufacturer", "model", "software", "sop_class", "modality", "rows", "columns")

@@ -28,7 +28,6 @@ FORM = "consilium-deidentification-1"
 NAME, PRINTED = "CERTIFICATE.json", "CERTIFICATE.html"
 STANDARD = "DICOM PS3.15 Annex E"
 NOTHING_LEFT = "nothing known was found"
-_MASKED = ("masked", "pixels_masked", "masks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +46,12 @@ class File:
 class Judged:
     """What humans decided about a release, by role and count: no name, no word, no place.
 
-    ``verdicts``: (role, verdict, count). ``left_out``: (kind, code, reason, count). ``rules``: (id, kind, reach).
+    ``verdicts``: (role, verdict, count). ``left_out``: (kind, code, reason, count). ``rules``: (id, kind, reach, places).
     """
 
     verdicts: tuple[tuple[str, str, int], ...] = ()
     left_out: tuple[tuple[str, str, str, int], ...] = ()
-    rules: tuple[tuple[str, str, str], ...] = ()
+    rules: tuple[tuple[str, str, str, int], ...] = ()
 
 
 NOBODY = Judged()
@@ -72,10 +71,13 @@ def judged_of(view: View | Change, case: Case, copies: Iterable[Copy]) -> Judged
         for finding in _one_each([f for f in found if f.state == "excluded"])
     )
     rules = [
-        (rule.id, rule.kind, rule.scope)
+        (rule.id, rule.kind, rule.scope, len(rule.body.get("rectangles", ())))
         for rule in view.case_rules.find(case_id=case.id, order="made_at")
         if rule.id in used
-    ] + [(rule.id, rule.kind, "device") for rule in view.device_rules.find(id=sorted(used) or [""])]
+    ] + [
+        (rule.id, rule.kind, "device", len(rule.body["rectangles"]))
+        for rule in view.device_rules.find(id=sorted(used) or [""])
+    ]
     return Judged(
         verdicts=tuple((*who, count) for who, count in sorted(verdicts.items())),
         left_out=tuple((*what, count) for what, count in sorted(left_out.items())),
@@ -90,6 +92,7 @@ def certificate(
     profile = profiles.load_profile(case.profile)
     copies = [file.copy for file in listed if file.copy is not None]
     reports = [copy.index.get("report") or {} for copy in copies]
+    masked = [_masked(copy, judged) for copy in copies]
     papers = [file for file in listed if file.kind == "document"]
     return {
         "certificate": FORM,
@@ -109,8 +112,8 @@ def certificate(
         "actions": _counted(reports),
         "pixels": {
             "pictures": sum("Rows" in copy.index for copy in copies),
-            "masked_pictures": sum(bool(_masks(report)) for report in reports),
-            "masked_places": sum(_masks(report) for report in reports),
+            "masked_pictures": sum(bool(places) for places in masked),
+            "masked_places": sum(masked),
         },
         "documents": {
             "documents": len(papers),
@@ -134,7 +137,7 @@ def certificate(
                 "reach": reach,
                 "files": sum(rule_id in copy.index.get(RULES, ()) for copy in copies),
             }
-            for rule_id, kind, reach in judged.rules
+            for rule_id, kind, reach, _ in judged.rules
         ],
         "files": [_file(file) for file in listed],
     }
@@ -214,8 +217,11 @@ def _counted(reports: Iterable[dict[str, Any]]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _masks(report: dict[str, Any]) -> int:
-    return next((_whole(report[name]) for name in _MASKED if name in report), 0)
+def _masked(copy: Copy, judged: Judged) -> int:
+    """How many places were masked in a picture: by the machine, and by the rules that it was made by."""
+    places = {rule_id: places for rule_id, kind, _, places in judged.rules if kind == "mask"}
+    own = sum(box.get("state") == "masked" for box in copy.index.get("boxes", ()))
+    return own + sum(places.get(rule_id, 0) for rule_id in copy.index.get(RULES, ()))
 
 
 def _whole(value: object) -> int:

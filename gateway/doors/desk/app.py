@@ -17,6 +17,7 @@ from gateway.doors.desk.inbox import InboxPages
 from gateway.doors.desk.moves import CaseMoves
 from gateway.doors.desk.peers import PeerPages
 from gateway.doors.desk.releases import ReleasePages
+from gateway.doors.desk.rules import RulePages
 from gateway.doors.desk.staff import ADMITTED, Desk
 from gateway.doors.desk.store import StorePages
 from gateway.doors.desk.store_words import TROUBLES
@@ -38,6 +39,7 @@ def desk_app(house: House, config: DoorConfig) -> Guard:
     CaseMoves(desk)
     ForgettingPages(desk)
     FindingPages(desk)
+    RulePages(desk)
     ReleasePages(desk)
     DeliveryPages(desk)
     PeerPages(desk)

@@ -16,6 +16,7 @@ from gateway.doors.desk.staff import Desk, Staff
 from gateway.doors.http import N_, Refused, plain
 from gateway.journeys.judge_finding import judge_finding, preview_finding, reconsider_finding
 from gateway.journeys.show_case import show_case
+from gateway.journeys.try_again import can_try_again, try_again
 
 PAGE = 12
 MOST_AT_ONCE = 500
@@ -43,6 +44,7 @@ class FindingPages:
         start = min(_number(request.query_params.get("from", "")), max(len(chosen) - 1, 0))
         shown = chosen[start : start + PAGE]
         with house.records.view() as view:
+            again = {one.id for one in shown if can_try_again(view, one)}
             copies = [view.copies.first(id=one.copy_id) for one in shown if one.copy_id]
         return self.desk.page(
             request,
@@ -52,6 +54,7 @@ class FindingPages:
             reasons=reasons,
             findings=shown,
             pages={copy.id: _pages(copy) for copy in copies if copy},
+            again=again,
             start=start,
             page=PAGE,
             total=len(chosen),
@@ -64,11 +67,12 @@ class FindingPages:
     def judge(self, request: Request, finding_id: str) -> Response:
         """Keep, leave out, or undo."""
         who, form = self.desk.posted(request)
-        finding = self._decide(who, finding_id, form.text("verdict", at_most=10))
+        verdict = form.text("verdict", at_most=10)
+        finding = self._decide(who, finding_id, verdict)
         with self.desk.house.records.view() as view:
             ref = view.cases.get(finding.case_id).ref
         code = f"code={finding.code}&" if form.text("code", at_most=40) == finding.code else ""
-        return self.door.to(f"/cases/{ref}/findings?{code}done=judged#f-{finding.id}")
+        return self.door.to(f"/cases/{ref}/findings?{code}{_done(verdict)}#f-{finding.id}")
 
     def judge_alike(self, request: Request, ref: str) -> Response:
         """Decide on all open findings of one kind, for whoever says that she has looked at them."""
@@ -95,9 +99,12 @@ class FindingPages:
                     step=N_("Go back, look at the pictures, tick the box and decide."),
                 )
             )
+        if verdict == "again":
+            with self.desk.house.records.view() as view:
+                alike = _one_each([f for f in alike if can_try_again(view, f)])
         for finding in alike[:MOST_AT_ONCE]:
             self._decide(who, finding.id, verdict)
-        return self.door.to(f"/cases/{case.ref}/findings?done=judged")
+        return self.door.to(f"/cases/{case.ref}/findings?{_done(verdict)}")
 
     def picture(self, request: Request, finding_id: str) -> Response:
         """Return one frame or page of the copy as a PNG; looking is an event of the audit."""
@@ -120,6 +127,8 @@ class FindingPages:
 
     def _decide(self, who: Staff, finding_id: str, verdict: str) -> Finding:
         house = self.desk.house
+        if verdict == "again":
+            return try_again(finding_id, by=who.actor, records=house.records, clock=house.clock)
         if verdict == "undo":
             return reconsider_finding(finding_id, by=who.actor, records=house.records)
         verdicts: dict[str, Verdict] = {"keep": "keep", "exclude": "exclude"}
@@ -128,6 +137,10 @@ class FindingPages:
         return judge_finding(
             finding_id, verdicts[verdict], by=who.actor, records=house.records, clock=house.clock
         )
+
+
+def _done(verdict: str) -> str:
+    return "done=tried" if verdict == "again" else "done=judged"
 
 
 def _alike(findings: Sequence[Finding]) -> list[tuple[str, str, int, bool]]:
@@ -144,6 +157,14 @@ def _alike(findings: Sequence[Finding]) -> list[tuple[str, str, int, bool]]:
         (code, same[0].reason, len(same), all(f.can_keep and f.subject_kind == "instance" for f in same))
         for code, same in kinds.items()
     ]
+
+
+def _one_each(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding for each thing that is held."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.subject_id, finding)
+    return list(first.values())
 
 
 def _pages(copy: Copy) -> int:

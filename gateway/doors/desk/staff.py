@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain.people import Actor, Person, Role
-from gateway.doors.desk import forgetting_words, peer_words, words
+from gateway.doors.desk import forgetting_words, peer_words, rule_words, words
 from gateway.doors.http import Door, Form
 from gateway.journeys.know_staff import know_staff
 from gateway.ports import House
@@ -69,7 +69,7 @@ class Desk:
             who=who.person,
             words=words,
             inbox_count=inbox,
-            done=(words.DONE | peer_words.DONE | forgetting_words.DONE).get(
+            done=(words.DONE | peer_words.DONE | forgetting_words.DONE | rule_words.DONE).get(
                 request.query_params.get("done", ""), ""
             ),
             now=self.house.clock.now(),

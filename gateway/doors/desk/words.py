@@ -87,6 +87,13 @@ FINDING_STATES: dict[str, tuple[str, str]] = {
     "excluded": (N_("Left out"), "plain"),
     "obsolete": (N_("Replaced"), "plain"),
 }
+JUDGED: dict[str, str] = {"kept": N_("Kept after a look"), "excluded": N_("Left out after a look")}
+ROLES: dict[str, str] = {
+    "coordinator": N_("coordinator"),
+    "privacy": N_("privacy officer"),
+    "reviewer": N_("reviewer"),
+    "operator": N_("operator"),
+}
 MATCHES: dict[str, str] = {
     "identifier": N_("the same number"),
     "birth_date": N_("the same birth date"),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.sandbox import REASONS as SANDBOX_REASONS
 from gateway.domain.audit import EVENT_KINDS
 from gateway.domain.case import STATES
 from gateway.domain.checklist import CATEGORIES
@@ -18,7 +17,9 @@ from gateway.doors.desk import event_words, reasons, words
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig
 from gateway.journeys.answer_case import sign_answer
+from gateway.journeys.make_copy import RECALLED
 from gateway.journeys.sandboxed import Held
+from tests.fakes import sentences
 from tests.fakes.door_client import ORIGIN, Browser
 from tests.fakes.staffed_house import OPERATOR, PASSWORD, PATIENT, PresentHouse
 
@@ -426,12 +427,10 @@ def test_many_findings_come_in_pages(staffed, desk):
 
 def test_a_reason_about_pages_is_said_in_swedish_with_its_pages(staffed, desk):
     case = staffed.open()
-    sentence = (
-        "Pages 1-4, 7: a picture, whose words were not read by machine. Look for names, numbers and faces."
-    )
+    sentence = "Pages 1-4, 7: no text that a machine can read (a scan or a drawing). Look for names, numbers and dates."
     staffed.document(case, "brev.pdf", look=(("document_look", sentence, ""),))
     said = text_of(desk.get(f"/desk/cases/{case.ref}/findings?lang=sv"))
-    assert "Sidorna 1-4, 7: en bild, vars ord inte har lästs maskinellt." in said
+    assert "Sidorna 1-4, 7: ingen maskinläsbar text (en skanning eller ritning)." in said
 
 
 # releases
@@ -534,27 +533,41 @@ def test_every_term_of_the_house_has_its_words():
     assert {verb for _, verb in EVENT_KINDS.values()} == set(words.VERBS)
 
 
-def test_every_reason_of_the_sandbox_and_the_documents_can_be_said():
-    from anonymizer.attribute_types import load_table
-    from anonymizer.documents import values
+def test_every_code_of_a_finding_has_a_name_and_no_name_is_left_over():
+    codes = sentences.told()[1] | {RECALLED, "document_look"}
+    assert codes - set(reasons.TITLES) == set()
+    assert set(reasons.TITLES) - codes == set()
+    assert {"burned_in", "unknown_sop_class", "text_unread", "time_limit", "malware", "xfa"} <= codes
 
-    known = set(reasons.REASONS)
-    ours = {"unknown_task", "unconfined", "unavailable", "misused"}  # these are tried again, not held
-    assert {text for code, text in SANDBOX_REASONS.items() if code not in ours} <= known
-    assert set(values.REASONS.values()) <= known
-    assert {row["reason"] for row in load_table("pixel_risk.json")["rows"]} <= known
+
+@pytest.mark.parametrize(
+    ("reason", "parts"),
+    [
+        ("Pages 1-4, 7: Look.", ("Pages {numbers}", "1-4, 7", "Look.", "")),
+        ("Page 2: Look.", ("Page {numbers}", "2", "Look.", "")),
+        ("The text: a word. Read it.", ("The text", "", "a word. Read it.", "")),
+        (
+            "The archive was not opened: it is damaged",
+            ("The archive was not opened", "", "it is damaged", ""),
+        ),
+        ("The file broke. (ValueError)", ("", "", "The file broke.", "ValueError")),
+        ("The file was put aside: it is large.", ("", "", "The file was put aside: it is large.", "")),
+    ],
+)
+def test_a_reason_is_parted_into_what_is_translated_apart(reason, parts):
+    assert reasons.parted(reason) == parts
 
 
 def test_what_was_done_is_said_after_every_change():
-    from gateway.doors.desk import board, commitments, findings, inbox, moves, releases
+    from gateway.doors.desk import board, commitments, findings, inbox, moves, releases, rule_words, rules
 
     said = set()
-    for module in (board, commitments, findings, inbox, moves, releases):
+    for module in (board, commitments, findings, inbox, moves, releases, rules):
         text = Path(module.__file__).read_text()
         said |= set(re.findall(r"done=(\w+)", text)) | set(re.findall(r'_back\(ref, "(\w+)"\)', text))
         said |= set(re.findall(r'_to\(ref, [\w.]+, "(\w+)"\)', text))
     said |= {done for _, done in moves._SIMPLE.values()} | {"opened"}
-    assert said - {"done"} == set(words.DONE)
+    assert said - {"done"} == set(words.DONE) | set(rule_words.DONE)
 
 
 def test_the_pages_speak_swedish(staffed, desk):

@@ -15,13 +15,14 @@ from jinja2.ext import babel_extract
 import gateway.doors
 from gateway.doors.desk import delivery_words, peer_words
 from gateway.doors.http.i18n import Tongues
+from tests.fakes import sentences
 
 DOORS = Path(gateway.doors.__file__).parent
 SHARED = DOORS / "http"
 WITH_PAGES = sorted(one.parent for one in DOORS.glob("*/templates"))
 LANGUAGES = ("sv",)
 # Sentences of other layers that a door says: it names them, so that they are translated as its own are.
-TABLES = {"desk": (peer_words.FROM_THE_NODE, delivery_words.SENTENCES)}
+TABLES = {"desk": (peer_words.FROM_THE_NODE, delivery_words.SENTENCES, sentences.told()[0])}
 _JINJA = {
     "newstyle_gettext": "true",
     "extensions": "jinja2.ext.do",
