@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Callable
 
+from anonymizer.documents.clinical_xml import CDA_KIND
 from anonymizer.documents.plain import decoded
 
 OCTETS = "application/octet-stream"
@@ -135,6 +136,8 @@ def _text_kind(content: bytes) -> str:
         low = start.lower()
         if "<html" in low or "<!doctype html" in low:
             return "text/html"
+        if "<clinicaldocument" in low or ":clinicaldocument" in low:
+            return CDA_KIND
         return "image/svg+xml" if "<svg" in low else "text/xml"
     if _MAIL.match(start.replace("\r\n", "\n")):
         return "message/rfc822"

@@ -1,4 +1,4 @@
-"""Cleans a photograph: turns it upright, decodes it and encodes the pixels anew; words visible in it are left to a human.
+"""Cleans a picture file: turned upright, decoded, its words read and those that identify covered, its pixels encoded anew.
 
 What is not pixels (EXIF, XMP, IPTC, ICC text, comments, thumbnails, further pictures, trailing bytes) is never copied.
 """
@@ -15,11 +15,15 @@ from typing import Any
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from anonymizer.documents.values import DeidentifiedDocument, DocumentReport, NotCleanable
+from anonymizer.documents.judges import Judges
+from anonymizer.documents.picture_words import CleanPicture, clean_words, eight_bits
+from anonymizer.documents.reading import Budget
+from anonymizer.documents.values import DOCUMENT_LOOKS, DeidentifiedDocument, DocumentReport, NotCleanable
 
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 MAX_FRAMES = 200
+READING_S = 100.0
 #: Which reader may open which kind: Pillow guesses no further than this.
 _READERS = {
     "image/jpeg": ("JPEG", "MPO"),
@@ -29,9 +33,9 @@ _READERS = {
     "image/gif": ("GIF",),
     "image/bmp": ("BMP",),
     "image/jp2": ("JPEG2000",),
+    "image/heic": (),
 }
 PICTURES = frozenset(_READERS)
-LOOK = "It is a picture. Words that can be seen in it were not read by machine: look for names, numbers and faces."
 _BROKEN = (
     UnidentifiedImageError,
     OSError,
@@ -41,29 +45,94 @@ _BROKEN = (
     zlib.error,
     EOFError,
     IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    AttributeError,
+    NotImplementedError,
+    AssertionError,
+    RuntimeError,
 )
-_BROKEN_TOO = (KeyError, TypeError, OverflowError, MemoryError, AttributeError, NotImplementedError)
 
 
 @contextmanager
-def _opened(content: bytes, media_type: str) -> Iterator[Image.Image]:
+def opened_picture(content: bytes, media_type: str) -> Iterator[Image.Image]:
     """Open a picture with the one reader of its kind; every way to be broken is one verdict."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if media_type == "image/heic":
+                yield _heic(content)
+                return
             with Image.open(io.BytesIO(content), formats=_READERS[media_type]) as picture:
                 yield picture
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotCleanable("too_large") from error
     except NotCleanable:
         raise
-    except (*_BROKEN, *_BROKEN_TOO) as error:
+    except _BROKEN as error:
         raise NotCleanable("unreadable") from error
 
 
-def clean_picture(content: bytes, media_type: str) -> DeidentifiedDocument:
-    """The same pixels in a new file."""
-    with _opened(content, media_type) as picture:
+def _heic(content: bytes) -> Image.Image:
+    """The first picture of a HEIC file: libheif turns it upright itself (ISO/IEC 23008-12 6.5.10)."""
+    try:
+        import pi_heif
+    except ImportError as error:
+        raise NotCleanable("heic") from error
+    held = pi_heif.open_heif(content, convert_hdr_to_8bit=True)
+    width, height = held.size
+    if width * height > MAX_PIXELS:
+        raise NotCleanable("too_large")
+    picture = held.to_pillow()
+    for key in ("exif", "xmp"):
+        picture.info.pop(key, None)
+    return picture
+
+
+def clean_picture(content: bytes, media_type: str, judges: Judges) -> DeidentifiedDocument:
+    """The same pixels in a new file, without the words in them that identify."""
+    budget = Budget(READING_S)
+    pages = [clean_words(bare, judges, budget) for bare in frames_of(content, media_type)]
+    encoded, kind, extension = _encoded([page.picture for page in pages], media_type)
+    counts: dict[str, int] = {}
+    for page in pages:
+        for name, number in page.counts.items():
+            counts[name] = counts.get(name, 0) + number
+    looks = dict.fromkeys(look for page in pages for look in page.looks)
+    read = any(page.read for page in pages)
+    return DeidentifiedDocument(
+        content=encoded,
+        media_type=kind,
+        extension=extension,
+        text="\f".join(page.text for page in pages),
+        pages=len(pages),
+        report=DocumentReport(
+            methods=(
+                "turned upright",
+                *(("read by OCR", "identifying text painted over") if read else ()),
+                "decoded and encoded anew",
+                "metadata not copied",
+            ),
+            counts=counts,
+        ),
+        look=tuple(DOCUMENT_LOOKS[look] for look in looks),
+    )
+
+
+def clean_embedded(
+    content: bytes, media_type: str, judges: Judges, budget: Budget, *, text: str
+) -> CleanPicture:
+    """A picture that stands in another document, whose ``text`` tells its language: its first frame, cleaned."""
+    for bare in frames_of(content, media_type):
+        return clean_words(bare, judges, budget, text=text)
+    raise NotCleanable("empty")
+
+
+def frames_of(content: bytes, media_type: str) -> Iterator[Image.Image]:
+    """Each picture of a file, upright and bare. Raises `NotCleanable`."""
+    with opened_picture(content, media_type) as picture:
         frames = getattr(picture, "n_frames", 1)
         if picture.format == "MPO":  # a phone's second picture (depth, gain map) is not the photograph
             frames = 1
@@ -72,26 +141,13 @@ def clean_picture(content: bytes, media_type: str) -> DeidentifiedDocument:
         if frames > MAX_FRAMES:
             raise NotCleanable("too_long")
         pixels = 0
-        clean: list[Image.Image] = []
         for index in range(frames):
             if frames > 1:
                 picture.seek(index)
             pixels += picture.width * picture.height
             if pixels > MAX_PIXELS:
                 raise NotCleanable("too_large")
-            clean.append(_bare(picture))
-        encoded, kind, extension = _encoded(clean, media_type)
-    return DeidentifiedDocument(
-        content=encoded,
-        media_type=kind,
-        extension=extension,
-        text="",
-        pages=len(clean),
-        report=DocumentReport(
-            methods=("turned upright", "decoded and encoded anew", "metadata not copied"), counts={}
-        ),
-        look=(LOOK,),
-    )
+            yield _bare(picture)
 
 
 def _bare(picture: Image.Image) -> Image.Image:
@@ -141,7 +197,7 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
 def _encoded(frames: list[Image.Image], media_type: str) -> tuple[bytes, str, str]:
     out = io.BytesIO()
     first = frames[0]
-    if media_type == "image/jpeg":
+    if media_type in ("image/jpeg", "image/heic"):
         first.convert("L" if first.mode == "L" else "RGB").save(out, "JPEG", quality=92, subsampling=0)
         return out.getvalue(), "image/jpeg", ".jpg"
     if media_type == "image/tiff":
@@ -158,17 +214,12 @@ def _encoded(frames: list[Image.Image], media_type: str) -> tuple[bytes, str, st
 
 def picture_preview(content: bytes, media_type: str, page: int, max_side: int) -> bytes:
     """A PNG of one picture, no side longer than ``max_side``."""
-    with _opened(content, media_type) as picture:
+    with opened_picture(content, media_type) as picture:
         if page and getattr(picture, "n_frames", 1) > page:
             picture.seek(page)
         if picture.width * picture.height > MAX_PIXELS:
             raise NotCleanable("too_large")
-        upright = _bare(picture)
-        if upright.mode.startswith(("I", "F")):
-            low, high = upright.getextrema()
-            span = max(float(high) - float(low), 1.0)  # type: ignore[arg-type]  # one band has one pair
-            upright = upright.convert("F").point(lambda value: (value - float(low)) * 255 / span)  # type: ignore[arg-type]
-        shown = upright.convert("RGB")
+        shown = eight_bits(_bare(picture)).convert("RGB")
         shown.thumbnail((max_side, max_side))
         out = io.BytesIO()
         shown.save(out, "PNG")

@@ -55,7 +55,7 @@ def needles(texts: tuple[str, ...] = PLANTED) -> list[bytes]:
 def left_in(content: bytes) -> list[bytes]:
     """Planted strings in raw bytes and, for a PDF, in every decoded stream."""
     hay = [content]
-    if content.startswith(b"%PDF"):
+    if content.startswith(b"%PDF-"):
         with pikepdf.open(io.BytesIO(content)) as pdf:
             for thing in pdf.objects:
                 if isinstance(thing, pikepdf.Stream):
@@ -207,7 +207,7 @@ def _scan() -> bytes:
     builder = PdfBuilder()
     page = builder.page(b"q 595 0 0 842 0 0 cm /Im0 Do Q")
     out = io.BytesIO()
-    Image.effect_noise((300, 420), 60).save(out, "JPEG", comment=FAMILY.encode(), exif=_exif())
+    Image.radial_gradient("L").resize((300, 420)).save(out, "JPEG", comment=FAMILY.encode(), exif=_exif())
     image = builder.pdf.make_stream(out.getvalue())
     image.Type, image.Subtype, image.Filter = Name.XObject, Name.Image, Name.DCTDecode
     image.Width, image.Height, image.ColorSpace, image.BitsPerComponent = 300, 420, Name.DeviceGray, 8
