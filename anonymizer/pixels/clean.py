@@ -92,7 +92,8 @@ def clean_pixels(
         notes.note(PLACE, "C", "bits outside the picture were cleared")
     overlay = embedded_overlay(dataset) and dataset.elements[PIXEL_DATA].fragments is not None
     drawn = not is_read(dataset) and not overlay and drawn_upon(dataset)
-    if not (is_read(dataset) or overlay or drawn):
+    reviewed = any(rule.verdict == "mask" and rule.matches(dataset) for rule in masks)
+    if not (is_read(dataset) or overlay or drawn or reviewed):
         return outcome
     if drawn:
         outcome.look = (_look("drawn"),)

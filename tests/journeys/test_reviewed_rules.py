@@ -113,6 +113,18 @@ def test_a_mask_for_a_layout_holds_for_every_such_picture_of_the_case_and_for_wh
     assert len(opened(house, elsewhere)) == 1
 
 
+def test_a_mask_holds_for_a_picture_of_its_layout_in_which_the_machine_would_not_have_looked(house):
+    case = house.case()
+    receive(house, case, 1)
+    receive(house, case, 2, BurnedInAnnotation="NO")
+    house.work()
+    (finding,) = opened(house)
+    judged(house, finding, reach="layout")
+    house.work()
+    copies = house.rows("copies", state="verified")
+    assert [is_masked(house, copy) for copy in copies] == [True, True]
+
+
 def test_nothing_identifies_in_a_layout_so_that_nobody_need_look_and_no_pixel_changes(house):
     case = house.case()
     receive(house, case, 1)
