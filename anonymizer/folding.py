@@ -34,8 +34,25 @@ def fold(word: str) -> str:
     if word.isascii():
         return word.lower().replace("'", "")
     composed = unicodedata.normalize("NFKC", word).casefold()
+    if "\u0370" <= composed[:1] <= "\u1fff":
+        composed = _greek(composed)
     plain = unicodedata.normalize("NFKD", composed.translate(_TABLE))
     return _MARKS.sub("", plain).translate(_TABLE)
+
+
+def _greek(word: str) -> str:
+    """Greek digraphs as ELOT 743 writes them: ου is ou, αυ is av, γγ is ng."""
+    bare = _MARKS.sub("", unicodedata.normalize("NFD", word))
+    for digraph, latin in (
+        ("ου", "ou"),
+        ("αυ", "av"),
+        ("ευ", "ev"),
+        ("γγ", "ng"),
+        ("γχ", "nch"),
+        ("γξ", "nx"),
+    ):
+        bare = bare.replace(digraph, latin)
+    return "b" + bare[2:] if bare.startswith("μπ") else bare
 
 
 def german(word: str) -> str:
@@ -49,6 +66,8 @@ _LOOSE = [
         (r"tz?sch|tch|cz", "%"),  # % is the sound of ch, $ of sh: signs that no folded word holds
         (r"sch|sh|sj|sz", "$"),
         (r"ch", "%"),
+        (r"\$%", "$"),
+        (r"ou", "u"),
         (r"kh", "h"),
         (r"ck|cq", "k"),
         (r"ph", "f"),
@@ -79,8 +98,39 @@ def loose(folded: str) -> str:
     return folded
 
 
+_CONSONANTS = str.maketrans(
+    dict(zip("بپتثجچحخدذرزژسشصضطظغفقكکگلمنه", "bpttjchhddrzjs$sdtzgfkkkglmnh", strict=True))
+)
+ARABIC = re.compile("[\u0621-\u06d5]")
+
+
+@lru_cache(maxsize=65536)
+def skeleton(folded: str) -> str:
+    """The consonants of a folded word, alike in Arabic and in Latin letters; "" in any other script."""
+    if ARABIC.match(folded):
+        plain = re.sub("[^a-z$]", "", folded.removeprefix("ال").translate(_CONSONANTS))
+    elif folded.isascii():
+        plain = folded.removesuffix("h") if folded.endswith("ah") else folded
+        for latin, one in (
+            ("sh", "$"),
+            ("kh", "h"),
+            ("dh", "d"),
+            ("th", "t"),
+            ("gh", "g"),
+            ("ch", "c"),
+            ("q", "k"),
+            ("ck", "k"),
+        ):
+            plain = plain.replace(latin, one)
+        plain = re.sub("[aeiouyw]", "", plain)
+    else:
+        return ""
+    return re.sub(r"(.)\1+", r"\1", plain)
+
+
 _INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufffe"
 _DROPPED = re.compile(f"[{_INVISIBLE}\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0640]")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _RUN = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 _CLUSTER = re.compile(f".[{_INVISIBLE}\u0300-\u036f\u3099\u309a]*", re.DOTALL)
 
@@ -96,7 +146,7 @@ class Normal:
         self._from: list[int] = []  # where it starts in the source
         self._to: list[int] = []  # where it ends in the source
         if source.isascii() or (unicodedata.is_normalized("NFKC", source) and not _DROPPED.search(source)):
-            self.text = source
+            self.text = source if source.isascii() else self._ascii_digits(source)
             return
         pieces: list[str] = []
         done = length = 0
@@ -116,7 +166,12 @@ class Normal:
                 length += len(new)
                 done = start + len(old)
         pieces.append(source[done:])
-        self.text = "".join(pieces)
+        self.text = self._ascii_digits("".join(pieces))
+
+    @staticmethod
+    def _ascii_digits(text: str) -> str:
+        """Digits of any script as ASCII ones, sign by sign: what compares numbers reads one kind."""
+        return _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found.group())), text)
 
     def _note(self, at: int, width: int, start: int, end: int) -> None:
         self._at.append(at)

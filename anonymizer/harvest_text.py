@@ -122,8 +122,9 @@ def _take(plain: str, value: Labelled, prose: frozenset[str], found: _Found) -> 
     elif value.kind == "phone":
         found.phones.append(written)
     elif value.kind == "street":
-        if not any(held.street == written for held in found.addresses):
-            found.addresses.append(Address(street=written))
+        place = _address(written) or Address(street=written)
+        if not any(held.street == place.street for held in found.addresses):
+            found.addresses.append(place)
     elif value.kind == "address":
         address = _address(written)
         if address:
@@ -155,7 +156,7 @@ def _one_person(plain: str, value: Labelled) -> str:
         pieces = pieces[:1]
     kept: list[str] = []
     for word in ",".join(pieces[:2]).split():
-        entry = _empty()[0].entry(word.strip(",."))
+        entry = _empty()[0].entry(bare) if (bare := word.strip(",.")) else None
         if entry and entry.street:
             break
         if not (entry and entry.title and not kept):  # "Dr Karin Ek" without her title

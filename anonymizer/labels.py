@@ -10,6 +10,7 @@ from functools import cache
 from anonymizer.folding import fold
 from anonymizer.lexicon import WORD, Lexicon
 from anonymizer.names import Found, Token, eponym_after, follow
+from anonymizer.streets import street_at
 from anonymizer.words import rows, spelled, words
 
 _COLON = re.compile(r"\s{0,3}[:=]\s{0,8}")
@@ -27,14 +28,11 @@ _PHONE_VALUE = re.compile(
 _BIRTH_GAP = re.compile(r"[\s:=.,]{0,4}(?:(?:den|the|am|on|el|le)\s)?")
 _LABEL_GAP = re.compile(r"[\s.\-/_]{0,3}")
 _NAME_PART = re.compile(r"[\s,.^'’\-&]{0,4}([^\W\d_]+)")
-_NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
-_STREET_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
-_STREET_BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
-_STREET_OF = re.compile(
-    r"[^\W\d_a-zà-öø-ÿ][\w’'.\-]{1,24}[ \-](?:[Ss]tra(?:ß|ss)e|[Ww]eg|[Pp]latz|[Aa]llee|[Gg]asse|[Uu]fer|[Ss]traat|[Kk]atu|[Vv]ägen|[Gg]atan|[Gg]ata|[Vv]ej|[Vv]eien?)$"
-)
-_STREET_AFTER = re.compile(rf"\.?\s(?:[^\W\d_a-z][\w'’]{{1,20}}[ ]){{1,3}}\d{{1,4}}{_NO_MEASURE}\w?")
 _NAME_WORDS = 6
+_DEGREE = re.compile(
+    r"\.?(?:\s?(?:med|dent|rer|nat|hab|habil|n|phil|h|c|univ|lek|vet|sc|inż|ing|dr|prof)\.){1,4}(?=\s)",
+    re.IGNORECASE,
+)
 _PARTICLES = re.compile(r"[ \t]{1,3}((?:[^\W\d_]{1,4}[ \t'’]{1,3}){1,3})(?=[^\W\d_])")
 
 
@@ -67,7 +65,9 @@ class LabelReader:
             if token.entry.labels:
                 yield from self._after_label(text, token)
             if token.entry.street:
-                yield from (Labelled("street", "", start, end) for start, end, _ in _street(text, token))
+                place = street_at(text, token)
+                if place:
+                    yield Labelled("street", "", *place)
 
     def birth_labels(self, text: str, tokens: list[Token]) -> set[int]:
         """Where the value of a label for the date of birth begins."""
@@ -86,8 +86,10 @@ class LabelReader:
             return  # MR and DR are modalities, MS is a disease
         if not (token.raw.istitle() or token.raw.isupper() or dotted or token.raw == "dr"):
             return
-        named = self._name_chain(text, token.end, most=3, commas=False)
-        if named and text[token.end : named[0]].strip(" .\t") == "":
+        degree = _DEGREE.match(text, token.end)
+        start = degree.end() if degree else token.end
+        named = self._name_chain(text, start, most=3, commas=False)
+        if named and text[start : named[0]].strip(" .\t") == "":
             yield Labelled("title", fold(token.raw), *named)
 
     def _name_chain(self, text: str, at: int, *, most: int, commas: bool = True) -> tuple[int, int] | None:
@@ -194,22 +196,3 @@ def _clinical(raw: str) -> bool:
 
 def _placeholder(text: str, start: int, end: int) -> bool:
     return text[start - 1 : start] == "[" and text[end : end + 1] == "]"
-
-
-def _street(text: str, token: Token) -> Iterator[Found]:
-    if token.raw[0].islower() and token.entry.street != "lead":
-        return
-    if (
-        token.entry.street == "end"
-        and (bare := _STREET_OF.search(text[max(0, token.start - 40) : token.end]))
-        and (number := _STREET_NUMBER.match(text, token.end))
-    ):
-        yield token.end - len(bare.group()), number.end(), "address"
-    elif token.entry.street == "end" and (number := _STREET_NUMBER.match(text, token.end)):
-        yield token.start, number.end(), "address"
-    elif token.entry.street == "word" and (
-        before := _STREET_BEFORE.search(text[max(0, token.start - 60) : token.start])
-    ):
-        yield token.start - len(before.group()), token.end, "address"
-    elif token.entry.street == "lead" and (after := _STREET_AFTER.match(text, token.end)):
-        yield token.start, after.end(), "address"

@@ -6,13 +6,17 @@ Each word of a text is looked up once and remembered, so that cleaning costs one
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cache
 
-from anonymizer.folding import fold, german, loose
+from anonymizer.folding import fold, german
 from anonymizer.known import Known, PersonName
-from anonymizer.words import protected_text, rows, spelled, words
+from anonymizer.likeness import Likeness
+from anonymizer.likeness import protected as is_protected
+from anonymizer.places import address_numbers, street_forms
+from anonymizer.strength import Strength, listed, months, rank
+from anonymizer.words import rows, words
 
 #: A word of letters; digits and underscores part words.
 WORD = re.compile(r"[^\W\d_]+")
@@ -22,21 +26,8 @@ PART = re.compile(r"[^\W\d_]+|\d+")
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 )
-#: A known name this long is found inside a longer word too ("Lindqvistska", "annalindqvist").
-INSIDE = 6
-#: A word cut off by a short VR is known by this many first letters.
-CUT = 8
+_LATIN = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff]")
 _MEMO_LIMIT = 60_000
-
-
-class Strength(IntEnum):
-    """When a known word is taken for the identifier that it is."""
-
-    POSITION = 0  # only in name position: beside another part of the name, behind a title, alone in the value
-    INSIDE_SENTENCE = 1  # also when capitalised inside a sentence ("kom Per idag", never "5 per dag")
-    CAPITAL = 2  # whenever it begins with a capital
-    CONTEXT = 3  # always, except beside the word that shows an eponym ("Hoffmann sign")
-    ALWAYS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,72 +42,26 @@ class Entry:
     announces: bool = False  # a title after which even an unknown capitalised word is a name
     phrases: tuple[tuple[tuple[str, ...], str], ...] = ()
     labels: tuple[tuple[tuple[str, ...], str], ...] = ()
-    street: str = ""  # "end" (Storgatan), "word" (Baker Street), "lead" (ul. Długa)
+    begins: bool = False  # the first letters of a known name, which a hyphen or a line break may have parted
+    street: str = (
+        ""  # "end" (Storgatan), "word" (Baker Street), "lead" (ul. Długa), "between" (Atatürk Caddesi 12)
+    )
 
 
 _NOTHING = Entry()
-_ENDINGS = frozenset(
-    [
-        "s",
-        "es",
-        "en",
-        "n",
-        "ens",
-        "ns",
-        "in",
-        "ina",
-        "a",
-        "as",
-        "et",
-        "ska",
-        "ske",
-        "sk",
-        "u",
-        "y",
-        "e",
-        "i",
-        "em",
-        "om",
-        "owi",
-        "ego",
-        "emu",
-        "ej",
-        "ie",
-        "am",
-        "ów",
-        "ami",
-        "ach",
-        "ovi",
-        "ova",
-        "ova",
-        "iem",
-        "iej",
-        "im",
-        "ich",
-        "un",
-        "nin",
-        "ni",
-        "yi",
-        "nun",
-        "lla",
-        "ssa",
-        "sta",
-        "lle",
-        "lta",
-        "a",
-        "an",
-        "ia",
-        "la",
-        "va",
-        "ja",
-        "ta",
-    ]
-)
+_BEFORE_APOSTROPHE = re.compile(r"(?<![^\W_])([^\W\d_])['’`´]")
+_ENDING_LETTERS = frozenset("aeinosuy")
 
 
-@cache
-def _months() -> dict[str, int]:
-    return {fold(name): number for _, names in rows("months") for number, name in enumerate(names, start=1)}
+def _firsts(parts: Iterable[str]) -> Iterator[str]:
+    return (fold(word)[:1] for part in parts for word in WORD.findall(part) if fold(word))
+
+
+def _initial_groups(name: PersonName) -> set[str]:
+    """Initials written together, of two letters or three: "AM", "AML", "LAM", "AL"."""
+    given, family = "".join(_firsts([name.given, name.middle])), "".join(_firsts([name.family]))
+    groups = {given, given[:1] + family, given + family, family + given, family + given[:1]}
+    return {group for group in groups if 1 < len(group) < 5}
 
 
 @cache
@@ -134,30 +79,6 @@ def _street_endings() -> tuple[str, ...]:
     return tuple(word[1:] for word in words("street_words") if word.startswith("-"))
 
 
-def _rank(word: str) -> Strength:
-    """How sure a known word is to be meant as the identifier, by the lists of words."""
-    if len(word) < 2 or word in words("titles"):
-        return Strength.POSITION
-    if word in words("clinical") or word in words("function") or word in _months():
-        return Strength.INSIDE_SENTENCE
-    if word in words("eponym_surnames"):
-        return Strength.CONTEXT
-    if word in words("eponyms"):
-        return Strength.POSITION
-    if len(word) == 2 or word in words("everyday"):
-        return Strength.CAPITAL
-    return Strength.ALWAYS
-
-
-def _listed(raw: str) -> bool:
-    """Whether a word stands in one of the lists with the very diacritics it has here."""
-    word = raw.casefold()
-    return any(
-        word in spelled(name)
-        for name in ("clinical", "function", "everyday", "eponyms", "eponym_surnames", "titles")
-    )
-
-
 def _variants(part: str) -> set[str]:
     return {fold(part), german(part)}
 
@@ -167,45 +88,48 @@ class Lexicon:
 
     def __init__(self, known: Known) -> None:
         self._words: dict[str, tuple[Strength, str]] = {}
+        self._joined_words: set[str] = set()
         self._phrases: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         self._memo: dict[str, Entry | None] = {}
-        self.initials: frozenset[str] = frozenset()
-        self.particles: frozenset[str] = frozenset()
         self.unspaced_names: tuple[str, ...] = ()
-        self._gather(known)
-        self._loose: dict[str, str] = {}
-        self._stems: dict[str, str] = {}
-        long_words: list[str] = []
-        for word, (strength, kind) in self._words.items():
-            if strength < Strength.CAPITAL or kind != "name":
-                continue
-            if len(word) >= 5 and len(loose(word)) >= 4:
-                self._loose.setdefault(loose(word), kind)
-            if len(word) >= INSIDE and word[-1] in "aeiouy":
-                self._stems.setdefault(word[:-1], kind)  # Wąchocka is declined Wąchockiej
-            if len(word) >= INSIDE and word.endswith("nen"):
-                self._stems.setdefault(word[:-3] + "s", kind)  # Virtanen is declined Virtasen
-            if len(word) >= INSIDE and strength >= Strength.CONTEXT and word not in protected_text():
-                long_words.append(word)
-        self.long_words = tuple(long_words)
-        self._beginnings = tuple(word for word, (strength, _) in self._words.items() if len(word) > CUT)
+        names = [*known.names, *(name for person in known.people for name in person.names)]
+        self._initials(names)
+        self._gather(known, names)
+        self._likeness = Likeness(self._words, self._joined_words)
+        self.long_words = self._likeness.long_words
 
     # -- what the known identifiers contribute --------------------------------------------------------------------
-    def _gather(self, known: Known) -> None:
-        names = [*known.names, *(name for person in known.people for name in person.names)]
-        self.initials = frozenset(
-            fold(part)[:1]
-            for name in names
-            for part in WORD.findall(f"{name.given} {name.middle}")
-            if fold(part)
+    def _initials(self, names: list[PersonName]) -> None:
+        """Initials, particles and roles: what may stand beside a name and belongs to it."""
+        self.initials = frozenset(_firsts(f"{name.given} {name.middle}" for name in names))
+        self.family_initials = frozenset(_firsts(name.family for name in names))
+        self.given_words = frozenset(
+            fold(word) for name in names for word in WORD.findall(f"{name.given} {name.middle}")
         )
-        every = {
-            fold(word) for name in names for word in WORD.findall(f"{name.family} {name.given} {name.middle}")
+        family = {fold(word) for name in names for word in WORD.findall(name.family)}
+        particles = (family | self.given_words) & words("particles")
+        apart = {
+            fold(part) for name in names for part in _BEFORE_APOSTROPHE.findall(f"{name.family} {name.given}")
         }
-        self.particles = frozenset(every & words("particles"))
+        self.particles = frozenset(particles | apart | ({"al", "el"} if particles & {"al", "el"} else set()))
+        self.initial_groups = frozenset(group for name in names for group in _initial_groups(name))
+        self.pairs = frozenset(
+            pair
+            for name in names
+            for one in WORD.findall(name.given)
+            for other in WORD.findall(name.family)
+            for pair in ((fold(one), fold(other)), (fold(other), fold(one)))
+            if not words("function") & set(pair)
+        )
+        self.spelled = frozenset(
+            piece for name in names for piece in WORD.findall(f"{name.family} {name.given} {name.middle}")
+        )
+
+    def _gather(self, known: Known, names: list[PersonName]) -> None:
         self._unspaced(names)
         for name in names:
             self._name(name)
+        self.address_numbers = address_numbers(known.addresses)
         for address in known.addresses:
             self._phrase(address.street, "address", whole_words=True)
             for part in (address.city, address.region):
@@ -227,66 +151,84 @@ class Lexicon:
         self.unspaced_names = tuple(sorted(found, key=len, reverse=True))
 
     def _name(self, name: PersonName) -> None:
-        every: list[str] = []
         for part in (name.family, name.given, name.middle):
+            bare = re.sub("['’`´]", "", part)
+            every = WORD.findall(bare)
             pieces = [
                 piece
-                for piece in WORD.findall(part.replace("'", "").replace("’", ""))
-                if fold(piece) not in words("particles") or " " not in part
+                for piece in every
+                if len(every) == 1
+                or not (fold(piece) in words("particles") or fold(piece) in words("recognised_titles"))
             ]
-            every += pieces
             for piece in pieces:
                 self._word(piece, "name")
             if len(pieces) > 1:
                 self._word("".join(pieces), "name", joined=True)
-            if re.search(r"['’]", part):
+                if "-" in part:
+                    self._phrases.setdefault(fold(pieces[0]), []).append(
+                        (tuple(map(fold, pieces[1:])), "name")
+                    )
+            if len(every) > len(pieces) > 0:
+                self._word("".join(every), "name", joined=True)
+            if bare != part:
                 for piece in WORD.findall(part):
                     if len(piece) > 3:
                         self._word(piece, "name")
         family = WORD.findall(name.family)
-        given = WORD.findall(name.given)
+        given = [piece for piece in WORD.findall(name.given) if fold(piece) not in words("recognised_titles")]
         if family and given:
-            for joined in (
-                family[-1] + given[0],
-                given[0] + family[-1],
-                given[0][0] + family[-1],
-                family[-1] + given[0][0],
-            ):
-                if len(fold(joined)) > 4:
-                    self._word(joined, "name", joined=True)
+            self._joined(family[-1], given[0])
+
+    def _joined(self, family: str, given: str) -> None:
+        """Both names in one word; with an initial only where that is no ending ("Gross" and E make "grosse")."""
+        for joined in (family + given, given + family, given[0] + family):
+            if len(fold(joined)) > 4:
+                self._word(joined, "name", joined=True)
+        for name, other in ((family, given), (given, family)):
+            if len(name) > 3 and fold(other[0]) not in _ENDING_LETTERS:
+                self._word(name + other[0], "name", joined=True)
 
     def _word(self, word: str, kind: str, *, joined: bool = False) -> None:
         for folded in _variants(word):
             if len(folded) < 2 and not UNSPACED.search(folded):
                 continue
-            rank = _rank(folded)
+            strength = rank(folded)
             if folded in words("titles") and kind == "name" and len(folded) < 4:
                 continue
-            if joined and rank < Strength.ALWAYS:
+            if joined and (strength < Strength.ALWAYS or is_protected(folded)):
                 continue
             held = self._words.get(folded)
+            if joined and held is None:
+                self._joined_words.add(folded)
+            elif not joined:
+                self._joined_words.discard(folded)
             if held is None or kind == "name":
-                self._words[folded] = (rank, kind)
+                self._words[folded] = (strength, kind)
 
     def _phrase(self, text: str, kind: str, *, whole_words: bool = False) -> None:
         for write in (fold, german):
-            parts = tuple(folded for part in PART.findall(text) if (folded := write(part)))
-            telling = [part for part in parts if self._tells(part)]
-            if not parts or (not telling and len(parts) < 2):
-                continue
-            if len(parts) == 1:
-                if not parts[0].isdigit() and len(parts[0]) > 2:
-                    self._words.setdefault(parts[0], (_rank(parts[0]), kind))
-                continue
-            if all(part in words("clinical") for part in parts):
-                continue
-            held = self._phrases.setdefault(parts[0], [])
-            if (parts[1:], kind) not in held:
-                held.append((parts[1:], kind))
-            if whole_words:
-                for part in telling:
-                    if len(part) > 4 and not part.isdigit():
-                        self._words.setdefault(part, (_rank(part), kind))
+            whole = tuple(folded for part in PART.findall(text) if (folded := write(part)))
+            for parts in street_forms(whole) if kind == "address" else {whole}:
+                self._parts(parts, kind, whole_words=whole_words)
+
+    def _parts(self, parts: tuple[str, ...], kind: str, *, whole_words: bool) -> None:
+        telling = [part for part in parts if self._tells(part)]
+        if len(parts) == 1 and len(parts[0]) > 2 and not parts[0].isdigit():
+            if telling:
+                self._words.setdefault(parts[0], (rank(parts[0]), kind))
+            elif kind == "address" and parts[0] in words("everyday"):
+                self._words.setdefault(
+                    parts[0], (Strength.INSIDE_SENTENCE, kind)
+                )  # "bor i Lund", never "en lund"
+        if len(parts) < 2 or all(part in words("clinical") for part in parts):
+            return
+        held = self._phrases.setdefault(parts[0], [])
+        if (parts[1:], kind) not in held:
+            held.append((parts[1:], kind))
+        if whole_words:
+            for part in telling:
+                if len(part) > 4 and not part.isdigit():
+                    self._words.setdefault(part, (rank(part), kind))
 
     @staticmethod
     def _tells(part: str) -> bool:
@@ -311,60 +253,60 @@ class Lexicon:
             held = self._memo[raw] = judged if judged != _NOTHING else None
             return held
 
+    def exact(self, raw: str) -> Strength | None:
+        """How sure a word is that is a known name letter by letter."""
+        held = self._words.get(fold(raw))
+        return held[0] if held and held[1] == "name" else None
+
     def is_title(self, raw: str) -> bool:
         held = self.entry(raw)
         return held is not None and held.title
 
     def _judge(self, word: str, raw: str) -> Entry:
-        strength, kind, cut = self._strength(word)
-        if strength is not None and strength < Strength.ALWAYS and not raw.isascii() and not _listed(raw):
+        strength, kind, cut = self._strength(word, raw)
+        exact = word in self._words and _LATIN.match(raw) is not None
+        if (
+            exact
+            and strength is not None
+            and strength < Strength.ALWAYS
+            and not raw.isascii()
+            and not listed(raw)
+        ):
             strength = Strength.ALWAYS  # "Åsa" is no "ASA"
         street = ""
         if word in words("street_words"):
             street = "word"
-        elif word in ("ul", "ulica", "calle", "rue", "via", "piazza", "ulitsa"):
+        elif word in words("street_leads"):
             street = "lead"
+        elif word in words("street_tails"):
+            street = "between"
         elif len(word) > 5 and word.endswith(_street_endings()) and word not in words("clinical"):
             street = "end"
         return Entry(
             strength=strength,
             kind=kind,
             cut=cut,
-            month=_months().get(word, 0),
+            month=months().get(word, 0),
             title=word in words("titles"),
             announces=word in words("recognised_titles"),
             phrases=tuple(sorted(self._phrases.get(word, ()), key=lambda row: -len(row[0]))),
             labels=_labels().get(word, ()),
+            begins=word in self._likeness.beginnings,
             street=street,
         )
 
-    def _strength(self, word: str) -> tuple[Strength | None, str, bool]:
+    def _strength(self, word: str, raw: str) -> tuple[Strength | None, str, bool]:
         held = self._words.get(word)
         if held is not None:
             return held[0], held[1], False
-        if len(word) < 4 or word in words("clinical") or word in words("eponyms"):
-            return None, "name", False
-        short = self._words.get(word[:-1]) if len(word) < 5 and word.endswith("s") else None
-        if short and short[0] >= Strength.INSIDE_SENTENCE:
-            return min(short[0], Strength.CAPITAL), short[1], True  # Åsas remiss
-        for size in (1, 2, 3):
-            stem = self._words.get(word[:-size]) if len(word) - size >= 4 else None
-            if stem and stem[0] >= Strength.CAPITAL and word[-size:] in _ENDINGS:
-                return min(stem[0], Strength.CONTEXT), stem[1], True
-            if word[:-size] in self._stems and word[-size:] in _ENDINGS:
-                return Strength.CONTEXT, self._stems[word[:-size]], True
-        if len(word) >= 5 and loose(word) in self._loose:
-            return Strength.CONTEXT, self._loose[loose(word)], False
-        if len(word) >= CUT and any(known.startswith(word) for known in self._beginnings):
-            return Strength.CONTEXT, "name", True
-        if any(known in word for known in self.long_words):
-            return Strength.ALWAYS, "name", False
-        return None, "name", False
+        latin = raw.isascii() or _LATIN.match(raw) is not None
+        answer = self._likeness.judge(word, latin=latin, capital=not raw[0].islower())
+        return answer or (None, "name", False)
 
     def begins(self, word: str, *, at_least: int) -> bool:
         """Whether a cut-off last word is the beginning of a known one."""
         word = fold(word)
-        if len(word) < at_least or word in words("clinical") or word in words("function"):
+        if len(word) < at_least or word in self._words or is_protected(word):
             return False
         return any(
             len(known) > len(word) and known.startswith(word)

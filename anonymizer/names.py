@@ -9,9 +9,12 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from anonymizer.folding import fold
-from anonymizer.lexicon import PART, WORD, Entry, Lexicon, Strength
+from anonymizer.lexicon import PART, WORD, Entry, Lexicon
+from anonymizer.places import widen_address, widen_institution
+from anonymizer.strength import Strength
 from anonymizer.words import words
 
 
@@ -31,8 +34,14 @@ _WORD_BEFORE = re.compile(r"([^\W\d_]+)([\s.:,^\-]{1,3})$")
 _WORD_AFTER = re.compile(r"(?:['’]?s)?[\s\-]{1,2}([^\W\d_]+)")
 _SENTENCE = re.compile(r"[.!?:;\n\r]\s*$")
 _INITIAL_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_])(\.?[\s\-^,]{0,2}|['’])$")
-_INITIAL_AFTER = re.compile(r"[\s,^]{1,2}([^\W\d_])(?![^\W_]|['’])\.?")
-_PARTICLE_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_]{1,6})[\s'’\-]+$")
+_INITIAL_AFTER = re.compile(r"([\s,^]{1,2}|(?<=\.)|(?<=[^\W\d_])-)([^\W\d_])(?![^\W_]|['’])\.?")
+_PARTICLE_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_]{1,6})(\.?)([\s'’`´\-]*)$")
+_PARTICLE_AFTER = re.compile(r"\s{1,2}([^\W\d_]{1,6})(?![^\W_])")
+_GROUP_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_]{2,4})[.\s,^]{1,2}$")
+_GROUP_AFTER = re.compile(r"[\s,^]{1,2}([^\W\d_]{2,4})(?![^\W_])\.?")
+_WORD_BEHIND = re.compile(r"\s([^\W\d_A-ZÅÄÖÜ][^\W\d_]+)")
+_DATED = re.compile(r"\d\.?\s?\||\|\s?\d")
+_NAME_GAP = re.compile(r"[\s.^_\-]{1,2}")
 _CUT_LENGTHS = frozenset({15, 16, 63, 64})  # SH and CS hold 16 characters, LO and PN 64 (PS3.5 table 6.2-1)
 _VALUE_WORDS = 8
 
@@ -48,9 +57,9 @@ class NameFinder:
         """Known names and phrases."""
         for token in tokens:
             for rest, kind in token.entry.phrases:
-                end = follow(text, token.end, rest)
-                if end:
-                    yield token.start, end, kind
+                end = follow(text, token.end, rest, gap=_NAME_GAP if kind == "name" else BESIDE)
+                if end and not (kind == "name" and token.raw[0].islower()):
+                    yield (*self._widen(text, token.start, end, kind, token.raw), kind)
                     break
         candidates = [token for token in tokens if token.entry.strength is not None]
         if candidates:
@@ -81,12 +90,21 @@ class NameFinder:
                 sure = [ok or self._beside(run, sure, index, lower=lower) for index, ok in enumerate(sure)]
             elif not any(token.raw.islower() for token in run) or text.islower():
                 sure = [len({fold(token.raw) for token in run}) > 1] * len(run)
+            else:
+                sure = self._pairs(text, run)
         for ok, token in zip(sure, run, strict=True):
             if ok:
-                if token.entry.kind == "name":
-                    yield (*self._widen(text, token.start, token.end), "name")
-                else:
-                    yield token.start, token.end, token.entry.kind
+                kind = token.entry.kind
+                yield (*self._widen(text, token.start, token.end, kind, token.raw), kind)
+
+    def _pairs(self, text: str, run: list[Token]) -> list[bool]:
+        """Given name and family name of one person side by side are hers in any case: "bo ek"."""
+        sure = [False] * len(run)
+        for at, (left, right) in enumerate(pairwise(run)):
+            joined = (fold(left.raw), fold(right.raw)) in self.lexicon.pairs
+            if joined and _NAME_GAP.fullmatch(text, left.end, right.start):
+                sure[at] = sure[at + 1] = True
+        return sure
 
     @staticmethod
     def _beside(run: list[Token], sure: list[bool], index: int, *, lower: bool) -> bool:
@@ -99,12 +117,21 @@ class NameFinder:
         strength = token.entry.strength
         if strength is Strength.ALWAYS:
             return True
-        if _eponym(text, token) and not self._has_initial(text, token):
+        initialled = self._has_initial(text, token) or self._initial_size(
+            text[max(0, token.start - 12) : token.start]
+        )
+        if _eponym(text, token) and not initialled:
             return False
         if strength is Strength.CONTEXT:
             return True
         capital = not token.raw[0].islower()
-        if strength is Strength.CAPITAL and capital:
+        if token.entry.month and _DATED.search(
+            text[max(0, token.start - 4) : token.start] + "|" + text[token.end : token.end + 6]
+        ):
+            return False  # "im August 2023"
+        if strength is Strength.CAPITAL and self._prose(text, token):
+            return False
+        if strength is Strength.CAPITAL and capital and not (len(token.raw) == 2 and token.raw.isupper()):
             return True
         before = text[max(0, token.start - 40) : token.start]
         if strength is Strength.INSIDE_SENTENCE and capital and not token.raw.isupper():
@@ -112,6 +139,16 @@ class NameFinder:
             if word and word[1].islower() and not _SENTENCE.search(before):
                 return True
         return capital and token.entry.kind == "name" and self._in_position(text, token, before)
+
+    def _prose(self, text: str, token: Token) -> bool:
+        """Whether an everyday word begins a sentence of findings: "Stark smärta", "Petit nodule", never "Stark har"."""
+        before = text[max(0, token.start - 12) : token.start]
+        if not token.raw[1:].islower() or fold(token.raw) not in words("everyday"):
+            return False
+        if self._initial_size(before) or (before.strip() and not _SENTENCE.search(before)):
+            return False
+        behind = _WORD_BEHIND.match(text, token.end)
+        return bool(behind and fold(behind[1]) in words("clinical") and fold(behind[1]) not in words("verbs"))
 
     def _in_position(self, text: str, token: Token, before: str) -> bool:
         word = _WORD_BEFORE.search(before)
@@ -127,7 +164,7 @@ class NameFinder:
         if before and fold(before[1]) in self.lexicon.initials and before[2][:1] in (".", "^"):
             return True
         after = _INITIAL_AFTER.match(text, token.end)
-        return bool(after and fold(after[1]) in self.lexicon.initials and after.group().endswith("."))
+        return bool(after and fold(after[2]) in self.lexicon.initials and after.group().endswith("."))
 
     def _whole_value(self, text: str, candidates: list[Token]) -> bool:
         """Whether the text is nothing but names, initials, titles and particles, as a PN value is."""
@@ -136,7 +173,13 @@ class NameFinder:
         every = WORD.findall(text)
         if len(every) > _VALUE_WORDS or any(token.entry.kind != "name" for token in candidates):
             return False
-        if len(every) == 1 and "^" not in text and fold(candidates[0].raw) in words("clinical"):
+        if "^" not in text and all(fold(token.raw) in words("clinical") for token in candidates):
+            return False
+        if (
+            len(candidates) == 1
+            and _eponym(text, candidates[0])
+            and not self._has_initial(text, candidates[0])
+        ):
             return False
         named = {token.raw for token in candidates}
         return all(
@@ -144,27 +187,68 @@ class NameFinder:
             for word in every
         )
 
-    def _widen(self, text: str, start: int, end: int) -> tuple[int, int]:
-        """Take in the initials and particles that belong to a name."""
+    def _widen(self, text: str, start: int, end: int, kind: str, raw: str) -> tuple[int, int]:
+        """Take in the initials and particles that belong to a name, or what belongs to an address or an institution."""
+        if kind == "address":
+            return widen_address(text, start, end, self.lexicon.address_numbers)
+        if kind == "institution":
+            return widen_institution(text, start, end)
+        if kind != "name":
+            return start, end
         for _ in range(3):
             before = text[max(0, start - 12) : start]
-            initial = _INITIAL_BEFORE.search(before)
-            particle = _PARTICLE_BEFORE.search(before)
-            if initial and (
-                initial[2] in ("'", "’")
-                or (not initial[1].islower() and fold(initial[1]) in self.lexicon.initials)
-            ):
-                start -= len(initial.group())
-            elif particle and fold(particle[1]) in self.lexicon.particles:
-                start -= len(particle.group())
-            else:
+            size = self._initial_size(before) or self._particle_size(before)
+            if not size:
                 break
-        for _ in range(3):
+            start -= size
+        return start, self._after(text, end, raw)
+
+    def _initial_size(self, before: str) -> int:
+        initial = _INITIAL_BEFORE.search(before)
+        if initial and (
+            initial[2] in ("'", "’")
+            or (not initial[1].islower() and fold(initial[1]) in self.lexicon.initials)
+        ):
+            return len(initial.group())
+        group = _GROUP_BEFORE.search(before)
+        if group and group[1].isupper() and fold(group[1]) in self.lexicon.initial_groups:
+            return len(group.group())
+        return 0
+
+    def _particle_size(self, before: str) -> int:
+        particle = _PARTICLE_BEFORE.search(before)
+        if not particle or not (particle[2] or particle[3]):
+            return 0
+        folded = fold(particle[1])
+        if folded in self.lexicon.particles:
+            return len(particle.group())
+        short = (
+            particle[2]
+            and len(folded) == 1
+            and any(word.startswith(folded) for word in self.lexicon.particles)
+        )
+        return len(particle.group()) if short else 0
+
+    def _after(self, text: str, end: int, raw: str) -> int:
+        """Where a name ends with the initials and particles behind it: "Lindqvist A.M.", "Anna L.", "Heuvel, M. van den"."""
+        initials = self.lexicon.initials
+        if fold(raw) in self.lexicon.given_words:
+            initials |= self.lexicon.family_initials
+        took = False
+        for _ in range(4):
             after = _INITIAL_AFTER.match(text, end)
-            if not after or after[1].islower() or fold(after[1]) not in self.lexicon.initials:
+            if after and not after[2].islower() and fold(after[2]) in initials and (took or after[1]):
+                end, took = after.end(), True
+                continue
+            group = _GROUP_AFTER.match(text, end)
+            if group and group[1].isupper() and fold(group[1]) in self.lexicon.initial_groups:
+                end, took = group.end(), True
+                continue
+            particle = _PARTICLE_AFTER.match(text, end) if took else None
+            if not particle or fold(particle[1]) not in self.lexicon.particles:
                 break
-            end = after.end()
-        return start, end
+            end = particle.end()
+        return end
 
     def _cut_tail(self, text: str, candidates: list[Token]) -> Iterator[Found]:
         """The last word of a value that its VR cut off."""
@@ -194,8 +278,18 @@ def follow(text: str, at: int, parts: tuple[str, ...], *, gap: re.Pattern[str] =
 
 
 def eponym_after(text: str, at: int) -> bool:
-    after = _WORD_AFTER.match(text, at)
-    return bool(after and fold(after[1]) in words("eponym_heads"))
+    """Whether the word behind shows an eponym, also at the end of a chain: "Klein-Levin-Syndrom", "Weber B-Fraktur"."""
+    for count in range(3):
+        after = _WORD_AFTER.match(text, at)
+        if not after:
+            return False
+        if fold(after[1]) in words("eponym_heads"):
+            return True
+        chained = "-" in after.group() or (count == 0 and len(after[1]) == 1)
+        if not chained and text[after.end() : after.end() + 1] != "-":
+            return False
+        at = after.end()
+    return False
 
 
 def _eponym(text: str, token: Token) -> bool:

@@ -17,6 +17,8 @@ CHAIN = re.compile(rf"\d(?:[{SEPARATORS}]{{0,3}}\d)*")
 _NOT_DIGIT = re.compile(r"\D+")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 LONG = 8
+_LETTER_FOR_DIGIT = re.compile(r"\d[OoIlSB|]|[OoIlSB|]\d")
+_AS_DIGITS = str.maketrans("OoIl|SB", "0011158")
 _PREFIX_SIGNS = 12  # "+46 (0)" and the like
 WHOLE = 5
 _GAP = r"[\s\-+./_^:\u2010-\u2015\u2212]{0,2}"
@@ -67,6 +69,7 @@ class Numbers:
         self._codes: dict[str, str] = {}
         self.letters: list[str] = []
         self._short: set[str] = set()
+        self._grouped: dict[str, str] = {}  # whole numbers whose digits are parted in one way only
         self._phone_prefixes: set[str] = {"0"}
         for identifier in (
             *known.identifiers,
@@ -76,7 +79,7 @@ class Numbers:
         for phone in (*known.phones, *(phone for person in known.people for phone in person.phones)):
             self._phone(phone)
         for address in known.addresses:
-            self._code(address.postal_code, "address")
+            self._postal_code(address.postal_code)
         for text in known.other:
             if any(sign.isdigit() for sign in text) and len(_NOT_DIGIT.sub("", text)) * 2 > len(text):
                 self._code(text, "other")
@@ -88,7 +91,7 @@ class Numbers:
         self._long_pattern = _alternation(self._long)
         self._whole_pattern = (
             re.compile(
-                rf"(?<!\d)(?<!\d[.,])0*(?:{'|'.join(r'[ -]?'.join(form) for form in _longest(self._whole))})(?!\d)(?![.,]\d)"
+                rf"(?<!\d)(?<!\d[.,])0*(?:{'|'.join(self._grouped.get(form, r'[ -]?'.join(form)) for form in _longest(self._whole))})(?!\d)(?![.,]\d)"
             )
             if self._whole
             else None
@@ -97,6 +100,15 @@ class Numbers:
 
     def _identifier(self, identifier: Identifier) -> None:
         self._code(identifier.value, "number")
+
+    def _postal_code(self, value: str) -> None:
+        """A postal code of digits is known as it is grouped: "123 45" or "12345", never "12 345" cells."""
+        digits = _NOT_DIGIT.sub("", value)
+        if len(digits) >= WHOLE and digits.isascii() and re.fullmatch(r"[\d\s-]+", value.strip()):
+            self._whole.setdefault(digits, "address")
+            self._grouped[digits] = r"[ -]?".join(re.findall(r"\d+", value)) if len(digits) < LONG else digits
+        else:
+            self._code(value, "address")
 
     def _code(self, value: str, kind: str) -> None:
         compact = _NOT_ALNUM.sub("", value).casefold()
@@ -164,6 +176,8 @@ class Numbers:
             found.append((0, len(text), "number"))
         if not (self._long_pattern or self._whole_pattern):
             return found
+        if self._long_pattern and _LETTER_FOR_DIGIT.search(text):
+            found += self._misread(text)
         for chain in CHAIN.finditer(text):
             if chain.end() - chain.start() < WHOLE:
                 continue
@@ -200,6 +214,17 @@ class Numbers:
                 start = self._with_prefix(text, chain.start(), chain.start() + hit.start(), kind)
                 found.append((start, chain.start() + hit.end(), kind))
         return found
+
+    def _misread(self, text: str) -> list[Found]:
+        """Long known numbers in which OCR took O for 0 or l for 1."""
+        as_digits = text.translate(_AS_DIGITS)
+        found = [hit for chain in CHAIN.finditer(as_digits) for hit in self._in_chain(as_digits, chain)]
+        return [
+            (start, end, kind)
+            for start, end, kind in found
+            if text[start:end] != as_digits[start:end]
+            and sum(sign.isdigit() for sign in text[start:end]) >= WHOLE
+        ]
 
     def _cut(self, compact: str) -> list[Found]:
         """A known number cut off by the end of a short VR: its first eight digits or more."""

@@ -25,18 +25,22 @@ _NUMERIC = re.compile(
     re.VERBOSE,
 )
 _DAY_BEFORE = re.compile(
-    r"(?<![\d.,/:])(?P<d>\d\d?)(?P<o>st|nd|rd|th|:[ea]|\.|er|º|ª|-го)?(?P<g>[\s\-./]*(?:(?:of|de|den)\s+|d['’]\s*)?)$",
+    r"(?<![\d.,/:])(?P<d>\d\d?)(?P<o>st|nd|rd|th|:[ea]|\.|er|º|ª|-го|ης|η)?(?P<g>[\s\-./]*(?:(?:of|de|den)\s+|d['’]\s*)?)$",
     re.IGNORECASE,
 )
 _YEAR_BEFORE = re.compile(rf"(?<!\d)(?P<y>{_YEAR})(?P<g>[\s\-./,]{{1,3}})$")
 _YEAR_AFTER = re.compile(
-    rf"(?P<g>\.?[\s\-,/]{{0,3}}(?:(?:de|del|of)\s+)?)(?P<y>{_YEAR})(?!\d)|(?P<g2>[\-/'’]?)(?P<y2>\d\d)(?![\d:,.%])",
+    rf"(?P<g>\.?[\s\-,/]{{0,3}}(?:(?:de|del|of)\s+)?)(?P<y>{_YEAR})(?!\d)|(?P<g2>\s?[\-/'’]|)(?P<y2>\d\d)(?![\d:,.%])",
     re.IGNORECASE,
 )
 _DAY_AFTER = re.compile(
-    rf"(?P<g>\.?[\s\-]{{1,3}})(?P<d>\d\d?)(?P<o>st|nd|rd|th)?(?!\s?(?:[cm]m|mg|ml|g|kg|%|x|:))(?![\d:.])(?:(?P<h>[\s,\-]{{1,3}})(?P<y>{_YEAR})(?!\d))?",
+    rf"(?P<g>\.?[\s\-]{{1,3}})(?P<d>\d\d?)(?P<o>st|nd|rd|th)?(?!\s?(?:[cm]m|mg|ml|g|kg|%|x|:))(?![\d:.])(?:(?P<h>[\s,\-]{{1,3}})(?P<y>{_YEAR})(?!\d)|\s?['’](?P<y2>\d\d)(?!\d))?",
     re.IGNORECASE,
 )
+_ROMAN = re.compile(
+    rf"(?<![\w.,/\-])(?P<d>\d\d?)(?:\.\s?|[\s/\-])(?P<m>[IVX]{{1,4}})(?:\.\s?|[\s/\-])(?P<y>{_YEAR})(?!\d)"
+)
+_ROMAN_MONTHS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 _VERSION = re.compile(r"(?:version|ver|v|rel|release|rev|build)\.?\s*$", re.IGNORECASE)
 _WINDOW = 16
 _LEAPLESS = 2023  # a year without 29 February, for a day and a month without their year
@@ -51,6 +55,25 @@ class FoundDate:
     shifted: str
     born: bool
     read: date | None = None  # when it is exact: a day, a month and a year
+
+
+def _birth_forms(born: Iterable[date]) -> re.Pattern[str] | None:
+    """The month of birth in digits, and the day of birth as ISO 8601 counts weeks and days of the year."""
+    forms: set[str] = set()
+    for one in born:
+        year, week, weekday = one.isocalendar()
+        forms |= {
+            rf"{one:%Y[-./]%m}(?![\w]|[-./]\d)",
+            rf"{one:%m[-./]%Y}(?![\w]|[-./]\d)",
+            rf"{one.month}/{one.year}(?!\d)",
+            rf"{year}-?W{week:02d}(?:-?{weekday})?(?!\d)",
+            rf"{one:%Y}-?{one:%j}(?!\d)",
+        }
+    return (
+        re.compile(rf"(?<![\w])(?<![\d][-./])(?:{'|'.join(sorted(forms, key=len, reverse=True))})")
+        if forms
+        else None
+    )
 
 
 @cache
@@ -69,11 +92,19 @@ class DateFinder:
     def __init__(self, born: Iterable[date], shift_days: int) -> None:
         self.born = frozenset(born)
         self.shift = timedelta(days=shift_days)
+        self._birth_forms = _birth_forms(self.born)
         self._today = date.today()  # noqa: DTZ011 - only to tell 24 March 2012 from 12 March 2024
 
     def find(self, text: str, month_words: list[tuple[int, int]]) -> list[FoundDate]:
         """All dates of a text; ``month_words`` are the places of words that may be months."""
         found = [date_ for match in _NUMERIC.finditer(text) if (date_ := self._numeric(text, match))]
+        if "I" in text or "V" in text or "X" in text:
+            found += [date_ for match in _ROMAN.finditer(text) if (date_ := self._roman(text, match))]
+        if self._birth_forms:
+            found += [
+                FoundDate(*match.span(), match.group(), born=True)
+                for match in self._birth_forms.finditer(text)
+            ]
         if month_words:
             favour = Counter(
                 row for start, end in month_words for row, _ in _rows_of().get(fold(text[start:end]), ())
@@ -124,6 +155,21 @@ class DateFinder:
         written.append(text[at : match.end()])
         return FoundDate(match.start(), match.end(), "".join(written), born or later in self.born, read)
 
+    def _roman(self, text: str, match: re.Match[str]) -> FoundDate | None:
+        """A date whose month is a Roman number, as in Polish and Italian letters."""
+        month = _ROMAN_MONTHS.index(match["m"]) + 1 if match["m"] in _ROMAN_MONTHS else 0
+        read = _reading(match["y"], str(month), match["d"])
+        if read is None:
+            return None
+        try:
+            later = read + self.shift
+        except OverflowError:
+            later = read
+        day = _digits(later, "d", match["d"], padded=match["d"].startswith("0"))
+        between = text[match.end("d") : match.start("m")], text[match.end("m") : match.start("y")]
+        written = f"{day}{between[0]}{_ROMAN_MONTHS[later.month - 1]}{between[1]}{later.year}"
+        return FoundDate(match.start(), match.end(), written, read in self.born or later in self.born, read)
+
     def _is_birth(self, read: date, *, short: bool) -> bool:
         if read in self.born:
             return True
@@ -163,13 +209,14 @@ class DateFinder:
             year = int(after[group])
             parts.append((after.start(group), after.end(group), "y"))
         elif not day and (follow := _DAY_AFTER.match(text, end)) and 0 < int(follow["d"]) < 32:
-            if not (year or follow["y"] or follow["o"] or (word[:1].isupper() and len(word) > 3)):
+            written = "y" if follow["y"] else "y2"
+            if not (year or follow[written] or follow["o"] or (word[:1].isupper() and len(word) > 3)):
                 return None
             day = int(follow["d"])
             parts.append((follow.start("d"), follow.end("o") if follow["o"] else follow.end("d"), "d"))
-            if follow["y"] and not year:
-                year = int(follow["y"])
-                parts.append((follow.start("y"), follow.end("y"), "y"))
+            if follow[written] and not year:
+                year = int(follow[written])
+                parts.append((follow.start(written), follow.end(written), "y"))
         if not day and (not year or (len(word) < 4 and not word[:1].isupper())):
             return None
         return self._write(text, sorted(parts), row, (year, month, day))

@@ -35,6 +35,16 @@ def swedish(digits: str) -> bool:
     return _day(day - 60 if day > 60 else day, int(ten[2:4])) and luhn(ten)
 
 
+def german(text: str) -> bool:
+    """Krankenversichertennummer: a letter and nine digits, the last one a check digit (§ 290 SGB V)."""
+    written = f"{ord(text[0].upper()) - ord('A') + 1:02d}" + re.sub(r"\D", "", text)
+    total = 0
+    for index, sign in enumerate(written[:10]):
+        value = int(sign) * (1 + index % 2)
+        total += value - 9 * (value > 9)
+    return total % 10 == int(written[10])
+
+
 def born_by_number(text: str) -> date | None:
     """The date of birth that a Swedish personal or coordination number begins with; None for any other text."""
     written = re.fullmatch(r"(\d\d)?(\d\d)(\d\d)(\d\d)([-+ ]?)\d{4}", text.strip())
@@ -134,11 +144,15 @@ _ROWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("turkish", r"[1-9]\d{10}(?!\d)", _digits(turkish)),
     ("british", r"\d{3}[- ]\d{3}[- ]\d{4}(?!\d)", _digits(british)),
     ("spanish", r"(?:\d{8}|[XYZ]\d{7})[- ]?[A-Za-z](?![A-Za-z\d])", spanish),
+    ("american", r"(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\d-])", bool),
+    ("german", r"[A-Za-z] ?\d{3} ?\d{3} ?\d{3}(?!\d)", german),
     ("french", r"[12] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d(?!\d)", french),
 )
 _NATIONAL = [(re.compile(r"(?<![\d.])(?<![A-Za-z]\d)" + pattern), check) for _, pattern, check in _ROWS]
 #: Where one of them may begin, so that few places are tried.
-_START = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{6}|\d{3}[\- ]\d{3}|[12] \d\d |[XYZ]\d{7})")
+_START = re.compile(
+    r"(?<!\d)(?<!\d\.)(?:\d{6}|\d{3}[\- ]\d{3}|\d{3}-\d\d-\d{4}|[12] \d\d |[XYZ]\d{7}|(?<!\w)[A-Za-z] ?\d{3} ?\d{3} ?\d{3}(?!\d))"
+)
 _IBAN = re.compile(r"(?<![A-Za-z\d])[A-Z]{2}\d\d(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?(?![A-Za-z\d])")
 _CODICE_FISCALE = re.compile(r"(?<![A-Za-z\d])[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z](?![A-Za-z\d])")
 _PHONE = re.compile(

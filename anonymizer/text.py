@@ -11,6 +11,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from anonymizer.ages import CAPPED, old_ages
+from anonymizer.damaged import Damaged
 from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known
 from anonymizer.labels import LabelReader
@@ -32,7 +34,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "link": "[link]",
     "other": "[removed]",
 }
-#: A shifted date: the only kind whose replacement is not a placeholder.
+#: A shifted date, or an age over 89 told as 90: the only kind whose replacement is not a placeholder.
 DATE = "date"
 #: When stretches overlap, the kind named first is told.
 _RANK = {kind: rank for rank, kind in enumerate(("number", "birth_date", "email", "phone", "name", "address", "institution", "other", "link", DATE))}  # fmt: skip
@@ -71,6 +73,7 @@ class Scrubber:
         self.shift_days = shift_days
         self._lexicon = Lexicon(known)
         self._names = NameFinder(self._lexicon)
+        self._damaged = Damaged(self._lexicon)
         self._labels = LabelReader(self._lexicon)
         self._numbers = Numbers(known)
         self._dates = DateFinder(known.birth_dates, shift_days)
@@ -112,6 +115,7 @@ class Scrubber:
         if tokens or self._lexicon.unspaced_names:
             found += [(*hit, True, "") for hit in self._names.known(plain, tokens)]
             found += [(*hit, False, "") for hit in self._labels.unknown(plain, tokens)]
+        found += [(*hit, True, "") for hit in self._damaged.find(plain, tokens)]
         if self._literals:
             found += [
                 (hit.start(), hit.end(), "email" if "@" in hit.group() else "other", True, "")
@@ -127,6 +131,8 @@ class Scrubber:
                     found.append((day.start, day.end, "birth_date", day.born, ""))
                 elif shift and self.shift_days:
                     found.append((day.start, day.end, DATE, False, day.shifted))
+            if shift:
+                found += [(*age, DATE, False, CAPPED) for age in old_ages(plain)]
             days = _Taken((start, end) for start, end, kind, *_ in found if kind == DATE)
             found += [
                 (*hit, False, "")

@@ -83,7 +83,7 @@ SHIFTING = Scrubber(KNOWN, shift_days=14)
         ("018 556677 and 018-55 66 77", "[phone] and [phone]"),
         ("ANNA.LQ@example.se, x.y@foo.org, z (at) foo.org", "[email], [email], [email]"),
         ("https://a.example/x?y=1 www.foo.se", "[link] [link]"),
-        ("Storgatan 12 B, 12345 Uppsala", "[address], [address] [address]"),
+        ("Storgatan 12 B, 12345 Uppsala", "[address]"),
         ("Kungsgatan 4, 12 Baker Street", "[address], [address]"),
         ("Sahlgrenska universitetssjukhuset, sahlgrenska", "[institution], [institution]"),
         ("St. Elsewhere General Hospital CT", "[institution] CT"),

@@ -1,0 +1,186 @@
+"""Tells whether a word is a known name in another spelling: declined, transliterated, misread; it knows nothing of places.
+
+Each rule answers with how sure it is; a word of the protected lists is never asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
+
+from anonymizer.folding import ARABIC, loose, skeleton
+from anonymizer.strength import Strength
+from anonymizer.words import protected_text, rows, words
+
+Answer = tuple[Strength, str, bool]  # how sure, which kind, whether cut or declined
+#: A known name this long is found inside a longer word too ("Lindqvistska", "annalindqvist").
+INSIDE = 6
+#: A word cut off by a short VR is known by this many first letters.
+CUT = 8
+#: One wrong letter is forgiven in words this long.
+MISREAD = 6
+_LONGEST_ENDING = 4
+_SKELETON = 3
+_PROTECTED_LISTS = (
+    "clinical",
+    "eponyms",
+    "everyday",
+    "function",
+    "generic_institution",
+    "titles",
+    "street_words",
+)
+
+
+@cache
+def _endings(name: str) -> frozenset[str]:
+    return frozenset(ending for key, row in rows("endings") if key == name for ending in row)
+
+
+@cache
+def protected(word: str) -> bool:
+    """Whether a list holds this folded word, so that no spelling variant of a name is looked for in it."""
+    return any(word in words(name) for name in _PROTECTED_LISTS)
+
+
+class Likeness:
+    """The known words of one case, in every spelling that a rule can reach."""
+
+    def __init__(self, known: Mapping[str, tuple[Strength, str]], exact: AbstractSet[str]) -> None:
+        self._known = known
+        self._loose: dict[str, str] = {}
+        self._stems: dict[str, tuple[Strength, str]] = {}
+        self._foreign: dict[str, str] = {}
+        self._skeletons: tuple[set[str], set[str]] = (set(), set())  # of Latin names, of Arabic ones
+        self._misread: dict[str, set[str]] = {}
+        long_words: list[str] = []
+        beginnings: list[str] = []
+        for word, (strength, kind) in known.items():
+            if len(word) > CUT:
+                beginnings.append(word)
+            if strength < Strength.CAPITAL or kind != "name" or word in exact:
+                continue
+            self._stem(word, strength, kind)
+            if not protected(word):
+                self._foreign.setdefault(loose(word), kind)
+            if len(word) >= 5 and len(loose(word)) >= 4:
+                self._loose.setdefault(loose(word), kind)
+            if len(skeleton(word)) >= _SKELETON:
+                self._skeletons[ARABIC.match(word) is not None].add(skeleton(word))
+            if len(word) >= INSIDE and strength >= Strength.CONTEXT and word not in protected_text():
+                long_words.append(word)
+            if len(word) >= MISREAD and strength >= Strength.CONTEXT:
+                for shorter in _shortened(word):
+                    self._misread.setdefault(shorter, set()).add(word)
+        self.long_words = tuple(long_words)
+        self._beginnings = tuple(beginnings)
+        self.beginnings = frozenset(word[:size] for word in long_words for size in range(2, len(word) - 1))
+
+    def _stem(self, word: str, strength: Strength, kind: str) -> None:
+        if word[-1] in "aeiouy" and len(word) > 3:
+            self._stems.setdefault(word[:-1], (strength, kind))  # Wąchocka is declined Wąchockiej
+        if len(word) >= INSIDE and word.endswith("nen"):
+            self._stems.setdefault(
+                word[:-3] + "s", (strength, kind)
+            )  # Virtanen is declined Virtasen, Virtaselle
+            self._stems.setdefault(word[:-3] + "se", (strength, kind))
+        if len(word) >= INSIDE and word[-2:] in ("yi", "ii", "iy"):
+            self._stems.setdefault(word[:-2], (strength, kind))
+        if len(word) >= INSIDE and word.endswith(("ski", "cki")):
+            self._stems.setdefault(word[:-2] + "c", (strength, kind))  # Kowalscy
+            self._stems.setdefault(word[:-2], (strength, kind))
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+    def judge(self, word: str, *, latin: bool, capital: bool) -> Answer | None:
+        """What a folded word that is not known as it stands may be; ``latin`` and ``capital`` tell how it was written."""
+        if len(word) < (4 if latin else 3) or word in words("clinical") or _eponym(word):
+            return None
+        listed = protected(word)
+        for answer in self._declined(word, latin=latin, capital=capital):
+            return min(answer[0], Strength.INSIDE_SENTENCE) if listed else answer[0], *answer[1:]
+        if listed:
+            return None
+        if len(word) >= 5 and (kind := self._loose.get(loose(word))):
+            return Strength.CONTEXT, kind, False
+        if not latin and (found := self._transliterated(word)):
+            return found
+        if len(word) >= CUT and any(known.startswith(word) for known in self._beginnings):
+            return Strength.CONTEXT, "name", True
+        if any(known in word for known in self.long_words):
+            return Strength.ALWAYS, "name", False
+        if latin and skeleton(word) in self._skeletons[1]:
+            return Strength.CAPITAL, "name", False
+        return self._misread_name(word) if len(word) >= MISREAD - 1 else None
+
+    def _declined(self, word: str, *, latin: bool, capital: bool) -> Iterator[Answer]:
+        if len(word) < 5 and word.endswith("s"):
+            short = self._known.get(word[:-1])
+            if short and short[0] >= Strength.INSIDE_SENTENCE:
+                yield min(short[0], Strength.CAPITAL), short[1], True  # Åsas remiss
+        for size in range(1, _LONGEST_ENDING + 1):
+            stem, ending = word[:-size], word[-size:]
+            if len(stem) < (4 if latin else 3):
+                return
+            held = self._known.get(stem)
+            if (
+                held
+                and held[0] >= Strength.CAPITAL
+                and ending in (_endings("word") if latin else _endings("scripts"))
+            ):
+                yield _declined_strength(held[0]), held[1], True
+            declined = self._stems.get(stem)
+            if declined and ending in (_endings("stem") if latin else _endings("scripts")):
+                if len(stem) >= INSIDE - 1 or not latin:
+                    yield _declined_strength(declined[0]), declined[1], True
+                elif capital:
+                    yield min(declined[0], Strength.CAPITAL), declined[1], True
+            if len(stem) >= 5 and ending in _endings("word") and (kind := self._loose.get(loose(stem))):
+                yield Strength.CONTEXT, kind, True  # Kertun, of Kerttu
+
+    def _transliterated(self, word: str) -> Answer | None:
+        """A known Latin name in another alphabet: "Юлия" for Yulia, "محمد" for Muhammad."""
+        if kind := self._foreign.get(loose(word)):
+            return Strength.CAPITAL, kind, False
+        if ARABIC.match(word) and skeleton(word) in self._skeletons[0]:
+            return Strength.ALWAYS, "name", False
+        return None
+
+    def _misread_name(self, word: str) -> Answer | None:
+        """A known name with one letter wrong, missing, too many, or two that changed places."""
+        for shorter in _shortened(word):
+            for known in self._misread.get(shorter, ()):
+                if _one_apart(word, known):
+                    return Strength.CAPITAL, "name", False
+        return None
+
+
+def _eponym(word: str) -> bool:
+    """An eponym, also declined: "Parkinsons", "Parkinsonin", "Паркинсона"."""
+    eponyms = words("eponyms")
+    return word in eponyms or (word[-1] in "sna" and (word[:-1] in eponyms or word[:-2] in eponyms))
+
+
+def _declined_strength(strength: Strength) -> Strength:
+    # An everyday word that is declined is prose more often than not: "starke", "kleiner".
+    return Strength.CONTEXT if strength > Strength.CAPITAL else Strength.INSIDE_SENTENCE
+
+
+def _shortened(word: str) -> set[str]:
+    return {word[:at] + word[at + 1 :] for at in range(len(word))} | {word}
+
+
+def _one_apart(left: str, right: str) -> bool:
+    """Whether one insertion, deletion, exchange or swap turns one word into the other; short words begin alike."""
+    if abs(len(left) - len(right)) > 1 or left == right:
+        return left == right
+    if min(len(left), len(right)) < MISREAD + 1 and left[0] != right[0]:
+        return False
+    at = next(
+        (index for index, (one, two) in enumerate(zip(left, right, strict=False)) if one != two),
+        min(len(left), len(right)),
+    )
+    one, two = left[at:], right[at:]
+    if len(left) == len(right):
+        return one[1:] == two[1:] or (one[:2] == two[1::-1] and one[2:] == two[2:])
+    return one[1:] == two if len(left) > len(right) else one == two[1:]

@@ -1,0 +1,58 @@
+"""Finds streets with their number that nobody told us of, by the words streets begin or end with; known ones are `places`'s."""
+
+from __future__ import annotations
+
+import re
+
+from anonymizer.names import Token
+
+_NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
+_CAPITAL = r"[^\W\d_a-zà-öø-ÿ]"
+_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
+_BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
+_OF = re.compile(
+    rf"{_CAPITAL}[\w'’.\-]{{1,24}}[ \-](?i:straße|strasse|weg|platz|allee|gasse|ufer|straat|katu|vägen|gatan|gata|vej|veien?)$"
+)
+_SMALL_WORDS = r"(?:(?:de|del|du|des|la|las|los|le|les|dei|della|im|św)\.?\s|[ld]['’])*"
+_AFTER = re.compile(
+    rf"\.?\s{_SMALL_WORDS}(?:{_CAPITAL}[\w'’.\-]{{1,20}}[ ,]{{1,2}}){{1,3}}(?:(?:nr|no|д|n)\.?\s?)?\d{{1,4}}{_NO_MEASURE}\w?"
+)
+_NAMED = re.compile(
+    rf"\.?\s{_SMALL_WORDS}{_CAPITAL}[\w'’\-]{{1,20}}(?:[ \-]{_CAPITAL}[\w'’\-]{{1,20}}){{0,2}}"
+)
+_NUMBER_BEFORE = re.compile(r"(?<![\w.,])\d{1,4}\s?(?:bis|ter|[A-Da-d])?,?\s$")
+_WORDS_BEFORE = re.compile(rf"(?:{_CAPITAL}[\w'’.\-]{{1,20}}\s){{1,3}}$")
+_NUMBER_BEHIND = re.compile(rf"\.?\s{{0,2}}(?:no|nr|n)?[.:\s]{{1,3}}\d{{1,4}}{_NO_MEASURE}", re.IGNORECASE)
+_PLACE_BEHIND = re.compile(
+    r",?\s{1,2}(?:[A-Z]{1,2}-)?(?:\d{3}\s\d{2}|\d{4,5}|\d\d-\d{3})\s[^\W\d_a-z][\w'’\-]{1,24}"
+)
+
+
+def street_at(text: str, token: Token) -> tuple[int, int] | None:
+    """The street with its number, and the place behind it, around one of its words."""
+    found = _street(text, token)
+    if not found:
+        return None
+    place = _PLACE_BEHIND.match(text, found[1])
+    return found[0], place.end() if place else found[1]
+
+
+def _street(text: str, token: Token) -> tuple[int, int] | None:
+    kind = token.entry.street
+    before = text[max(0, token.start - 60) : token.start]
+    if kind == "lead":  # ul. Długa 3, 12 rue de la Paix
+        if after := _AFTER.match(text, token.end):
+            return token.start, after.end()
+        number, named = _NUMBER_BEFORE.search(before), _NAMED.match(text, token.end)
+        return (token.start - len(number.group()), named.end()) if number and named else None
+    if kind == "between":  # Atatürk Caddesi No: 12
+        words, behind = _WORDS_BEFORE.search(before), _NUMBER_BEHIND.match(text, token.end)
+        return (token.start - len(words.group()), behind.end()) if words and behind else None
+    if token.raw[0].islower():
+        return None
+    if kind == "end":  # Storgatan 12, Schönhauser Straße 8
+        behind = _NUMBER.match(text, token.end)
+        whole = _OF.search(text[max(0, token.start - 40) : token.end])
+        return (token.end - len(whole.group()) if whole else token.start, behind.end()) if behind else None
+    words = _BEFORE.search(before)  # 12 Baker Street
+    return (token.start - len(words.group()), token.end) if words else None
