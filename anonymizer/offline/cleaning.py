@@ -93,7 +93,7 @@ def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:
         profile=load_profile(plan.profile_name),
         pseudonyms=Pseudonyms(plan.key),
         known=plan.known,
-        **({"masks": plan.masks} if plan.masks else {}),
+        masks=plan.masks,
     )
     if isinstance(made, Quarantined):
         return Made(

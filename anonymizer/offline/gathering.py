@@ -12,10 +12,7 @@ from pathlib import Path
 
 from anonymizer.documents import kind_of
 
-try:
-    from anonymizer.documents.harvest import harvest_document
-except ImportError:
-    harvest_document = lambda _c: Known()
+from anonymizer.documents.harvest import harvest_document
 from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
 
