@@ -79,12 +79,21 @@ def clean(errand: Errand) -> Made:
     """Clean, verify and write one file."""
     if _PLAN is None:
         raise FolderError
+    try:
+        return _clean(errand, _PLAN)
+    except FolderError:
+        raise
+    except Exception:  # noqa: BLE001 - one file must not end the run, and its words must not be quoted
+        return crashed(errand)
+
+
+def _clean(errand: Errand, plan: Plan) -> Made:
     content = read(errand.path)
     if isinstance(content, str):
         return Made(report=told(errand.relative, errand.kind, content))
     if errand.kind == DICOM:
-        return _instance(content, errand, _PLAN)
-    return _document(bytes(content), errand, _PLAN)
+        return _instance(content, errand, plan)
+    return _document(bytes(content), errand, plan)
 
 
 def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anonymizer.documents import kind_of
-
 from anonymizer.documents.harvest import harvest_document
 from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
@@ -36,7 +35,14 @@ class Gathered:
 
 
 def gather(path: str) -> Gathered:
-    """Return one file's kind and what identifies in it."""
+    """Return one file's kind and what identifies in it; a defect of ours on one file is that file's failure."""
+    try:
+        return _gather(path)
+    except Exception:  # noqa: BLE001 - one file must not end the run, and its words must not be quoted
+        return Gathered("", failed="crashed")
+
+
+def _gather(path: str) -> Gathered:
     content = read(path)
     if isinstance(content, str):
         return Gathered("", failed=content)
