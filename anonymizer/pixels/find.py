@@ -155,16 +155,38 @@ def _settle(frame: int, findings: Findings, strong: list[Box], banners: list[Box
     rest = [one for one in findings.seen if one.frame != frame]
     masked = [_line_of(one.box, strong) for one in here if one.state == "masked"]
     kept = [one.box for one in here if one.state == "kept"]
-    settled = [Seen(frame, box, "masked") for box in masked]
+    masked += _rest_of_lines(masked, kept, strong)
+    settled = dict.fromkeys(Seen(frame, box, "masked") for box in masked)
     for one in here:
-        if one.state == "kept" and all(one.box.overlap(box) < 0.5 for box in masked):
-            settled.append(one)
-        elif one.state == "doubtful":
-            if _share(one.box, masked) > 0.6 or _share(one.box, kept) > 0.6:
-                continue
+        if one.state == "kept" and _share(one.box, masked) < 0.5:
+            settled[one] = None
+        elif one.state == "doubtful" and _share(one.box, [*masked, *kept]) <= 0.8:
             in_banner = _share(one.box, banners) > _BANNER_DOUBT
-            settled.append(Seen(frame, one.box, "masked" if in_banner else "doubtful"))
-    findings.seen = rest + settled
+            settled[Seen(frame, one.box, "masked" if in_banner else "doubtful")] = None
+    findings.seen = rest + list(settled)
+
+
+def _rest_of_lines(masked: list[Box], kept: list[Box], strong: list[Box]) -> list[Box]:
+    """A line of print of which a part is masked goes as a whole, unless the rest of it was read well."""
+    whole = []
+    for line in strong:
+        touched = any(box.overlap(line) > 0.5 and line.height <= 2.5 * box.height for box in masked)
+        if touched and _share(line, [*masked, *kept]) < 0.9:
+            inside = [box for box in kept if box.overlap(line) > 0.5]
+            whole += _without(line, inside)
+    return whole
+
+
+def _without(line: Box, kept: list[Box]) -> list[Box]:
+    """What is left of a line beside boxes in it, from left to right."""
+    left, parts = line.left, []
+    for box in sorted(kept, key=lambda box: box.left):
+        if box.left - left > line.height // 2:
+            parts.append(Box(left, line.top, box.left - left, line.height))
+        left = max(left, box.right)
+    if line.right - left > line.height // 2:
+        parts.append(Box(left, line.top, line.right - left, line.height))
+    return parts
 
 
 def _line_of(box: Box, strong: list[Box]) -> Box:
@@ -177,7 +199,13 @@ def _line_of(box: Box, strong: list[Box]) -> Box:
 
 
 def _share(box: Box, others: list[Box]) -> float:
-    return min(sum(box.overlap(other) for other in others), 1.0)
+    """Which share of a box's columns others cover that lie at its height."""
+    columns = np.zeros(box.width, np.bool_)
+    for other in others:
+        high = min(box.bottom, other.bottom) - max(box.top, other.top)
+        if high >= 0.5 * min(box.height, other.height):
+            columns[max(other.left - box.left, 0) : max(other.right - box.left, 0)] = True
+    return float(columns.mean())
 
 
 def _spread(picture: Picture, findings: Findings, budget: Budget) -> None:

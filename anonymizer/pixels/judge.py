@@ -49,7 +49,7 @@ class TextJudge:
         self._scrubber = Scrubber(known, shift_days=_ANY_SHIFT)
         table = load_table("burned_in_words.json")
         self._harmless = frozenset(fold(word) for word in table["words"].split())
-        self._long_harmless = [word for word in self._harmless | listed("clinical") if len(word) >= 5]
+        self._long_harmless = [word for word in self._harmless | listed("clinical") if len(word) >= 6]
         self._labels = frozenset(fold(word).strip(".#:") for word in table["labels"].split())
         self._patterns = re.compile("|".join(f"(?:{one})" for one in table["patterns"]), re.IGNORECASE)
         self._digits = int(table["shortest_digits"])
@@ -89,20 +89,21 @@ class TextJudge:
         )
         if sure and (self._scrubber.spans(text) or self._long_number(text) or self._labelled(words)):
             return Judgement("mask")
+        unread = Judgement("doubt" if printed and signs >= 2 else "noise")
         strange = tuple(index for index, word in enumerate(words) if not self._is_harmless(word))
         if self._strict and sure:
             return Judgement("mask")
         if not strange:
-            return Judgement("keep" if sure or printed else "noise")
+            return (
+                Judgement("keep") if signs and (sure or (printed and clear and confidence >= 60)) else unread
+            )
         if sure:
             worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 3]
             # One or two odd signs beside good words are a misread mark; more of them are text nobody knows.
             if worth or (len(strange) > 1 and len(strange) * 2 > len(words)):
-                return Judgement("mask", tuple(strange))
+                return Judgement("mask", tuple(strange) if self._is_exact(words, strange) else ())
             return Judgement("keep")
-        if printed and signs >= 2:
-            return Judgement("doubt")
-        return Judgement("noise")
+        return unread
 
     def _is_harmless(self, word: str) -> bool:
         bare = fold(word).strip(".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°")
@@ -116,10 +117,15 @@ class TextJudge:
             return True
         if bare in listed("clinical"):
             return True
-        if len(bare) < 5 or any(sign.isdigit() for sign in bare):
+        if len(bare) < 6 or any(sign.isdigit() for sign in bare):
             return False
         near = process.extractOne(bare, self._long_harmless, scorer=OSA.distance, score_cutoff=1)
         return near is not None
+
+    def _is_exact(self, words: tuple[str, ...], strange: tuple[int, ...]) -> bool:
+        """Whether all the rest of a line is harmless as it is written: beside a stranger, what only resembles goes too."""
+        rest = [fold(word).strip(".,;:()") for index, word in enumerate(words) if index not in strange]
+        return all(word in self._harmless or not word.isalpha() or len(word) < 3 for word in rest)
 
     def _labelled(self, words: tuple[str, ...]) -> bool:
         """A label with something behind it, or a label alone that ends in a colon: its value stands next to it."""

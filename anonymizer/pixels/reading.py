@@ -207,6 +207,9 @@ def _read_stretch(grey: Grey, one: Candidate, budget: Budget, turned: int) -> li
     """One line by itself: with dark letters on light ground and at the height that is read best."""
     rows, columns = grey.shape
     box = one.box.grown(max(3, one.box.height // 3), rows, columns)
+    aside = 2 * one.box.height  # letters at its ends may not have been seen as such
+    left = max(box.left - aside, 0)
+    box = Box(left, box.top, min(box.right + aside, columns) - left, box.height)
     crop = grey[box.top : box.bottom, box.left : box.right]
     low, middle, high = (float(level) for level in np.percentile(crop, (2, 50, 98)))
     if high - middle > middle - low:
