@@ -8,10 +8,11 @@ from gateway.domain.document import Document
 from gateway.domain.errors import ConflictError
 from gateway.domain.finding import Finding
 from gateway.domain.people import Actor
+from gateway.domain.release import Copy
 from gateway.domain.study import Instance
 from gateway.journeys import sandboxed
 from gateway.journeys.make_copy import read_copy
-from gateway.ports import Change, Clock, Records, Sandbox, WritableShelf
+from gateway.ports import Change, Clock, Records, Sandbox, View, WritableShelf
 from storage import SealedStore
 
 
@@ -79,12 +80,20 @@ def preview_finding(
     """Return a PNG of the de-identified copy that a finding is about: what a reviewer would see, never the original."""
     with records.change(by=by) as change:
         finding = change.findings.get(finding_id)
-        copy = change.copies.get(finding.copy_id) if finding.copy_id else None
+        copy = standing_copy(change, finding)
         change.note("preview_read", case_id=finding.case_id, subject=finding.subject_id, finding=finding.id)
     if copy is None:
         return None
     content = read_copy(copy, records=records, store=store)
     return sandboxed.preview(sandbox, content, media_type=str(copy.index["media_type"]), number=number)
+
+
+def standing_copy(view: View | Change, finding: Finding) -> Copy | None:
+    """Return the copy that a finding is about; of one that is obsolete, the copy that took its place."""
+    newest = None
+    if finding.state == "obsolete":
+        newest = view.copies.first(subject_id=finding.subject_id, state="verified", order="-made_at")
+    return newest or (view.copies.first(id=finding.copy_id) if finding.copy_id else None)
 
 
 def _settle_subject(change: Change, finding: Finding) -> None:

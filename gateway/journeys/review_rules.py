@@ -21,6 +21,7 @@ from gateway.domain.rule import (
     judged_word,
     mask_body,
 )
+from gateway.journeys.judge_finding import standing_copy
 from gateway.journeys.lookup import case_by_ref
 from gateway.journeys.rules_in_force import LAYOUT
 from gateway.journeys.try_again import owe_what_is_held
@@ -56,7 +57,7 @@ def judge_picture(
         )
     with records.change(by=by) as change:
         finding = change.findings.get(finding_id)
-        copy = change.copies.get(finding.copy_id) if finding.copy_id else None
+        copy = standing_copy(change, finding)
         if copy is None or finding.subject_kind != "instance" or copy.state != "verified":  # (1)
             raise ConflictError(
                 "there is no standing copy of this picture to make a rule of",

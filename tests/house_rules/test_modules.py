@@ -42,6 +42,7 @@ PURE_JOURNEYS = {
     "certificate": "pure",
     "print_certificate": "pure",
     "workshop_digest": "pure: reads our own source",
+    "standing_copy": "a question to an open view",
     "judged_of": "a question to an open view",
     "compose_package": "pure: names and order of a package",
     "identity_of": "pure",

@@ -16,12 +16,13 @@ from gateway.domain.rule import PICTURES, CaseRule, DeviceRule, Rectangle, RuleK
 from gateway.doors.desk import reasons, rule_words
 from gateway.doors.desk.staff import ADMITTED, PRIVACY, Desk, Staff
 from gateway.doors.http import N_, Form, Refused, plain
+from gateway.journeys.judge_finding import standing_copy
 from gateway.journeys.lookup import case_by_ref
 from gateway.journeys.review_rules import REACHES, Reach, confirm_rule, judge_picture, judge_word, revoke_rule
 from gateway.journeys.rules_in_force import LAYOUT, rules_in_force
 from gateway.journeys.show_case import show_case
 from gateway.journeys.try_again import can_try_again
-from gateway.ports import View
+from gateway.ports import House, View
 
 SPARE_ROWS, MOST_PROPOSED = 2, 30
 _SIDES = ("left", "top", "width", "height")
@@ -69,7 +70,8 @@ class RulePages:
         )
         with house.records.view() as view:
             ref = view.cases.get(rule.case_id).ref
-        return self.door.to(f"/cases/{ref}/findings?done=rule_made")
+        alike = "" if reach == "picture" else f"/cases/{ref}/rules?done=rule_made"
+        return self.door.to(alike or f"/findings/{finding_id}?done=rule_made")
 
     def of_case(self, request: Request, ref: str) -> Response:
         """List the rules of a case, the words too: only who may see the case sees them."""
@@ -145,7 +147,7 @@ class RulePages:
             ref = view.cases.get(finding.case_id).ref
         file = show_case(ref=ref, by=who.actor, records=house.records, clock=house.clock, policy=house.policy)
         with house.records.view() as view:
-            copy = view.copies.first(id=finding.copy_id) if finding.copy_id else None
+            copy = standing_copy(view, finding)
             again = can_try_again(view, finding)
             rules = _standing(view, finding, copy)
         layout = (copy.index.get(LAYOUT) or {}) if copy else {}
@@ -161,7 +163,9 @@ class RulePages:
             reasons=reasons,
             said_as=rule_words,
             layout=layout,
-            can_draw=bool(layout.get("rows") and layout.get("columns")) and finding.state != "obsolete",
+            has_picture=copy is not None,
+            is_waiting=_is_waiting(view_of=house, finding=finding),
+            can_draw=bool(layout.get("rows") and layout.get("columns")),
             can_again=again,
             frame=frame,
             frames=max(frames, 1),
@@ -170,6 +174,12 @@ class RulePages:
             spare=SPARE_ROWS,
             rules=rules,
         )
+
+
+def _is_waiting(*, view_of: House, finding: Finding) -> bool:
+    """Tell whether a picture's copy is being made anew at this moment."""
+    with view_of.records.view() as view:
+        return bool(view.instances.count(id=finding.subject_id, state="received"))
 
 
 def _standing(view: View, finding: Finding, copy: Copy | None) -> list[CaseRule | DeviceRule]:
