@@ -16,7 +16,7 @@ from anonymizer.documents.judges import Judges
 from anonymizer.ocr import OcrTimeError, Word, languages, read_words
 
 _LIMIT_S = 70.0
-_ONE_S = 12.0
+_ONE_S = 40.0
 _SIDE = 1750
 #: From this length on a near miss of a known name counts, too; shorter ones are near too many other words, and numbers are
 #: near other numbers of the same ward.

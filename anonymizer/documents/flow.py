@@ -185,7 +185,8 @@ def _by_heads(table: Table, first: int, pieces: _Pieces, plain: Scrubber, counts
                     counts[span.kind] = counts.get(span.kind, 0) + 1
             before = pieces.texts[at]
             at += 1
-        if number == 0:
+        # A first row in which nothing was found holds no value: it may head its columns.
+        if number == 0 and (table.head or pieces.texts[first:at] == list(row)):
             heads = pieces.texts[first:at]
 
 

@@ -31,8 +31,9 @@ SURE = 50.0
 _LEAST_SKEW = 0.25
 #: Confidence below which a loose word is no word; greys; shares of a picture's dark pixels.
 _LEAST, _DARK, _DARK_GROUND, _ANY_INK = 30.0, 110, 0.01, 0.0004
-_ONE_PAGE_S = 20.0
-_TRIAL_SIDE, _TRIAL_S, _REST_S = 1300, 4.0, 6.0
+#: Limits of one reading, by the clock on the wall: on a busy machine a page takes several times its computing time.
+_ONE_PAGE_S = 40.0
+_TRIAL_SIDE, _TRIAL_S, _REST_S = 1300, 15.0, 15.0
 #: Words that tell a language, folded; the two read first need none.
 _TELLING = {
     "deu": "der die das und mit nicht eine wurde keine bei ist im",

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 _FORMS = ("isolated", "final", "initial", "medial")
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
+_OPENING, _CLOSING = "([{", ")]}"
 _STRONG_RIGHT = ("R", "AL")
 
 
@@ -81,11 +82,28 @@ def _levels(signs: list[str], base: int) -> list[int]:
         else:
             told = ""
         plain.append(told)
+    _settle_brackets(signs, plain, "R" if base else "L")
     levels: list[int] = []
     for index, told in enumerate(plain):
         kind = told or _neutral(plain, index, base)
         levels.append({"R": 1, "N": 2}.get(kind, 0 if base == 0 else 2))
     return levels
+
+
+def _settle_brackets(signs: list[str], plain: list[str], base: str) -> None:
+    """Brackets of a pair run alike (UAX 9, N0): with the paragraph, unless all about them runs the other way."""
+    opened: list[int] = []
+    for index, sign in enumerate(signs):
+        if sign in _OPENING:
+            opened.append(index)
+        elif sign in _CLOSING and opened:
+            start = opened.pop()
+            inside = {told for told in plain[start:index] if told}
+            before = next((told for told in reversed(plain[:start]) if told), base)
+            if not inside:
+                continue
+            other = base not in inside and before != base
+            plain[start] = plain[index] = ("L" if base == "R" else "R") if other else base
 
 
 def _between_digits(kinds: list[str], index: int) -> bool:

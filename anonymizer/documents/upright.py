@@ -51,6 +51,6 @@ def quarter_turns(grey: NDArray[np.uint8]) -> Seen:
     reader.Clear()
     if not found:
         return Seen()
-    turn = int(found["orient_deg"]) % 360
+    turn = -int(found["orient_deg"]) % 360  # it tells how the page was turned; the way back is asked for
     script = found["script_name"] if float(found["script_conf"]) > _SURE else ""
     return Seen(turn, sure=float(found["orient_conf"]) > _SURE, script=str(script))
