@@ -9,29 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyotp
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 from pydicom import dcmread
 
 from gateway.adapters.sandbox import ForkingSandbox
-from gateway.domain.people import Actor
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig, House, server
 from gateway.journeys.make_copy import read_copy
 from gateway.journeys.receive_instance import receive_instance
-from gateway.journeys.sign_in import add_person, sign_in
 from tests import factories
 from tests.fakes.chromium import DESK, PHONE, chromium
+from tests.fakes.desk_person import person
 from tests.fakes.journey_house import PACS, JourneyHouse, arrival, open_house
 
 pytestmark = pytest.mark.functional
 
-ROOT = Actor(kind="operator", id="test")
-WORDS = "a sentence that is a good password"
 WIDE, HIGH = 480, 360
-CLINICAL = (40, 300)
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +88,6 @@ def held(house: JourneyHouse, count: int = 1) -> tuple[str, list[str]]:
     found = house.rows("findings", state="open")
     assert len({finding.subject_id for finding in found}) == count
     return case.ref, [finding.id for finding in found]
-
-
-def person(house: JourneyHouse, role: str, email: str) -> str:
-    """Add somebody and return a token of hers."""
-    ports = house.ports("records", "store", "clock", "random")
-    made = add_person(role=role, email=email, by=ROOT, password=WORDS, **ports).person
-    code = pyotp.TOTP(made.totp_seed).at(int(house.clock.now().timestamp()))
-    token, _ = sign_in(
-        email=email,
-        password=WORDS,
-        code=code,
-        roles=(role,),
-        address="127.0.0.1",
-        policy=house.policy,
-        **ports,
-    )
-    return token
 
 
 def visit(browser: Browser, url: str, token: str, shape: dict, language: str = "en") -> Page:
