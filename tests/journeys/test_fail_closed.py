@@ -7,6 +7,7 @@ import io
 from html import unescape
 
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
@@ -62,9 +63,12 @@ def broken_picture():
 
 
 def ultrasound():
+    """A picture in which a clinical word stands."""
+    picture = Image.new("L", (320, 240), 10)
+    ImageDraw.Draw(picture).text((60, 100), "LIVER", fill=240, font=ImageFont.load_default(40))
     return factories.ct_instance(
-        number=2, SOPClassUID=ULTRASOUND, Modality="US", Rows=64, Columns=64, BitsAllocated=8, BitsStored=8,
-        HighBit=7, PixelData=bytes(64 * 64),
+        number=2, SOPClassUID=ULTRASOUND, Modality="US", Rows=240, Columns=320, BitsAllocated=8, BitsStored=8,
+        HighBit=7, PixelData=picture.tobytes(),
     )  # fmt: skip
 
 
