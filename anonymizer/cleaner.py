@@ -13,6 +13,21 @@ from anonymizer.pseudonyms import folded_name
 from anonymizer.text import Scrubber
 
 MEMORY = 20_000
+LONGEST_GLUED = 128
+
+
+def unglued(text: str) -> str:
+    """Words that were written as one ("KNEE8CHZammitell"), parted where a capital begins at least four letters."""
+    return "".join(
+        f" {sign}"
+        if at and sign.isupper() and text[at - 1].isalnum() and _goes_on(text[at + 1 : at + 4])
+        else sign
+        for at, sign in enumerate(text)
+    )
+
+
+def _goes_on(letters: str) -> bool:
+    return len(letters) == 3 and letters.isalpha() and letters.islower()
 
 
 class Cleaner:
@@ -30,6 +45,11 @@ class Cleaner:
 
     def _clean(self, text: str) -> tuple[str, int]:
         cleaned = self._scrubber.clean(text)
+        if len(text) <= LONGEST_GLUED:
+            parted = unglued(cleaned.text)
+            if parted != cleaned.text and self._scrubber.known_left(parted):
+                again = self._scrubber.clean(parted)
+                return again.text, cleaned.hits + again.hits
         return cleaned.text, cleaned.hits
 
     @property

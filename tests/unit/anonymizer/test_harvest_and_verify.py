@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from anonymizer.byte_scan import Needles
 from anonymizer.harvest import harvest_instance, harvest_uids
@@ -167,3 +168,34 @@ def test_a_short_number_inside_a_longer_one_is_no_hit():
     assert scan.any_in(b"case 4711.")
     assert scan.any_in(b"uid 1.2.3.4 here")
     assert not scan.any_in(b"uid 1.2.3.4.5 here")
+
+
+def test_harvest_reads_labels_private_names_coded_persons_and_machines():
+    ds = made.ct()
+    ds.DeviceSerialNumber = "SN-77001923"
+    ds.PatientComments = "Anhörig: Torbjörn Krasheninnikov, tel 070-174 06 05"
+    ds.add_new(0x00090010, "LO", "HOSPITAL SYSTEM")
+    ds.add_new(0x00091001, "LO", "Stigsdotter^Vendela")
+    ds.add_new(0x00091002, "LO", "Hodgkin lymphoma")
+    coded, person = Dataset(), made.code("4711", "99HOSP", "Wallenstråle^Birger")
+    coded.PersonIdentificationCodeSequence = [person]
+    ds.ReferringPhysicianIdentificationSequence = [coded]
+    ds.PatientAddress = "Blåklintsvägen 17, 413 22 Mölnlycke"
+    found = harvest_instance(made.encoded(ds))
+    people = {name.family for one in found.people for name in one.names}
+    assert {"Stigsdotter", "Wallenstråle", "Krasheninnikov"} <= people
+    assert "Hodgkin lymphoma" not in people
+    assert "SN-77001923" in {one.value for one in found.identifiers}
+    assert [(one.street, one.postal_code, one.city) for one in found.addresses] == [
+        ("Blåklintsvägen 17", "413 22", "Mölnlycke")
+    ]
+
+
+def test_harvest_takes_no_maker_no_code_and_no_everyday_word_for_a_name():
+    ds = made.ct()
+    ds.PatientName, ds.OperatorsName = "CompressedSamples^CT1", "operator"
+    ds.InstitutionName, ds.ReferringPhysicianName = "GE MEDICAL SYSTEMS", "Philips"
+    ds.PerformingPhysicianName = "JXD191021006"
+    found = harvest_instance(made.encoded(ds))
+    assert (found.names, found.people, found.institutions) == ((), (), ())
+    assert "JXD191021006" in {one.value for one in found.identifiers}

@@ -937,3 +937,14 @@ def test_a_value_that_had_to_go_leaves_as_many_values_as_its_kind_has():
     ds = made.ct()
     ds.TimezoneOffsetFromUTC = "+0100"
     assert cleaned(ds).TimezoneOffsetFromUTC == "+0100"
+
+
+def test_a_name_glued_to_a_word_by_a_short_kind_is_found():
+    ds = made.ct()
+    ds.ReceiveCoilName = "KNEE8CHKrashenin"
+    ds.SequenceName = "fl3dKrasheninnik"
+    ds.ImageComments = "VersaHD, MacBook, LungCT"
+    out = cleaned(ds)
+    assert out.ReceiveCoilName.startswith("KNEE8CH")
+    assert "rashenin" not in str(out)
+    assert out.ImageComments == "VersaHD, MacBook, LungCT"
