@@ -20,6 +20,7 @@ from anonymizer.elements import (
     TEXT_VRS,
     WORD_SIZES,
     Element,
+    is_private,
     keyword,
     least_values,
 )
@@ -234,6 +235,8 @@ class Actor:
         for value in values:
             shown = value
             if vr == "CS":
+                if is_private(element.tag) and not form.fullmatch(value):
+                    return self.lost(element, type_)  # a vendor's free text that calls itself a term
                 shown = self._term(value)
             elif value and (not form.fullmatch(value) or self._is_identifier(vr, value)):
                 return self.lost(element, type_)

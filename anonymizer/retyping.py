@@ -44,7 +44,10 @@ def held_as(element: Element, right: str) -> str:
     """
     vr = element.vr
     numbers = NUMERALS | set(CODES)
-    found = vr if vr in numbers and right in numbers else right if compatible(vr, right) else ""
+    own = right in numbers and (
+        vr in numbers or vr == "CS"
+    )  # a term instead of a number has its own, strict form
+    found = vr if own else right if compatible(vr, right) else ""
     if found in CODES and len(element.value) % WORD_SIZES[found]:
         return ""
     return found

@@ -948,3 +948,12 @@ def test_a_name_glued_to_a_word_by_a_short_kind_is_found():
     assert out.ReceiveCoilName.startswith("KNEE8CH")
     assert "rashenin" not in str(out)
     assert out.ImageComments == "VersaHD, MacBook, LungCT"
+
+
+def test_a_private_term_must_have_the_form_of_one():
+    ds = made.ct()
+    ds.add_new(0x20010010, "LO", "Philips Imaging DD 001")
+    with quiet():
+        for value, kept in (("HOSPITAL", True), ("Told by a nurse", False), ("lower", False)):
+            ds.add_new(0x20011063, "CS", value)
+            assert (0x20011063 in cleaned(made.encoded(ds))) is kept
