@@ -1,6 +1,7 @@
 """Reads again, by other code than the engine's, what is about to leave, and names each leak by place and kind only.
 
-Three looks: the raw bytes, every decoded element (parsed by pydicom, not by `reader`), and the original UIDs.
+Four looks: the raw bytes, every decoded element (parsed by pydicom, not by `reader`), the original UIDs, and the words in
+pictures that may carry some.
 An empty result is the only one that may be released.
 """
 
@@ -21,6 +22,7 @@ from pydicom.multival import MultiValue
 from anonymizer.byte_scan import Needles
 from anonymizer.known import Known
 from anonymizer.mapped import blocks
+from anonymizer.pixels.check import read_again
 from anonymizer.text import Scrubber
 
 # pydicom quotes values in what it logs.
@@ -154,6 +156,8 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
         yield Leak(f"byte {offset}", "known identifier in the bytes")
     for offset in _uids(originals).found(output):  # (3) original UIDs, also inside text
         yield Leak(f"byte {offset}", "original UID")
+    for place in read_again(output, verifier.scrubber.known):  # (4) words in pictures that may carry some
+        yield Leak(place, "known identifier in the picture")
 
 
 class _Mapped(io.RawIOBase):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.pixels.judge import TextJudge
-from anonymizer.pixels.picture import Picture, views
+from anonymizer.pixels.picture import Picture, enlarged, views
 from anonymizer.pixels.reading import Budget, Line, Reading, read_frame
 from anonymizer.pixels.strokes import Box, Candidate, candidates
 
@@ -20,6 +20,7 @@ State = Literal["masked", "kept", "doubtful"]
 _WHOLE_FRAMES = 6
 _ALIKE = 10.0  # mean difference in grey levels below which two stretches show the same
 _BANNER_DOUBT = 0.6
+_BEYOND_DOUBT = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class Findings:
     seen: list[Seen] = field(default_factory=list)
     read: int = 0
     known: bool = False
+    harmless: list[tuple[int, Box]] = field(
+        default_factory=list
+    )  # by frame, what was read beyond doubt and kept
 
     def boxes(self, state: State) -> dict[int, list[Box]]:
         found: dict[int, list[Box]] = {}
@@ -77,7 +81,8 @@ def read_picture(
         budget.left_s()
         whole = index % step == 0 or picture.frames <= _WHOLE_FRAMES
         asked = False
-        for number, grey in enumerate(views(picture, picture.stored_values(index))):
+        for number, view in enumerate(views(picture, picture.stored_values(index))):
+            grey, factor = enlarged(view)
             found = candidates(grey)
             new = [one for one in found if number or not _met(one, looked_at, grey)]
             if not number:
@@ -86,8 +91,13 @@ def read_picture(
                     for one in new
                 ]
             if new or whole:
-                reading = read_frame(grey, budget, whole=whole and number < 2, known=new)
-                _judge(reading, found, index, judge, findings, banners)
+                reading = read_frame(
+                    grey,
+                    budget,
+                    whole=whole and (number == 0 or (number == 1 and picture.samples == 1)),
+                    known=new,
+                )
+                _judge(reading, found, (index, factor), judge, findings, banners)
                 asked = True
             if not whole and number == 0 and picture.frames > 60:
                 break  # in a long cine the first view finds what is new
@@ -102,18 +112,27 @@ def _met(one: Candidate, looked_at: list[_Stretch], grey: Grey) -> bool:
 def _judge(
     reading: Reading,
     found: list[Candidate],
-    frame: int,
+    shown: tuple[int, int],
     judge: TextJudge,
     findings: Findings,
     banners: list[Box],
 ) -> None:
-    strong = [one.box for one in found if one.strong]
-    for line in _whole_lines(reading.lines):
+    """Judge what was read in a view of a frame; ``shown`` is the frame's number and how much larger the view is."""
+    frame, factor = shown
+    reading = reading.reduced(factor)
+    strong = [one.box.reduced(factor) for one in found if one.strong]
+    together = _neighbours(reading.lines)
+    for line in [*reading.lines, *together]:
         printed = any(line.box.overlap(box) > 0.3 or box.overlap(line.box) > 0.6 for box in strong)
         verdict = judge.judge(line.words, line.confidence, printed=printed)
-        if verdict.verdict == "noise":
+        if verdict.verdict == "noise" or (line in together and not verdict.known):
             continue
         findings.known |= verdict.known
+        sure = [box for held, box in findings.harmless if held == frame]
+        if verdict.stranger and line.confidence < _BEYOND_DOUBT and _share(line.box, sure) > 0.7:
+            continue  # another view of the frame gave the words
+        if verdict.verdict == "keep" and line.confidence >= _BEYOND_DOUBT:
+            findings.harmless += [(frame, box) for box in line.boxes]
         masked = set(verdict.words) or set(range(len(line.words)))
         for index, box in enumerate(line.boxes):
             if verdict.verdict == "mask" and index in masked:
@@ -126,8 +145,8 @@ def _judge(
     _settle(frame, findings, strong, banners)
 
 
-def _whole_lines(lines: list[Line]) -> list[Line]:
-    """The lines, and neighbours joined once more: a name may be parted from its given name by a wide gap."""
+def _neighbours(lines: list[Line]) -> list[Line]:
+    """Lines side by side as one: a name may be parted from its given name by a wide gap."""
     joined: list[Line] = []
     for line in lines:
         for other in lines:
@@ -146,7 +165,7 @@ def _whole_lines(lines: list[Line]) -> list[Line]:
                         min(line.confidence, other.confidence),
                     )
                 )
-    return [*lines, *joined]
+    return joined
 
 
 def _settle(frame: int, findings: Findings, strong: list[Box], banners: list[Box]) -> None:

@@ -34,11 +34,15 @@ _MOST_NEEDLES = 4000
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on a line; ``words`` are the indices of the words it concerns, () for all; ``known``: of this case."""
+    """The verdict on a line; ``words`` are the indices of the words it concerns, () for all.
+
+    ``known``: of this case; ``stranger``: masked only because nobody knows the words.
+    """
 
     verdict: Verdict
     words: tuple[int, ...] = ()
     known: bool = False
+    stranger: bool = False
 
 
 class TextJudge:
@@ -55,11 +59,12 @@ class TextJudge:
         self._digits = int(table["shortest_digits"])
         kept = {fold(word) for text in getattr(known, "kept", ()) for word in text.split()}
         self._kept = frozenset(kept)
-        self._names, self._numbers = _needles(known)
+        names, self._numbers = _needles(known)
+        self._names = names - {_letters(word) for word in kept}
 
     def known_in(self, text: str) -> bool:
         """Whether a known identifier of the case may stand in a text as read."""
-        return self._is_known(text, text.split(), shortest=4)
+        return self._is_known(text, text.split(), shortest=5)
 
     def _is_known(self, text: str, words: list[str], *, shortest: int) -> bool:
         """``shortest``: letters that a name needs; noise is read as short words."""
@@ -98,29 +103,41 @@ class TextJudge:
                 Judgement("keep") if signs and (sure or (printed and clear and confidence >= 60)) else unread
             )
         if sure:
-            worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 3]
+            worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 4]
             # One or two odd signs beside good words are a misread mark; more of them are text nobody knows.
             if worth or (len(strange) > 1 and len(strange) * 2 > len(words)):
-                return Judgement("mask", tuple(strange) if self._is_exact(words, strange) else ())
+                concerned = strange if self._is_exact(words, strange) else ()
+                return Judgement("mask", concerned, stranger=True)
             return Judgement("keep")
         return unread
 
     def _is_harmless(self, word: str) -> bool:
-        bare = fold(word).strip(".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°")
-        if not bare or bare in self._harmless or bare in self._kept or len(bare) == 1:
+        """Whether a word says nothing of a person; "MI=0.8" is read in its parts, and figures with letters that look alike."""
+        if self._is_plain(word):
             return True
-        if _TIME.fullmatch(bare):
+        parts = [part for part in re.split(r"[=<>:()]+", word) if part]
+        if len(parts) > 1 and all(self._is_plain(part) for part in parts):
+            return True
+        figures = re.sub(r"(?<=[\d.,])[OolI|]|[OolI|](?=[\d.,])", _digit, word)
+        return figures != word and self._is_plain(figures)
+
+    def _is_plain(self, word: str) -> bool:
+        bare = fold(word).strip(".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°+")
+        if (
+            not bare
+            or bare in self._harmless
+            or bare in self._kept
+            or len(bare) == 1
+            or _TIME.fullmatch(bare)
+        ):
             return True
         if len(re.sub(r"\D", "", bare)) >= self._digits:
             return False
-        if self._patterns.fullmatch(bare) or self._patterns.fullmatch(word):
-            return True
-        if bare in listed("clinical"):
+        if self._patterns.fullmatch(bare) or self._patterns.fullmatch(word) or bare in listed("clinical"):
             return True
         if len(bare) < 6 or any(sign.isdigit() for sign in bare):
             return False
-        near = process.extractOne(bare, self._long_harmless, scorer=OSA.distance, score_cutoff=1)
-        return near is not None
+        return process.extractOne(bare, self._long_harmless, scorer=OSA.distance, score_cutoff=1) is not None
 
     def _is_exact(self, words: tuple[str, ...], strange: tuple[int, ...]) -> bool:
         """Whether all the rest of a line is harmless as it is written: beside a stranger, what only resembles goes too."""
@@ -207,6 +224,10 @@ class TextJudge:
             if size >= 6 and (needle in form or (len(form) >= 6 and needle.startswith(form))):
                 return True
         return False
+
+
+def _digit(sign: re.Match[str]) -> str:
+    return sign.group().translate(_DIGIT_OF)
 
 
 def _near(needle: str, stretch: str, allowed: int) -> bool:

@@ -25,6 +25,7 @@ MAX_FRAME_PIXELS = 120_000_000
 _PALETTES = (0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203)
 _WINDOW_CENTER, _WINDOW_WIDTH = 0x00281050, 0x00281051
 _COLOURFUL = 24  # how far channels must part for a channel to be worth a look of its own
+_SMALL = 160_000  # pixels
 _SUBSAMPLED = "YBR_FULL_422"
 
 
@@ -177,6 +178,16 @@ def decoded(picture: Picture, index: int) -> Pixels:
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 #: JPEG Baseline and Extended, JPEG-LS near-lossless, JPEG 2000 and HTJ2K where loss is allowed.
 LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81, 91, 203))
+
+
+def enlarged(grey: Grey) -> tuple[Grey, int]:
+    """A small frame at twice its size, and the factor: its letters are few pixels high."""
+    from PIL import Image
+
+    rows, columns = grey.shape
+    if rows * columns > _SMALL:
+        return grey, 1
+    return np.asarray(Image.fromarray(grey).resize((2 * columns, 2 * rows), Image.Resampling.BICUBIC)), 2
 
 
 def views(picture: Picture, values: Pixels) -> Iterator[Grey]:

@@ -7,7 +7,7 @@ letters are dark. A stretch of clear print that gives no confident words is doub
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer import ocr
-from anonymizer.ocr import OcrTimeError, Word
+from anonymizer.ocr import Layout, OcrTimeError, Word
 from anonymizer.pixels.strokes import Box, Candidate, candidates, merged
 
 Grey = NDArray[np.uint8]
@@ -73,6 +73,11 @@ class Reading:
     lines: list[Line] = field(default_factory=list)
     doubts: list[Box] = field(default_factory=list)
 
+    def reduced(self, factor: int) -> Reading:
+        """The same in pixels of a frame that was enlarged by a factor."""
+        lines = [replace(line, boxes=tuple(box.reduced(factor) for box in line.boxes)) for line in self.lines]
+        return Reading(lines, [box.reduced(factor) for box in self.doubts])
+
 
 def read_frame(
     grey: Grey, budget: Budget, *, whole: bool = True, known: list[Candidate] | None = None
@@ -99,18 +104,24 @@ def read_frame(
         known = candidates(grey)
     _stretches(grey, known or [], found, budget, turned=0)
     if whole and grey.size <= _DETECTED_PIXELS:
-        _turned(grey, found, budget)
+        _turned(grey, found, budget, known or [])
     return found
 
 
-def _turned(grey: Grey, found: Reading, budget: Budget) -> None:
+def _crossed(box: Box, others: list[Box]) -> float:
+    """Which share of a box lies under others; columns of upright lines look like turned ones."""
+    return sum(box.overlap(other) for other in others)
+
+
+def _turned(grey: Grey, found: Reading, budget: Budget, upright: list[Candidate]) -> None:
     """Text written upwards: the frame is turned, and what was read upright already is not asked again."""
     turned = np.ascontiguousarray(np.rot90(grey, -1))  # upwards becomes left to right
     rows = grey.shape[0]
     seen = [box for line in found.lines if line.confidence >= CONFIDENT for box in line.boxes]
     strong = [one for one in candidates(turned) if one.strong and one.box.width > 3 * one.box.height]
     # (row, column) of the turned frame is (rows - 1 - column, row) of the frame.
-    fresh = [one for one in strong if all(_back(one.box, rows).overlap(box) < 0.3 for box in seen)]
+    seen += [one.box for one in upright if one.strong]
+    fresh = [one for one in strong if _crossed(_back(one.box, rows), seen) < 0.3]
     inner = Reading()
     _stretches(turned, fresh, inner, budget, turned=2)
     for line in inner.lines:
@@ -190,7 +201,7 @@ def _stretches(grey: Grey, asked: list[Candidate], found: Reading, budget: Budge
             found.lines += [line for line in lines if line.confidence >= CONFIDENT / 2]
         else:
             found.lines += lines
-            if one.strong and any(_says_something(line) for line in lines):
+            if one.strong and (one.box.width > 4 * one.box.height or any(map(_says_something, lines))):
                 found.doubts.append(one.box)
     found.doubts = merged(found.doubts)
 
@@ -204,10 +215,22 @@ def _says_something(line: Line) -> bool:
 
 
 def _read_stretch(grey: Grey, one: Candidate, budget: Budget, turned: int) -> list[Line]:
-    """One line by itself: with dark letters on light ground and at the height that is read best."""
+    """One line by itself, in up to three ways: with what stands beside it, alone, and alone as a block."""
+    best: list[Line] = []
+    attempts: tuple[tuple[int, Layout], ...] = ((2, "line"), (0, "line"), (0, "block"))
+    for aside, layout in attempts if one.strong else attempts[:1]:
+        lines = _read_crop(grey, one.box, aside * one.box.height, layout, budget, turned)
+        if _confidence(lines) > _confidence(best):
+            best = lines
+        if _confidence(best) >= CONFIDENT:
+            break
+    return best
+
+
+def _read_crop(grey: Grey, line: Box, aside: int, layout: Layout, budget: Budget, turned: int) -> list[Line]:
+    """With dark letters on light ground and at the height that is read best; turned text in both directions."""
     rows, columns = grey.shape
-    box = one.box.grown(max(3, one.box.height // 3), rows, columns)
-    aside = 2 * one.box.height  # letters at its ends may not have been seen as such
+    box = line.grown(max(3, line.height // 3), rows, columns)
     left = max(box.left - aside, 0)
     box = Box(left, box.top, min(box.right + aside, columns) - left, box.height)
     crop = grey[box.top : box.bottom, box.left : box.right]
@@ -215,17 +238,15 @@ def _read_stretch(grey: Grey, one: Candidate, budget: Budget, turned: int) -> li
     if high - middle > middle - low:
         crop = 255 - crop
         low, high = 255 - high, 255 - low
-    stretched = np.clip((crop.astype(np.float32) - low) * (255.0 / max(high - low, 1.0)), 0, 255).astype(
-        np.uint8
-    )
-    scale = min(max(_LETTER / one.box.height, 0.5), 4.0)
+    span = max(high - low, 1.0)
+    stretched = np.clip((crop.astype(np.float32) - low) * (255.0 / span), 0, 255).astype(np.uint8)
+    scale = min(max(_LETTER / line.height, 0.5), 4.0)
     best: list[Line] = []
     for turn in (0, 2) if turned else (0,):
         view = np.ascontiguousarray(np.rot90(stretched, turn)) if turn else stretched
         shown = np.pad(_scaled(view, scale), 12, mode="edge")
-        words = _words(shown, budget, layout="line")
-        lines = in_lines(words, scale, (0, 0))
-        moved = [_moved(line, box, 12 / scale, turn) for line in lines]
+        lines = in_lines(_words(shown, budget, layout=layout), scale, (0, 0))
+        moved = [_moved(found, box, 12 / scale, turn) for found in lines]
         if _confidence(moved) > _confidence(best):
             best = moved
         if _confidence(best) >= CONFIDENT:

@@ -49,6 +49,13 @@ class Box:
             left, top, max(min(self.right + by, columns) - left, 1), max(min(self.bottom + by, rows) - top, 1)
         )
 
+    def reduced(self, factor: int) -> Box:
+        """The same box in a picture that is smaller by a factor; no pixel of it is lost."""
+        left, top = self.left // factor, self.top // factor
+        return Box(
+            left, top, max(-(-self.right // factor) - left, 1), max(-(-self.bottom // factor) - top, 1)
+        )
+
     def joined(self, other: Box) -> Box:
         left, top = min(self.left, other.left), min(self.top, other.top)
         return Box(left, top, max(self.right, other.right) - left, max(self.bottom, other.bottom) - top)
@@ -103,6 +110,12 @@ def candidates(grey: NDArray[np.uint8]) -> list[Candidate]:
     return [Candidate(box, strong=True) for box in held] + [Candidate(box, strong=False) for box in rest]
 
 
+def _stroke_width(here: Mask) -> float:
+    """Mean length of the runs in a box: letters are thin, blots, bars and flow in colour are not."""
+    starts = np.count_nonzero(here[:, 1:] & ~here[:, :-1]) + np.count_nonzero(here[:, 0])
+    return float(np.count_nonzero(here)) / max(int(starts), 1)
+
+
 def has_lines(mask: Mask) -> bool:
     """Whether pixels that are marked already stand in lines of letters."""
     return any(box.width >= 2.6 * box.height for box in _lines(mask))
@@ -122,7 +135,7 @@ def _grade(grey: NDArray[np.uint8], mask: Mask, box: Box) -> str:
     if contrast < 12:
         return ""
     shades, unrest = float(bright - middle) / contrast, float(ground.std()) / contrast
-    if shades > 0.3 or unrest > 0.6:
+    if shades > 0.3 or unrest > 0.6 or _stroke_width(here) > 0.5 * box.height:
         return ""
     quiet = (shades <= 0.24 and unrest <= 0.26) or (shades <= 0.06 and unrest <= 0.45)
     return "strong" if quiet and box.width >= 2.6 * box.height else "weak"
