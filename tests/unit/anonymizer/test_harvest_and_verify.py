@@ -193,7 +193,7 @@ def test_harvest_reads_labels_private_names_coded_persons_and_machines():
 
 def test_harvest_takes_no_maker_no_code_and_no_everyday_word_for_a_name():
     ds = made.ct()
-    ds.PatientName, ds.OperatorsName = "CompressedSamples^CT1", "operator"
+    ds.PatientName, ds.OperatorsName = "Test^CT1", "operator"
     ds.InstitutionName, ds.ReferringPhysicianName = "GE MEDICAL SYSTEMS", "Philips"
     ds.PerformingPhysicianName = "JXD191021006"
     found = harvest_instance(made.encoded(ds))
