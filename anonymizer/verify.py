@@ -20,6 +20,7 @@ from pydicom import dcmread
 from pydicom.multival import MultiValue
 
 from anonymizer.byte_scan import Needles
+from anonymizer.documents import verify_document
 from anonymizer.known import Known
 from anonymizer.mapped import blocks
 from anonymizer.pixels.check import read_again
@@ -36,6 +37,7 @@ WORDY = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN", "CS", "AE", "UR", "
 WHOLE = frozenset({"ST", "LT", "UT", "UR"})  # a backslash is a letter in these (PS3.5 6.2)
 NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
 BYTES = frozenset({"OB", "UN"})
+DOCUMENTS = frozenset({"application/pdf", "text/xml", "application/xml", "text/plain"})
 PIXELS = 0x7FE0
 FEW, LEAST_NUMBER = 8, 100_000
 MAX_HIDDEN = 1 << 20
@@ -150,6 +152,7 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
                 yield Leak("data set", "cannot be read back")
             yield from _dataset(dataset.file_meta, "", verifier)  # (1) every decoded element
             yield from _dataset(dataset, "", verifier)
+            yield from _packed(dataset, verifier)
     except Exception:  # noqa: BLE001 - whatever a parser raises, unread is unverified
         yield Leak("data set", "cannot be read back")
     for offset, _ in verifier.needles.found(output):  # (2) raw bytes, the picture's included
@@ -158,6 +161,16 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
         yield Leak(f"byte {offset}", "original UID")
     for place in read_again(output, verifier.scrubber.known):  # (4) words in pictures that may carry some
         yield Leak(place, "known identifier in the picture")
+
+
+def _packed(dataset: Any, verifier: _Verifier) -> Iterator[Leak]:
+    """A document inside the object is read as a document, too (PS3.3 A.45, A.85)."""
+    kind = str(dataset.get("MIMETypeOfEncapsulatedDocument", ""))
+    if "EncapsulatedDocument" in dataset and kind in DOCUMENTS:
+        size = dataset.get("EncapsulatedDocumentLength")
+        content = bytes(dataset.EncapsulatedDocument)[:size]
+        for place in verify_document(content, media_type=kind, known=verifier.scrubber.known):
+            yield Leak(f"(0042,0011) {place}", "in the document inside the object")
 
 
 class _Mapped(io.RawIOBase):
