@@ -11,6 +11,10 @@ from tests.corpus.score import score
 from tests.corpus.table import table
 
 
+def _list(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.corpus", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -19,6 +23,10 @@ def main() -> int:
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--objects", type=int, default=240)
     one.add_argument("--only", default="", help="bundles, by comma")
+    one.add_argument("--cases", default="", help="case codes, by comma")
+    one.add_argument(
+        "--pydicom", action="store_true", help="add pydicom's test objects as a case without plants"
+    )
     one = commands.add_parser("deidentify", help="run consilium deidentify on each case")
     one.add_argument("corpus", type=Path)
     one.add_argument("out", type=Path)

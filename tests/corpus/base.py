@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from pydicom.datadict import dictionary_VR
-from pydicom.uid import UID
 
 from tests.corpus.made import Made, spread_uid, writable
 from tests.corpus.paths import tag_of
@@ -19,7 +18,6 @@ MAKERS = (
     ("Canon", "Aplio i800", "V6.5"),
 )
 PARTS = ("CHEST", "ABDOMEN", "HEAD", "KNEE", "PELVIS", "BREAST")
-SAFE_FROM_STRUCTURE = {"acc": "SH"}
 
 
 @dataclass
@@ -182,7 +180,7 @@ def _field(made: Made, place: str, told: str, category: str) -> None:
             }.get(place.split("/", maxsplit=1)[0], category),
             forms,
         )
-        if place.endswith("CodeMeaning"):
+        if place.endswith("CodeMeaning") and "IdentificationSequence" not in place:
             _code(made, place)
 
 
@@ -217,7 +215,3 @@ def _private(made: Made, place: str, vr: str, template: str) -> None:
         made.gone(place, made.case.patient, "private", made.case.fields["name"][1], vr)
     else:
         made.text(place, template, "private", vr)
-
-
-def is_transfer(uid: str) -> bool:
-    return UID(uid).is_transfer_syntax

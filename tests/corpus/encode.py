@@ -177,7 +177,7 @@ def part10(made: Made) -> bytes:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = "1.2.826.0.1.3680043.8.498.1"
     meta.ImplementationVersionName = "CORPUS_1"
-    for element in getattr(made, "meta", []):
+    for element in made.meta:
         meta[element.tag] = element
     ds = FileDataset("", made.ds, file_meta=meta, preamble=b"\0" * 128)
     charsets = made.case.charsets if not made.case.lying else ["ISO_IR 192"]

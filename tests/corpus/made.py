@@ -33,6 +33,8 @@ class Made:
     checks: list[dict[str, Any]] = field(default_factory=list)
     bytes_after: list[Callable[[bytes], bytes]] = field(default_factory=list)
     frame_after: list[Callable[[bytes], bytes]] = field(default_factory=list)
+    meta: list[Any] = field(default_factory=list)  # elements of group 0002 beside the usual ones
+    may_be_held: bool = False  # nothing says how to clean it: held with a reason is right
     content: bytes | None = None  # stands for the whole file where no data set is written
 
     def check(self, kind: str, category: str, place: str = "", **more: Any) -> None:

@@ -11,6 +11,7 @@ from pydicom import uid
 from tests.corpus import carried, colour, images, nasty, related, reports
 from tests.corpus.base import Study, new_study
 from tests.corpus.encode import COLOUR, GREY, LOSSY_GREY, part10, possible
+from tests.corpus.foreign import write_foreign
 from tests.corpus.made import Made, spread_uid
 from tests.corpus.people import Case, cases
 
@@ -159,7 +160,13 @@ def write_case(folder: Path, case: Case, made: list[Made]) -> int:
         (folder / "objects" / one.file).write_bytes(part10(one))
         checks += one.checks
     (folder / "KNOWN.json").write_text(json.dumps(case.known, ensure_ascii=False, indent=1), encoding="utf-8")
-    key = {"case": case.code, "secrets": case.secrets, "uids": _uids(checks), "checks": checks}
+    key = {
+        "case": case.code,
+        "secrets": case.secrets,
+        "uids": _uids(checks),
+        "may_be_held": [m.file for m in made if m.may_be_held],
+        "checks": checks,
+    }
     (folder / "key.json").write_text(json.dumps(key, ensure_ascii=False, indent=1), encoding="utf-8")
     return len(made)
 
@@ -168,13 +175,28 @@ def _uids(checks: list[dict]) -> list[str]:
     return sorted({c["value"] for c in checks if c["kind"] == "mapped"})
 
 
-def make(out: Path, *, seed: int = 1, objects: int = 240, only: Iterable[str] = ()) -> dict[str, int]:
-    """Write cases until `objects` are there, further rounds of the same people with new studies if need be."""
+def make(
+    out: Path,
+    *,
+    seed: int = 1,
+    objects: int = 240,
+    only: Iterable[str] = (),
+    people: Iterable[str] = (),
+    pydicom_files: bool = False,
+    whole_round: bool = False,
+) -> dict[str, int]:
+    """Write cases until `objects` are there, further rounds of the same people with new studies if need be.
+
+    `only` names bundles and `people` cases; `pydicom_files` adds pydicom's own test objects as a case without plants;
+    `whole_round` takes every chosen case once, however few objects were asked for.
+    """
     shutil.rmtree(out, ignore_errors=True)
+    foreign = write_foreign(out / "cases" / "pydicom") if pydicom_files else 0
     turns, total, counts, round_ = Turns(), 0, {}, 0
+    chosen = [c for c in cases() if not people or c.code in people]
     while total < objects:
-        for number, case in enumerate(cases()):
-            if total >= objects:
+        for number, case in enumerate(chosen):
+            if total >= objects and not whole_round:
                 break
             made = compose(case, number, seed + 1000 * round_, turns, only)
             if not made:
@@ -183,4 +205,6 @@ def make(out: Path, *, seed: int = 1, objects: int = 240, only: Iterable[str] = 
             counts[code] = write_case(out / "cases" / code, case, made)
             total += len(made)
         round_ += 1
+    if foreign:
+        counts["pydicom"] = foreign
     return counts

@@ -102,8 +102,10 @@ class Case:
     def known(self) -> dict[str, Any]:
         """What an intake form would know, which is less than what stands in the objects."""
         family, _, given = self.patient.split("=")[0].partition("^")
+        # A vowelless script says too little of the Latin spelling: the form's clerk writes both.
+        latin = [{"family": self.latin, "given": given}] if self.country in {"IL", "AE"} else []
         return {
-            "names": [{"family": family, "given": given}],
+            "names": [{"family": family, "given": given}, *latin],
             "identifiers": [{"type": "national", "issuer": self.country, "value": self.number}],
             "birth_date": self.birth,
             "sex": self.sex,

@@ -134,6 +134,7 @@ def score(corpus: Path, out: Path, *, iods: bool = True) -> dict[str, Any]:
                         "file": pair.file,
                         "code": pair.told.get("code"),
                         "reason": pair.told["reason"],
+                        "expected": pair.file in key.get("may_be_held", ()),
                     }
                 )
             else:
@@ -143,7 +144,7 @@ def score(corpus: Path, out: Path, *, iods: bool = True) -> dict[str, Any]:
         new_errors = [
             {"case": c, "file": p.file, "errors": e} for (c, p), e in zip(asked_iods, told, strict=True) if e
         ]
-    masked = tally.side("masked")
+    masked, kinds = tally.side("masked"), _kinds(corpus)
     return {
         "files": files, "outputs": outputs,
         "midi_like": 100 * tally.midi[0] / max(1, tally.midi[1]),
@@ -151,4 +152,20 @@ def score(corpus: Path, out: Path, *, iods: bool = True) -> dict[str, Any]:
         "masked": masked, "leaking_files": leaking, "refused": refused, "lost": lost,
         "new_iod_errors": new_errors, "iods_checked": bool(iods and iod.available()),
         "misses": tally.misses,
+        **kinds,
     }  # fmt: skip
+
+
+def _kinds(corpus: Path) -> dict[str, list[str]]:
+    """Which SOP classes, transfer syntaxes and character sets the corpus has."""
+    classes, syntaxes, sets = set(), set(), set()
+    for path in sorted((corpus / "cases").glob("*/objects/*")):
+        ds = Read(path).ds
+        classes.add(str(ds.get("SOPClassUID", "")))
+        syntaxes.add(str(ds.file_meta.TransferSyntaxUID))
+        sets.add(str(ds.get("SpecificCharacterSet", "")))
+    return {
+        "sop_classes": sorted(classes - {""}),
+        "transfer_syntaxes": sorted(syntaxes),
+        "character_sets": sorted(sets),
+    }

@@ -18,11 +18,14 @@ def table(report: dict[str, Any], *, worst: int = 40) -> str:
 def _totals(report: dict[str, Any]) -> list[str]:
     privacy, utility = report["privacy"], report["utility"]
     checked = "" if report["iods_checked"] else " (dciodvfy not run)"
+    refused, lost = len(report["refused"]), len(report["lost"])
+    shares = (
+        f"privacy micro/macro {privacy['micro']:.2f}/{privacy['macro']:.2f} %   "
+        f"utility {utility['micro']:.2f}/{utility['macro']:.2f} %   checks {privacy['checks']}+{utility['checks']}"
+    )
     return [
-        f"files {report['files']}, out {report['outputs']}, refused {len(report['refused'])}, "
-        f"lost without a reason {len(report['lost'])}",
-        f"MIDI-like {report['midi_like']:.1f} %   privacy micro/macro {privacy['micro']:.2f}/{privacy['macro']:.2f} %   "
-        f"utility {utility['micro']:.2f}/{utility['macro']:.2f} %   checks {privacy['checks']}+{utility['checks']}",
+        f"files {report['files']}, out {report['outputs']}, refused {refused}, lost without a reason {lost}",
+        f"MIDI-like {report['midi_like']:.1f} %   {shares}",
         f"leaking files {len(report['leaking_files'])}   files with new IOD errors {len(report['new_iod_errors'])}{checked}",
         f"masked natively {report['masked']['micro']:.1f} % of burned-in texts (the rest is held for a human or counted above)",
         "",
