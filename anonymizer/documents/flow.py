@@ -13,6 +13,7 @@ from PIL import Image
 
 from anonymizer.documents.blocks import MAX_LETTERS, Block, Picture, Script, Table, Text, pieces_of
 from anonymizer.documents.judges import Judges
+from anonymizer.documents.parted import joined
 from anonymizer.documents.picture import PICTURES, clean_embedded
 from anonymizer.documents.reading import Budget
 from anonymizer.documents.typeset import typeset
@@ -76,6 +77,7 @@ def clean_script(
 def clean_blocks(blocks: Sequence[Block], judges: Judges, counts: Counts) -> list[Block]:
     """The same blocks with their texts cleaned; what is known to identify is in none of them, nor in all together."""
     pieces = _Pieces(blocks)
+    pieces.texts = [joined(text, judges.plain) for text in pieces.texts]
     if sum(map(len, pieces.texts)) > MAX_LETTERS:
         raise NotCleanable("too_large")
     pieces.clean(judges.scrubber, counts)

@@ -87,7 +87,11 @@ class Misread:
             elif index + 1 < len(tokens) and tokens[index + 1].start() - token.end() <= 1:
                 after = tokens[index + 1]
                 joined = token.group() + after.group()
-                if len(joined) >= _TWO and not _listed(fold(after.group())) and (kind := self._name(joined)):
+                if (
+                    len(joined) >= _TWO
+                    and not (_listed(fold(token.group())) and _listed(fold(after.group())))
+                    and (kind := self._name(joined))
+                ):
                     yield Span(token.start(), after.end(), kind, PLACEHOLDERS[kind])
 
     def _name(self, raw: str) -> str:

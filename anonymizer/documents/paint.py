@@ -41,7 +41,7 @@ def padded(box: Box, size: tuple[int, int], by: int = 1) -> Box:
 
 
 def cover_words(picture: Image.Image, words: Sequence[Word], covers: Mapping[int, str]) -> dict[int, Box]:
-    """Cover words that OCR read, and give the box that each was covered with.
+    """Cover words that OCR read, and give the box that each was covered with; a replacement's reaches over all it replaces.
 
     OCR's boxes are tight and miss marks above letters: a fifth of the height is added on every side. A box reaches over
     the gap to the next covered word of its line, so that the gap does not tell how long the words were.
@@ -58,7 +58,19 @@ def cover_words(picture: Image.Image, words: Sequence[Word], covers: Mapping[int
         boxes[index] = box
     for box in boxes.values():
         cover(picture, box)
-    for index, box in boxes.items():
-        if covers[index]:
-            cover(picture, box, covers[index])
-    return boxes
+    rooms = {index: _room(index, words, covers, boxes) for index, text in covers.items() if text}
+    for index, room in rooms.items():
+        cover(picture, room, covers[index])
+    return boxes | rooms
+
+
+def _room(index: int, words: Sequence[Word], covers: Mapping[int, str], boxes: Mapping[int, Box]) -> Box:
+    """Where a replacement may be written: over its own word and those that went with it, to the right on its line."""
+    left, top, right, bottom = boxes[index]
+    while covers.get(index + 1) == "" and words[index + 1].line == words[index].line:
+        index += 1
+        after = boxes[index]
+        if after[0] > right:
+            break
+        top, right, bottom = min(top, after[1]), max(right, after[2]), max(bottom, after[3])
+    return left, top, right, bottom

@@ -43,6 +43,7 @@ MIN_SIDE_POINTS = 3.0
 _PICTURE = pdfium_c.FPDF_PAGEOBJ_IMAGE
 _PATH = pdfium_c.FPDF_PAGEOBJ_PATH
 #: A picture smaller than this part of the page, or a page with fewer strokes than this, is not searched with full care.
+_UNPAINTED = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMODE_CLIP)
 SMALL_PICTURE = 0.0005
 MANY_STROKES = 400
 #: A page with fewer letters than this in its text layer, and a picture, is a scan.
@@ -96,7 +97,10 @@ def clean_page(document: Any, number: int, judges: Judges, findings: Findings, b
         .to_pil()
         .convert("RGB")
     )
+    untouched = picture.copy()
+    _drop_invisible(page)
     reader = PageText(page, picture.size)
+    counted = dict(findings.counts)
     try:
         drawn = _by_text_layer(page, reader, picture, judges, findings)
     finally:
@@ -104,12 +108,21 @@ def clean_page(document: Any, number: int, judges: Judges, findings: Findings, b
         page.close()
     if drawn.unmapped:
         findings.look("unmapped", number)
-    scan = drawn.letters < FEW_LETTERS and (drawn.pictures or drawn.strokes)
     if not can_read():
         _unread_by_machine(drawn, number, findings)
     else:
         try:
-            drawn = _by_reading(drawn, number, judges, findings, budget, scan=scan)
+            scan = drawn.letters < FEW_LETTERS and (drawn.pictures or drawn.strokes)
+            drawn, agreed = _by_reading(drawn, number, judges, findings, budget, scan=scan)
+            if agreed < _AGREE:
+                findings.look("disagree", number)
+                blank = replace(drawn, picture=untouched, letters=0, placed=[], text="")
+                alone = Findings(counts=counted)
+                read, _ = _by_reading(blank, number, judges, alone, budget, scan=True)
+                if "poor" not in alone.looks:  # what is drawn can be read: the text layer is not needed
+                    drawn, findings.counts = read, alone.counts
+                    for why in alone.looks:
+                        findings.look(why, number)
         except OcrTimeError:
             findings.look("unread", number)
     if judges.plain.known_left(drawn.text):
@@ -126,6 +139,19 @@ def clean_page(document: Any, number: int, judges: Judges, findings: Findings, b
         photographic=drawn.pictures,
         words=drawn.placed,
     )
+
+
+def _drop_invisible(page: Any) -> None:
+    """Take out text that is not painted (ISO 32000-2 9.3.6, modes 3 and 7): a scanner's guess, or what somebody hid."""
+    for thing in list(page.get_objects(max_depth=6)):
+        if thing.type != pdfium_c.FPDF_PAGEOBJ_TEXT:
+            continue
+        if pdfium_c.FPDFTextObj_GetTextRenderMode(thing.raw) not in _UNPAINTED:
+            continue
+        if thing.container is None:
+            page.remove_obj(thing)
+        else:
+            pdfium_c.FPDFFormObj_RemoveObject(thing.container.raw, thing.raw)
 
 
 def _flat(document: Any, number: int, findings: Findings) -> Any:
@@ -201,8 +227,11 @@ def _unread_by_machine(drawn: _Drawn, number: int, findings: Findings) -> None:
 
 def _by_reading(
     drawn: _Drawn, number: int, judges: Judges, findings: Findings, budget: Budget, *, scan: bool
-) -> _Drawn:
-    """Cover what OCR sees and the text layer did not tell, and add the words that only OCR sees."""
+) -> tuple[_Drawn, float]:
+    """Cover what OCR sees and the text layer did not tell, and add the words that only OCR sees.
+
+    Also tells how much of the text layer was found drawn, from 0 to 1.
+    """
     careful = scan or drawn.pictures or drawn.strokes or drawn.unmapped
     if scan and not drawn.placed:
         reading = read_page(drawn.picture, budget)
@@ -229,8 +258,9 @@ def _by_reading(
         text = "\n".join(part for part in (text.strip(), _as_read(reading, judged.covers, settled)) if part)
     if judges.plain.known_left(text):  # the layers together say more than each: only what OCR judged stays
         text, kept = judged.text, []
-    _doubts(drawn, reading, number, findings, agreed=agreed, scan=scan, covered=list(boxes.values()))
-    return replace(drawn, picture=picture, placed=kept + more, text=text)
+    _doubts(drawn, reading, number, findings, scan=scan, covered=list(boxes.values()))
+    telling = drawn.letters >= FEW_LETTERS and not _foreign(drawn.text)
+    return replace(drawn, picture=picture, placed=kept + more, text=text), agreed if telling else 1.0
 
 
 def _touches(word: Word, placed: list[Placed]) -> bool:
@@ -288,15 +318,12 @@ def _doubts(
     number: int,
     findings: Findings,
     *,
-    agreed: float,
     scan: bool,
     covered: list[Box],
 ) -> None:
-    """Say what a human must look at: what was read poorly, ink that nobody read, text that is not what it says."""
+    """Say what a human must look at: what was read poorly, and ink that nobody read."""
     if scan and reading.poor:
         findings.look("poor", number)
-    if drawn.letters >= FEW_LETTERS and agreed < _AGREE and not _foreign(drawn.text):
-        findings.look("disagree", number)
     read = [box_of(word) for word in reading.words if word.confidence > SURE] + covered
     read += [word.box for word in drawn.placed]
     patches = unread(np.asarray(reading.picture.convert("L")), read)

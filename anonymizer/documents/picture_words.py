@@ -15,9 +15,9 @@ from anonymizer.documents.judged import judge_words
 from anonymizer.documents.judges import Judges
 from anonymizer.documents.page_ink import unread
 from anonymizer.documents.paint import cover_words
-from anonymizer.documents.reading import SURE, Budget, Reading, box_of, can_read, read_page
+from anonymizer.documents.reading import SURE, Box, Budget, Reading, box_of, can_read, read_page
 from anonymizer.documents.values import NotCleanable
-from anonymizer.ocr import OcrTimeError
+from anonymizer.ocr import OcrTimeError, Word
 
 #: A page: at least so many words, and so much of the picture as light as paper.
 _PAGE_WORDS, _PAPER_SHARE = 12, 0.55
@@ -57,7 +57,9 @@ def clean_words(picture: Image.Image, judges: Judges, budget: Budget, *, text: s
     if judged.covers or (page and reading.turned):
         shown = reading.picture.copy()
         covered = list(cover_words(shown, reading.words, judged.covers).values())
-    looks = _looks(reading, [*covered, *(box_of(w) for w in reading.words if w.confidence > SURE)], page=page)
+    read = [*covered, *(box_of(word) for word in reading.words if word.confidence > SURE)]
+    left = [word for index, word in enumerate(reading.words) if index not in judged.covers]
+    looks = _looks(reading, left, read) if page else ("photograph",)
     if judged.unsure:
         looks = (*looks, "unsure")
     return CleanPicture(
@@ -87,12 +89,11 @@ def _is_page(reading: Reading) -> bool:
     return float((grey > 0.75 * np.percentile(grey, 95)).mean()) > _PAPER_SHARE
 
 
-def _looks(reading: Reading, read: list[tuple[int, int, int, int]], *, page: bool) -> tuple[str, ...]:
-    if not page:
-        return ("photograph",)
+def _looks(reading: Reading, left: list[Word], read: list[Box]) -> tuple[str, ...]:
+    """What of a page's picture a human must still look at; ``left`` are the words that stay."""
     looks = []
-    letters = sum(len(word.text) for word in reading.words)
-    sure = sum(len(word.text) for word in reading.words if word.confidence >= _SURE_WORD)
+    letters = sum(len(word.text) for word in left)
+    sure = sum(len(word.text) for word in left if word.confidence >= _SURE_WORD)
     if reading.poor or sure < _SURE_SHARE * letters:
         looks.append("picture_poor")
     if unread(np.asarray(reading.picture.convert("L")), read):

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from anonymizer.documents.parted import joined
 from anonymizer.documents.values import UNSURE, DeidentifiedDocument, DocumentReport, NotCleanable
 from anonymizer.text import Scrubber
 
@@ -117,7 +118,8 @@ def clean_plain(content: bytes, scrubber: Scrubber) -> DeidentifiedDocument:
     if not read.certain:
         text, extra = _clean_other_readings(content, text, scrubber)
     # A sign that no reader shows can part a name in two: they go before the words are read.
-    cleaned = scrubber.clean(_CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    cleaned = scrubber.clean(joined(text, scrubber))
     counts = dict(cleaned.kinds)
     if extra:
         counts["other_encoding"] = extra
