@@ -12,6 +12,7 @@ from typing import Any
 
 from anonymizer.documents.blocks import MAX_COLUMNS, Script
 from anonymizer.documents.packed import Package, attribute, local
+from anonymizer.documents.unseen_ink import is_tiny, is_white
 from anonymizer.documents.values import NotCleanable
 
 _SKIPPED = frozenset({"tracked-changes", "annotation", "annotation-end", "hidden-text", "hidden-paragraph", "sequence-decls", "variable-decls", "user-field-decls", "forms", "desc", "title", "change", "change-start", "change-end", "bookmark", "soft-page-break", "meta", "ruby-text", "script"})  # fmt: skip
@@ -176,3 +177,14 @@ class _Reader:
 
 def _above(element: Any, name: str) -> Iterator[Any]:
     yield from (one for one in element.iterancestors() if local(one) == name)
+
+
+def _unseen(properties: Any) -> bool:
+    """Text that is switched off, white on nothing coloured, or too small (OpenDocument 1.3 part 3, 20.188, 20.191, 20.196)."""
+    white = is_white(attribute(properties, "color"))
+    ground = attribute(properties, "background-color")
+    return (
+        attribute(properties, "display") == "none"
+        or (white and (not ground or is_white(ground)))
+        or is_tiny(attribute(properties, "font-size"))
+    )

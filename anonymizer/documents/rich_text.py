@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 from anonymizer.documents.blocks import Script
+from anonymizer.documents.unseen_ink import LEAST_POINTS
 from anonymizer.documents.values import NotCleanable
 
 _TOKEN = re.compile(
@@ -40,6 +41,8 @@ class _State:
     skipped: bool = False
     hidden: bool = False
     deleted: bool = False
+    tiny: bool = False
+    white: bool = False
     in_table: bool = False
     uc: int = 1
     code_page: str = "cp1252"
@@ -60,6 +63,10 @@ class _Reader:
         self._fonts: dict[int, str] = {}
         self._font = -1
         self._font_depth = 0
+        self._colour_depth = 0
+        self._colour: dict[str, int] = {}
+        self._colours = 0
+        self._white: set[int] = set()
         self._default = "cp1252"
         self._text: list[str] = []
         self._bytes = bytearray()
@@ -109,10 +116,17 @@ class _Reader:
             self._text = outer
         if self._font_depth == len(self._stack):
             self._font_depth = 0
+        if self._colour_depth == len(self._stack):
+            self._colour_depth = 0
         if self._stack:
             self._state = self._stack.pop()
 
     def _plain(self, raw: bytes) -> None:
+        for _ in range(raw.count(b";") if self._colour_depth else 0):
+            if set(self._colour.values()) == {255} and len(self._colour) == 3:
+                self._white.add(self._colours)
+            self._colours += 1
+            self._colour = {}
         if self._skip:
             cut = min(self._skip, len(raw))
             raw, self._skip = raw[cut:], self._skip - cut
@@ -138,7 +152,8 @@ class _Reader:
             self._plain(sign)
 
     def _shown(self) -> bool:
-        return not (self._state.skipped or self._state.hidden or self._state.deleted)
+        state = self._state
+        return not (state.skipped or state.hidden or state.deleted or state.tiny or state.white)
 
     def _flush(self) -> None:
         """Decode the bytes that have gathered: double-byte signs come in two tokens."""
@@ -168,6 +183,7 @@ class _Reader:
         elif word in _SKIPPED:
             self._body.left_out = self._body.left_out or word in _LEFT_OUT
             self._font_depth = len(self._stack) if word == "fonttbl" else self._font_depth
+            self._colour_depth = len(self._stack) if word == "colortbl" else self._colour_depth
             self._state = replace(self._state, skipped=True)
         elif word in _SIGNS:
             self._say(_SIGNS[word])
@@ -176,14 +192,32 @@ class _Reader:
         return at
 
     def _look(self, word: str, number: int | None) -> bool:
-        on = number != 0
+        """Words that change how letters look; false for any other."""
         if word in ("v", "webhidden"):
-            self._state = replace(self._state, hidden=on)
+            self._state = replace(self._state, hidden=number != 0)
         elif word == "deleted":
-            self._state = replace(self._state, deleted=on)
+            self._state = replace(self._state, deleted=number != 0)
         elif word == "plain":
-            self._state = replace(self._state, hidden=False, deleted=False, code_page=self._default)
-        elif word == "ansicpg":
+            self._state = replace(
+                self._state, hidden=False, deleted=False, tiny=False, white=False, code_page=self._default
+            )
+        elif word in ("fs", "cf"):
+            self._ink(word, number or 0)
+        elif word in ("red", "green", "blue") and self._colour_depth:
+            self._colour[word] = number or 0
+        elif word == "outlinelevel":
+            self._outline = min((number or 0) + 1, 6)
+        elif word == "intbl":
+            self._state = replace(self._state, in_table=True)
+        elif word == "object":
+            self._body.left_out = True
+        else:
+            return self._letters(word, number)
+        return True
+
+    def _letters(self, word: str, number: int | None) -> bool:
+        """Words that change how bytes become letters; false for any other."""
+        if word == "ansicpg":
             self._default = _known_page(f"cp{number}", self._default)
             self._state = replace(self._state, code_page=self._default)
         elif word in ("mac", "pc", "pca"):
@@ -196,15 +230,16 @@ class _Reader:
         elif word == "fcharset" and self._font_depth:
             # Charset 0 is ANSI, which is whatever the document's own code page is.
             self._fonts[self._font] = _CHARSETS.get(number or 0, self._default) if number else self._default
-        elif word == "outlinelevel":
-            self._outline = min((number or 0) + 1, 6)
-        elif word == "intbl":
-            self._state = replace(self._state, in_table=True)
-        elif word == "object":
-            self._body.left_out = True
         else:
             return False
         return True
+
+    def _ink(self, word: str, number: int) -> None:
+        """Letters of a few half-points, or in a colour of the table that is white, are not seen."""
+        if word == "fs":
+            self._state = replace(self._state, tiny=0 < number < 2 * LEAST_POINTS)
+        else:
+            self._state = replace(self._state, white=number in self._white)
 
     def _unicode(self, number: int) -> None:
         code = number + 65536 if number < 0 else number

@@ -17,6 +17,7 @@ from lxml import etree, html
 from anonymizer.documents.blocks import Script
 from anonymizer.documents.packed import bounded
 from anonymizer.documents.plain import SINGLE_BYTE, decoded
+from anonymizer.documents.unseen_ink import is_tiny, is_white
 from anonymizer.documents.values import NotCleanable
 
 _SKIPPED = frozenset({"script", "style", "head", "template", "noscript", "iframe", "frame", "object", "embed", "applet", "svg", "math", "canvas", "audio", "video", "input", "select", "textarea", "button", "datalist", "map", "link", "meta", "title", "noframes", "rp", "rt"})  # fmt: skip
@@ -157,8 +158,28 @@ class _Reader:
 
 
 def _hidden(element: Any) -> bool:
+    style = element.get("style") or ""
     return (
         element.get("hidden") is not None
         or (element.get("aria-hidden") or "").lower() == "true"
-        or bool(_HIDING.search(element.get("style") or ""))
+        or bool(_HIDING.search(style))
+        or _unseen(element, style)
+    )
+
+
+def _unseen(element: Any, style: str) -> bool:
+    """White letters with no ground of their own in sight, or letters too small to be read."""
+    told = {
+        name.strip().lower(): value.replace("!important", "").strip()
+        for name, _, value in (part.partition(":") for part in style.split(";"))
+    }
+    if is_tiny(told.get("font-size", "")):
+        return True
+    if not is_white(told.get("color") or element.get("color") or ""):
+        return False
+    around = " ".join(
+        (one.get("style") or "") + (one.get("bgcolor") or "") for one in (element, *element.iterancestors())
+    )
+    return not re.search(
+        r"background|#[0-9a-f]{3,6}", around.replace(told.get("color", "#fff"), ""), re.IGNORECASE
     )

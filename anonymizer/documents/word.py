@@ -13,11 +13,13 @@ from typing import Any
 
 from anonymizer.documents.blocks import Script
 from anonymizer.documents.packed import Package, attribute, local
+from anonymizer.documents.unseen_ink import LEAST_POINTS, is_white
 from anonymizer.documents.values import NotCleanable
 
 _SKIPPED = frozenset({"del", "moveFrom", "instrText", "delText", "delInstrText", "Fallback", "rPr", "pPr", "sectPr", "commentReference", "annotationRef", "sdtPr", "sdtEndPr", "tblPr", "tblGrid", "trPr", "tcPr", "ruby"})  # fmt: skip
 _LEFT_OUT = frozenset({"object", "altChunk", "chart", "relIds", "control", "subDoc", "contentPart", "movie"})
 _SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "sym": "\u2022"}
+_FRAMES = frozenset({"rPr", "pPr", "tcPr", "tblPr"})
 _ON = ("", "1", "true", "on")
 
 
@@ -205,7 +207,9 @@ class _Reader:
 
     def _invisible(self, run: Any) -> bool:
         properties = next((one for one in run if local(one) == "rPr"), None)
-        return properties is not None and (_hides(properties) or self._styled_away(properties))
+        if properties is None:
+            return False
+        return _hides(properties) or self._styled_away(properties) or _unseen(run, properties)
 
     def _styled_away(self, properties: Any) -> bool:
         return any(
@@ -253,3 +257,15 @@ def _hides(properties: Any) -> bool:
         local(one) in ("vanish", "webHidden", "specVanish") and attribute(one, "val").lower() in _ON
         for one in properties
     )
+
+
+def _unseen(run: Any, properties: Any) -> bool:
+    """White letters on nothing coloured, or letters of a few half-points (17.3.2.6, 17.3.2.38)."""
+    told = {local(one): attribute(one, "val") for one in properties}
+    if told.get("sz", "").isdigit() and int(told["sz"]) / 2 < LEAST_POINTS:
+        return True
+    if not is_white(told.get("color", "")) or "highlight" in told:
+        return False
+    around = [run, *run.iterancestors()]
+    fills = (attribute(one, "fill") for part in around for frame in part if local(frame) in _FRAMES for one in frame if local(one) == "shd")  # fmt: skip
+    return not any(fill and fill.lower() != "auto" and not is_white(fill) for fill in fills)

@@ -115,6 +115,29 @@ def test_a_name_that_two_paragraphs_part_is_found() -> None:
     assert blocks[1].text.endswith("12 mm")  # type: ignore[union-attr]
 
 
+UNSEEN = {
+    "docx white": lambda: papers.word("<w:p>" + papers.run("Synligt ") + papers.run("vaxelord", "<w:color w:val='FFFFFF'/>") + "</w:p>"),
+    "docx tiny": lambda: papers.word("<w:p>" + papers.run("Synligt ") + papers.run("vaxelord", "<w:sz w:val='2'/>") + "</w:p>"),
+    "html white": lambda: b"<html><p>Synligt <span style='color: #FFF'>vaxelord</span></p>",
+    "html tiny": lambda: b"<html><p>Synligt <span style='font-size:1px'>vaxelord</span></p>",
+    "rtf white": lambda: rb"{\rtf1{\colortbl;\red0\green0\blue0;\red255\green255\blue255;}Synligt {\cf2 vaxelord}}",
+    "rtf tiny": lambda: rb"{\rtf1 Synligt {\fs2 vaxelord}}",
+}  # fmt: skip
+SEEN = {
+    "docx on blue": lambda: papers.word("<w:p>" + papers.run("vaxelord", "<w:color w:val='FFFFFF'/><w:shd w:fill='1F3864'/>") + "</w:p>"),
+    "html on blue": lambda: b"<html><div style='background:#1f3864'><b style='color:white'>vaxelord</b></div>",
+    "rtf black": lambda: rb"{\rtf1{\colortbl;\red0\green0\blue0;\red255\green255\blue255;}{\cf1\fs22 vaxelord}}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*UNSEEN, *SEEN])
+def test_letters_that_nobody_sees_are_not_read(name: str) -> None:
+    content = (UNSEEN | SEEN)[name]()
+    text = script_of(content, kind_of(content)).text
+    assert ("vaxelord" in text) == (name in SEEN)
+    assert "Synligt" in text or name in SEEN
+
+
 # -- RTF -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("source", "text"),
