@@ -38,13 +38,13 @@ WHOLE = frozenset({"ST", "LT", "UT", "UR"})  # a backslash is a letter in these 
 NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
 BYTES = frozenset({"OB", "UN"})
 DOCUMENTS = frozenset({"application/pdf", "text/xml", "application/xml", "text/plain"})
-PIXELS = 0x7FE0
+PIXELS, DOCUMENT = 0x7FE0, 0x00420011  # both are read by what they are
 FEW, LEAST_NUMBER = 8, 100_000
 MAX_HIDDEN = 1 << 20
 UID_BEGINNING, MAX_UID = 10, 80
 _UID_RUN = re.compile(rb"\d+(?:\.\d+)*")
 _UID_SIGNS = frozenset(b"%c" % sign for sign in b"0123456789.")
-_PRINTABLE = re.compile(rb"[\t\n\r -~\x80-\xff]{6,}")
+_PRINTABLE = re.compile(rb"[\t\n\r -~\xc0-\xff]{6,}")  # UTF-8 of other scripts is found by the byte scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +166,12 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
 def _packed(dataset: Any, verifier: _Verifier) -> Iterator[Leak]:
     """A document inside the object is read as a document, too (PS3.3 A.45, A.85)."""
     kind = str(dataset.get("MIMETypeOfEncapsulatedDocument", ""))
-    if "EncapsulatedDocument" in dataset and kind in DOCUMENTS:
-        size = dataset.get("EncapsulatedDocumentLength")
-        content = bytes(dataset.EncapsulatedDocument)[:size]
+    if "EncapsulatedDocument" not in dataset:
+        return
+    content = bytes(dataset.EncapsulatedDocument)[: dataset.get("EncapsulatedDocumentLength")]
+    if kind not in DOCUMENTS:
+        yield from _hidden_text(content, "(0042,0011)", verifier)
+    else:
         for place in verify_document(content, media_type=kind, known=verifier.scrubber.known):
             yield Leak(f"(0042,0011) {place}", "in the document inside the object")
 
@@ -216,7 +219,7 @@ def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:
                 yield Leak(here, "overlay or curve")
             elif vr in NUMBERS:
                 yield from _number(current[tag].value, here, verifier)
-            elif tag.group != PIXELS and vr in BYTES:
+            elif tag.group != PIXELS and tag != DOCUMENT and vr in BYTES:
                 yield from _hidden_text(raw.value, here, verifier)
 
 
@@ -259,7 +262,7 @@ def _hidden_text(value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
         return
     for plain in (value, value[::2], value[1::2]):
         runs = _PRINTABLE.findall(plain)
-        if 2 * sum(map(len, runs)) < len(plain):
+        if 5 * sum(map(len, runs)) < 4 * len(plain.strip(b"\0")):
             continue
         for run in runs:
             text = run.decode("utf-8", "replace")

@@ -199,3 +199,30 @@ def test_harvest_takes_no_maker_no_code_and_no_everyday_word_for_a_name():
     found = harvest_instance(made.encoded(ds))
     assert (found.names, found.people, found.institutions) == ((), (), ())
     assert "JXD191021006" in {one.value for one in found.identifiers}
+
+
+def test_bytes_that_are_text_are_read_and_noise_is_not():
+    known = made.KNOWN
+    clean_ct = dcmread(io.BytesIO(clean()))
+    noise = np.random.default_rng(3)
+    for value, leaks in (
+        (b"<patient>Krasheninnikova, I</patient>", True),
+        ("<patient>Wallenstråle</patient>".encode("utf-16-le"), True),
+        (b"<finding>lesion 12 mm in the liver</finding>", False),
+        *((noise.bytes(20_000), False) for _ in range(20)),
+    ):
+        clean_ct.add_new(0x00420011, "OB", value + b"\0" * (len(value) % 2))
+        clean_ct.EncapsulatedDocumentLength = len(value)
+        found = verify_instance(made.encoded(clean_ct), known=known, original_uids=())
+        assert bool(found) == leaks, (value[:40], found)
+
+
+def test_a_number_of_the_patient_in_a_binary_number_is_found():
+    ds = dcmread(io.BytesIO(clean()))
+    ds.add_new(0x00280106, "UL", 1)
+    known = Known.from_json({"identifiers": ["77123456"]})
+    assert verify_instance(made.encoded(ds), known=known, original_uids=()) == ()
+    ds[0x00280106].value = 77123456
+    assert [leak.kind for leak in verify_instance(made.encoded(ds), known=known, original_uids=())] == [
+        "known identifier in a number"
+    ]
