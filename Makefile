@@ -12,7 +12,7 @@ UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-ind
 TEST ?= tests
 TEST_FLAGS ?=
 
-.PHONY: help install dev demo up test check system-packages lock crash fuzz bench-dicom bench-storage bench-deid tamper conformance screenshots clean
+.PHONY: help install dev demo up test check system-packages lock crash fuzz corpus corpus-mutations bench-dicom bench-storage bench-deid tamper conformance screenshots clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,14 @@ crash: system-packages dev ## kill at 500 moments and at every system call of th
 
 fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at the DICOM node
 	@$(PY) -m tests.fuzz.dicom --inputs $${FUZZ_INPUTS:-1000000} --seed $${FUZZ_SEED:-1}
+
+corpus: system-packages dev ## plant a corpus of 240 objects, de-identify it with the real command, print the score (CORPUS=folder)
+	@$(PY) -W ignore -m tests.corpus make $${CORPUS:-.corpus}/in --pydicom
+	@$(PY) -W ignore -m tests.corpus deidentify $${CORPUS:-.corpus}/in $${CORPUS:-.corpus}/out
+	@$(PY) -W ignore -m tests.corpus score $${CORPUS:-.corpus}/in $${CORPUS:-.corpus}/out $${CORPUS:-.corpus}/score.json
+
+corpus-mutations: system-packages dev ## drop one rule of de-identification at a time: the corpus' judge must object to each
+	@$(PY) -W ignore -m tests.corpus.mutate
 
 bench-dicom: system-packages dev ## measure the DICOM node beside Orthanc and storescp (BENCH="--quick", "--only ct --write")
 	@$(PY) -m tests.benchmarks.dicom $(BENCH)

@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_VR
 from tests.corpus.made import Made, spread_uid, writable
 from tests.corpus.paths import tag_of
 from tests.corpus.people import Case, dense
-from tests.corpus.words import DESCRIPTORS, NESTED, OUTSIDE, PRIVATE, STANDARD
+from tests.corpus.words import DESCRIPTORS, NESTED, OUTSIDE, PRIVATE, RECOGNISED, STANDARD
 
 MAKERS = (
     ("SIEMENS", "SOMATOM Force", "VB20A"),
@@ -129,8 +129,10 @@ def patient(made: Made) -> None:
         "kept",
         "patient_characteristics",
         "PatientAge",
-        any_of=["090Y"] if int(case.age[:3]) > 89 else [case.age],
+        any_of=["090Y", case.age] if int(case.age[:3]) > 89 else [case.age],
     )
+    if int(case.age[:3]) > 89:
+        made.check("gone", "standard", "PatientAge", forms=[case.age])
     made.keep("PatientSize", "1.72", "patient_characteristics")
     made.keep("PatientWeight", "74.5", "patient_characteristics")
 
@@ -146,6 +148,8 @@ def plant(made: Made, index: int) -> None:
         made.text(place, template, category, *vr)
         if "CodeSequence" in place:
             _code(made, place)
+    for place, template in some(RECOGNISED, index, 2):
+        made.text(place, template, "recognised")
     for place, vr, template in some(PRIVATE, index, 3):
         _private(made, place, vr, template)
 

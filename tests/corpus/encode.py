@@ -127,12 +127,25 @@ def _compressed(made: Made, ds: FileDataset) -> None:
         )
     else:
         extra = {JPEG2000: {"j2k_cr": [8]}, JPEGLSNearLossless: {"jls_error": 2}}.get(syntax, {})
-        if syntax == RLELossless:
-            extra = {"encoding_plugin": "pydicom"}
+        if syntax == RLELossless and ds.BitsAllocated == 16:
+            frames = np.frombuffer(ds.PixelData, "<u2").reshape(int(ds.get("NumberOfFrames", 1)), -1)
+            _put_frames(made, ds, [_run_length(frame) for frame in frames])
+            return
         ds.compress(syntax, generate_instance_uid=False, **extra)
         _put_frames(
             made, ds, list(generate_frames(ds.PixelData, number_of_frames=int(ds.get("NumberOfFrames", 1))))
         )
+
+
+def _run_length(words: NDArray[np.uint16]) -> bytes:
+    """One frame of words as RLE in literal runs, every bit as it is (PS3.5 Annex G); encoders drop unused ones."""
+    segments = []
+    for plane in ((words >> 8).astype(np.uint8).tobytes(), (words & 255).astype(np.uint8).tobytes()):
+        runs = [plane[at : at + 128] for at in range(0, len(plane), 128)]
+        segment = b"".join(bytes([len(run) - 1]) + run for run in runs)
+        segments.append(segment + b"\0" * (len(segment) % 2))
+    header = [2, 64, 64 + len(segments[0]), *[0] * 13]
+    return b"".join(number.to_bytes(4, "little") for number in header) + b"".join(segments)
 
 
 def _put_frames(made: Made, ds: Dataset, frames: list[bytes]) -> None:

@@ -4,26 +4,8 @@ from typing import Any
 
 from tests.corpus.judge import Pair
 from tests.corpus.people import dense, folded
-from tests.corpus.reading import Read, holds
+from tests.corpus.reading import ENCODINGS, Read, holds
 
-ENCODINGS = (
-    "utf-8",
-    "latin-1",
-    "utf-16-le",
-    "utf-16-be",
-    "iso8859_2",
-    "iso8859_3",
-    "iso8859_4",
-    "iso8859_5",
-    "iso8859_6",
-    "iso8859_7",
-    "iso8859_8",
-    "iso8859_9",
-    "shift_jis",
-    "euc_kr",
-    "gb18030",
-    "iso2022_jp",
-)
 CODED = {"CS", "UI", "UR", "OB", "OW", "UN"}
 SHORT = 4
 

@@ -42,8 +42,12 @@ class Made:
 
     def put(self, place: str, value: Any, vr: str = "") -> None:
         """Write a value; what an earlier one at the same place promised is forgotten with it."""
+        kept = {"present", "pseudonym", "interval"}
+        inside = (f"{place}[", f"{place}/")
         self.checks = [
-            c for c in self.checks if c["place"] != place or c["kind"] in {"present", "pseudonym", "interval"}
+            c
+            for c in self.checks
+            if (c["place"] != place or c["kind"] in kept) and not c["place"].startswith(inside)
         ]
         put(self.ds, place, value, vr)
 

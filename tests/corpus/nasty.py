@@ -67,7 +67,13 @@ def sequence_as_un(made: Made) -> None:
     write_dataset(held, item, case.charsets[0] or "ISO_IR 6")
     body = held.getvalue()
     content = b"\xfe\xff\x00\xe0" + len(body).to_bytes(4, "little") + body
-    made.gone("00400275", content, "un_sequence", [*case.fields["name"][1], case.number, case.latin], "UN")
+    made.gone(
+        "RequestAttributesSequence",
+        content,
+        "un_sequence",
+        [*case.fields["name"][1], case.number, case.latin],
+        "UN",
+    )
     made.gone(
         "0021{HOSPITAL RIS}40",
         content,

@@ -94,8 +94,23 @@ class Case:
             "street": (self.street, [self.street]),
             "postal": (self.postal, [self.postal]),
             "city": (self.city, [self.city]),
+            **self._strangers,
             "hospital": (self.hospital, [self.hospital]),
             **people,
+        }
+
+    @property
+    def _strangers(self) -> dict[str, tuple[str, list[str]]]:
+        """Somebody with a Swedish number, telephone and mail who stands in no structured attribute."""
+        place = int(self.code[1:3])
+        serial = f"6{place % 10}0{1 + place % 9}1{place % 9}{230 + place}"
+        doubled = sum(sum(divmod(int(d) * (2 - i % 2), 10)) for i, d in enumerate(serial))
+        number = f"19{serial[:6]}-{serial[6:]}{-doubled % 10}"
+        phone, mail = f"+46 73 19{place:02d} 4{place:02d}", f"granne.{place}77@annanpost.se"
+        return {
+            "stranger_number": (number, [number, number[2:]]),
+            "stranger_phone": (phone, [phone]),
+            "stranger_mail": (mail, [mail]),
         }
 
     @cached_property

@@ -28,7 +28,10 @@ BULK = {
     "SpectroscopyData",
     "EncapsulatedDocument",
 }
-ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]")
+ENCODINGS = (
+    "utf-8", "latin-1", "utf-16-le", "utf-16-be", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6",
+    "iso8859_7", "iso8859_8", "iso8859_9", "shift_jis", "euc_kr", "gb18030", "iso2022_jp",
+)  # fmt: skip
 
 
 @dataclass
@@ -131,14 +134,12 @@ def texts_of(value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, bytes):
-        kinds = {
-            value.decode("utf-8", "replace"),
-            value.decode("latin-1"),
-            value.decode("utf-16-le", "ignore"),
-        }
-        return [k for k in kinds if k] if len(value) < 200_000 else []
+        if len(value) > 200_000:
+            return []
+        codecs = ("latin-1",) if value.isascii() else ENCODINGS if len(value) < 4096 else ENCODINGS[:3]
+        return [text for text in {value.decode(codec, "ignore") for codec in codecs} if text]
     if isinstance(value, str):
-        return [value]
+        return [value, *_repaired(value)]
     if isinstance(value, Dataset):
         return [t for _, _, t in told(value, "")]
     if (
@@ -147,7 +148,19 @@ def texts_of(value: Any) -> list[str]:
         and not hasattr(value, "components")
     ):
         return [t for v in value for t in texts_of(v)]
-    return [str(value)]
+    return [str(value), *_repaired(str(value))]
+
+
+def _repaired(text: str) -> list[str]:
+    """UTF-8 that was read as Latin-1 on the way, as its reader will repair it in the head."""
+    if text.isascii():
+        return []
+    for codec in ("latin-1", "cp1252"):
+        try:
+            return [text.encode(codec).decode("utf-8")]
+        except UnicodeError:
+            continue
+    return []
 
 
 def _document_streams(ds: Dataset) -> bytes:

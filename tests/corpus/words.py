@@ -161,3 +161,10 @@ PRIVATE = (
     ("0033{ACME EXPORT}20", "UT", "{reversed} {birth_iso} {email}"),
     ("0029{AGFA PACS Archive Mirroring 1.0}01", "UN", "{numberdense}"),
 )
+# Numbers and addresses of people whom no form and no attribute names: only their shape gives them away.
+RECOGNISED = (
+    ("ImagingServiceRequestComments", "<stable since 2019>, neighbour reached on {stranger_phone}"),
+    ("RequestedProcedureComments", "<wait for creatinine>; send a copy to {stranger_mail}"),
+    ("ReasonForVisit", "<donor work-up>, donor {stranger_number} <HLA matched>"),
+    ("AdmittingDiagnosesDescription", "<Crohn disease>, personnr {stranger_number}"),
+)
