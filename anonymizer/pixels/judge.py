@@ -99,9 +99,9 @@ class TextJudge:
         if self._strict and sure:
             return Judgement("mask")
         if not strange:
-            return (
-                Judgement("keep") if signs and (sure or (printed and clear and confidence >= 60)) else unread
-            )
+            # Several harmless words are hardly a misread name, even where they were read with less confidence.
+            enough = confidence >= (60 if signs < 6 or len(words) < 2 else 45)
+            return Judgement("keep") if signs and (sure or (printed and enough)) else unread
         if sure:
             worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 4]
             # One or two odd signs beside good words are a misread mark; more of them are text nobody knows.

@@ -21,11 +21,11 @@ from anonymizer.pixels.strokes import Box, Candidate, candidates, merged
 Grey = NDArray[np.uint8]
 #: From here on words are taken for what was written, below it nothing is known but that something stands there.
 CONFIDENT = 60.0
-_WHOLE_PIXELS = 1_300_000  # what is read as a whole; larger frames are reduced for this reading only
+_WHOLE_PIXELS = 700_000  # what is read as a whole; larger frames are reduced for this reading only
 _DETECTED_PIXELS = 16_000_000
 _LETTER = 36  # height in pixels at which letters are read best
 _MOST_CROPS = 90
-_MOST_WEAK = 40
+_MOST_WEAK = 24
 
 
 class OutOfTimeError(Exception):
@@ -136,7 +136,7 @@ def _back(box: Box, rows: int) -> Box:
 
 
 def _whole_frame(grey: Grey, budget: Budget) -> list[Line]:
-    scale = min(2.0, (_WHOLE_PIXELS / grey.size) ** 0.5)
+    scale = min(1.0 if _is_noisy(grey) else 2.0, (_WHOLE_PIXELS / grey.size) ** 0.5)
     dark = float(np.median(grey)) < 128
     shown = _scaled(255 - grey if dark else grey, scale)
     try:
@@ -144,6 +144,12 @@ def _whole_frame(grey: Grey, budget: Budget) -> list[Line]:
     except OcrTimeError:
         raise OutOfTimeError from None
     return in_lines(words, scale, (0, 0))
+
+
+def _is_noisy(grey: Grey) -> bool:
+    """Whether so many neighbours differ that the whole-frame reader would mostly read grain, and slowly."""
+    apart = np.abs(np.diff(grey[:, ::2].astype(np.int16), axis=1)) > 20
+    return float(apart.mean()) > 0.2
 
 
 def _scaled(grey: Grey, scale: float) -> Grey:

@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 #: Heights of letters in pixels, in classes that overlap; beyond the last a banner is read by OCR alone.
 CLASSES = ((5, 11), (9, 22), (18, 45), (38, 90))
 MAX_RUNS = 400_000
+_LOWEST_LETTER, _SHORTEST_WORD = 6, 22  # pixels; what is smaller nobody can read
 _FLAT = 3  # grey levels within which drawn strokes are of one shade
 
 
@@ -138,7 +139,8 @@ def _grade(grey: NDArray[np.uint8], mask: Mask, box: Box) -> str:
     if shades > 0.3 or unrest > 0.6 or _stroke_width(here) > 0.5 * box.height:
         return ""
     quiet = (shades <= 0.24 and unrest <= 0.26) or (shades <= 0.06 and unrest <= 0.45)
-    return "strong" if quiet and box.width >= 2.6 * box.height else "weak"
+    long_enough = box.width >= max(2.6 * box.height, _SHORTEST_WORD) and box.height >= _LOWEST_LETTER
+    return "strong" if quiet and long_enough else "weak"
 
 
 def stroke_masks(grey: NDArray[np.uint8]) -> Iterator[Mask]:
