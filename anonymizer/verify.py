@@ -24,6 +24,7 @@ from anonymizer.documents import verify_document
 from anonymizer.known import Known
 from anonymizer.mapped import blocks
 from anonymizer.pixels.check import read_again
+from anonymizer.pixels.judge import judge_for
 from anonymizer.text import Scrubber
 
 # pydicom quotes values in what it logs.
@@ -95,6 +96,7 @@ def _verifier(known: Known) -> _Verifier:
 def forget() -> None:
     """Drop what is remembered of every case: for a worker that has ended one."""
     _verifier.cache_clear()
+    judge_for.cache_clear()
     _uids.cache_clear()
 
 
