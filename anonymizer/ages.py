@@ -13,7 +13,7 @@ CAPPED = "90"
 _OLDEST = 130
 _AGE = re.compile(r"(?<![\w.,:/<>=+-])(9[1-9]|1[0-2]\d)(?=[\s\u00a0]?[-\u2010\u2011]?[\s\u00a0]?([^\W\d_]+))")
 _AFTER_AGE = re.compile(
-    r"(?<![^\W_])(?:aged?|ålder|alter|age|edad|wiek|ikä|yaş|возраст)[\s:=]{1,3}(9[1-9]|1[0-2]\d)(?![\d.,/%])(?!\s?(?:mm|cm|kg|mg))",
+    r"(?<![^\W_])(?:aged?|ålder|alter|age|edad|wiek|ikä|yaş|возраст|(?-i:lat))[\s:=]{1,3}(9[1-9]|1[0-2]\d)(?![\d.,/%])(?!\s?(?:mm|cm|kg|mg))",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"y\s?/\s?o|J\.")

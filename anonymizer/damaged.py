@@ -15,6 +15,7 @@ from anonymizer.words import words
 _GLUE = re.compile(r"(-\s{1,3}|[-'’´`·\u2010-\u2015]|\.?\s)([^\W\d_]+)")
 _SPACED = re.compile(r"(?<![^\W_])[^\W\d_](?:([ .\-_])[^\W\d_])(?:\1[^\W\d_]){2,24}(?![^\W_])")
 _MIXED = re.compile(r"(?<![^\W_])(?=[^\W\d_]*\d)(?=[\d]*[^\W\d_])[^\W_]{6,24}(?![^\W_])")
+_DIGIT = re.compile(r"[0134568]")
 _AS_LETTERS = (str.maketrans("0134568", "oleasgb"), str.maketrans("0134568", "oieasgb"))
 _HINT = re.compile(r"[?{}|\[\]\\~_#*&%=\u00a0-\u00bf\u00c2-\u00c5\u0080-\u009f\u2013-\u2122\ufffd]")
 #: What stands for a letter that a program could not write, and for letters of the national variants of ISO 646.
@@ -58,7 +59,7 @@ class Damaged:
         for spaced in _SPACED.finditer(text):
             if self._known(re.sub(r"[ .\-_]", "", spaced.group())):
                 yield *spaced.span(), "name"
-        for mixed in _MIXED.finditer(text):
+        for mixed in _MIXED.finditer(text) if _DIGIT.search(text) else ():
             word = mixed.group().casefold()
             if sum(sign.isdigit() for sign in word) * 2 <= len(word) - 2 and any(
                 self._known(word.translate(table)) for table in _AS_LETTERS

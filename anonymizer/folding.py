@@ -11,6 +11,8 @@ import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
 
+from anonymizer.scripts import HANGUL, KANA, consonants, hangul, romaji, short_vowels
+
 _LETTERS = {
     "ß": "ss", "ø": "o", "ł": "l", "æ": "ae", "œ": "oe", "ı": "i", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŋ": "n", "ŧ": "t",
     "ə": "e", "’": "", "ʼ": "", "ʻ": "", "'": "",
@@ -34,6 +36,10 @@ def fold(word: str) -> str:
     if word.isascii():
         return word.lower().replace("'", "")
     composed = unicodedata.normalize("NFKC", word).casefold()
+    if KANA.match(composed):
+        return romaji(composed)
+    if HANGUL.match(composed):
+        return hangul(composed)
     if "\u0370" <= composed[:1] <= "\u1fff":
         composed = _greek(composed)
     plain = unicodedata.normalize("NFKD", composed.translate(_TABLE))
@@ -56,7 +62,9 @@ def _greek(word: str) -> str:
 
 
 def german(word: str) -> str:
-    """Fold with ä as ae, ö and ø as oe, ü as ue, å as aa."""
+    """Fold with ä as ae, ö and ø as oe, ü as ue, å as aa; kana without long vowels."""
+    if KANA.match(unicodedata.normalize("NFKC", word)):
+        return short_vowels(fold(word))
     return fold(unicodedata.normalize("NFC", word).casefold().translate(_GERMAN))
 
 
@@ -98,39 +106,17 @@ def loose(folded: str) -> str:
     return folded
 
 
-_CONSONANTS = str.maketrans(
-    dict(zip("بپتثجچحخدذرزژسشصضطظغفقكکگلمنه", "bpttjchhddrzjs$sdtzgfkkkglmnh", strict=True))
-)
-ARABIC = re.compile("[\u0621-\u06d5]")
-
-
 @lru_cache(maxsize=65536)
 def skeleton(folded: str) -> str:
-    """The consonants of a folded word, alike in Arabic and in Latin letters; "" in any other script."""
-    if ARABIC.match(folded):
-        plain = re.sub("[^a-z$]", "", folded.removeprefix("ال").translate(_CONSONANTS))
-    elif folded.isascii():
-        plain = folded.removesuffix("h") if folded.endswith("ah") else folded
-        for latin, one in (
-            ("sh", "$"),
-            ("kh", "h"),
-            ("dh", "d"),
-            ("th", "t"),
-            ("gh", "g"),
-            ("ch", "c"),
-            ("q", "k"),
-            ("ck", "k"),
-        ):
-            plain = plain.replace(latin, one)
-        plain = re.sub("[aeiouyw]", "", plain)
-    else:
-        return ""
-    return re.sub(r"(.)\1+", r"\1", plain)
+    """The consonants of a folded word, alike in Arabic, Hebrew and Latin letters; "" in any other script."""
+    return consonants(folded)
 
 
 _INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufffe"
 _DROPPED = re.compile(f"[{_INVISIBLE}\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0640]")
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_OTHER_DIGIT = re.compile(
+    "[\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\u0ed0-\u0ed9\u1040-\u1049\u17e0-\u17e9]"
+)
 _RUN = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 _CLUSTER = re.compile(f".[{_INVISIBLE}\u0300-\u036f\u3099\u309a]*", re.DOTALL)
 

@@ -20,12 +20,16 @@ from anonymizer.folding import Normal, fold
 from anonymizer.known import Address, Identifier, Known, Person, PersonName
 from anonymizer.labels import Labelled, LabelReader, weak_labels
 from anonymizer.lexicon import WORD, Lexicon
+from anonymizer.mentions import medical
 from anonymizer.names import Token
 from anonymizer.prose_dates import DateFinder
 from anonymizer.recognisers import born_by_number, unknown_links, unknown_numbers
 from anonymizer.words import spelled, words
 
 T = TypeVar("T")
+_PHONE_BEHIND = re.compile(
+    r"[ \t]{0,2}(?:\([^()\d\n]{1,30}\))?[ \t]?[,;:]?[ \t]{0,2}(?:[^\W\d_]{1,8}[.:]?[ \t]{1,2})?(\+?\d[\d \-/]{6,16}\d)(?![\d.,/-])"
+)
 MAX_TEXT = 2_000_000
 MAX_OF_A_KIND = 200
 _POSTCODE = re.compile(
@@ -35,7 +39,6 @@ _STREET = re.compile(
     r"^(?:[^,;\n]{0,40}?[^\W\d_]{3,}[^,;\n]{0,20}?\s\d{1,4}\s?[A-Za-z]?\b|\d{1,5}[A-Za-z]?\s[^,;\d\n]{4,40})"
 )
 _NEVER = ("clinical", "generic_institution", "titles", "street_words")
-_ENDINGS_LEAST = 3
 _LONGEST_INSTITUTION = 8
 
 
@@ -72,9 +75,15 @@ def harvest_text(text: str) -> Known:
     ]
     found = _Found()
     prose = _lowercase_words(plain)
-    for value in labels.values(plain, tokens):
+    values = _outermost(list(labels.values(plain, tokens)))
+    for value in values:
         _take(plain, value, prose, found)
     found.births += _births(plain, tokens, labels)
+    found.phones += [
+        phone[1]
+        for value in values
+        if value.kind in ("relative", "person") and (phone := _PHONE_BEHIND.match(plain, value.end))
+    ]
     for start, end, kind in unknown_numbers(plain):
         if kind == "phone":
             found.phones.append(plain[start:end])
@@ -98,6 +107,19 @@ def harvest_text(text: str) -> Known:
     )
 
 
+def _outermost(values: list[Labelled]) -> list[Labelled]:
+    """Without mere parts: "Maria Lindqvist", of "Patient: Anna Maria Lindqvist"."""
+    kept: list[Labelled] = []
+    reached = -1
+    for value in sorted(values, key=lambda one: (one.start, -one.end, one.kind in ("given", "office"))):
+        if value.kind in ("given", "office") and value.end <= reached:
+            continue
+        kept.append(value)
+        if value.kind not in ("street", "institution"):
+            reached = max(reached, value.end)
+    return kept
+
+
 def _once(values: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(value for value in values if value))[:MAX_OF_A_KIND]
 
@@ -113,7 +135,7 @@ def _lowercase_words(plain: str) -> frozenset[str]:
 
 def _take(plain: str, value: Labelled, prose: frozenset[str], found: _Found) -> None:
     written = plain[value.start : value.end].strip()
-    if value.kind in ("name", "person", "relative", "title"):
+    if value.kind in ("name", "person", "relative", "title", "office", "given"):
         _take_name(plain, value, prose, found)
     elif value.kind == "number":
         digits = sum(sign.isdigit() for sign in written)
@@ -166,13 +188,15 @@ def _one_person(plain: str, value: Labelled) -> str:
 
 def _looks_like_a_name(plain: str, value: Labelled, parts: list[str], prose: frozenset[str]) -> bool:
     full = [part for part in parts if len(part) > 1 and fold(part) not in words("particles")]
-    if not full or any(_holds(part, *_NEVER) or _medical(fold(part)) for part in full):
+    if not full or any(_holds(part, *_NEVER) or medical(fold(part)) for part in full):
         return False
     if len(full) > 1:
         return not all(fold(part) in prose or _holds(part, "function") for part in full)
     word = fold(full[0])
     if _holds(full[0], "everyday", "eponyms", "function") or word in prose or len(word) < 3:
         return False
+    if value.kind in ("relative", "office") and not value.label:
+        return not full[0].isupper()
     if value.kind == "title":
         return not parts[-1].isupper()
     ends = re.match(r"\s*(?:$|[\r\n,;|\d(]|\s{2})", plain[value.end : value.end + 3])
@@ -184,16 +208,6 @@ def _holds(raw: str, *names: str) -> bool:
     return any(
         raw.casefold() in spelled(name) or (raw.isascii() and fold(raw) in words(name)) for name in names
     )
-
-
-@cache
-def _endings() -> tuple[str, ...]:
-    return tuple(sorted(ending for ending in words("clinical_endings") if len(ending) >= _ENDINGS_LEAST))
-
-
-def _medical(word: str) -> bool:
-    """Whether a word ends as words of medicine do ("facialispares"), though no list holds it."""
-    return len(word) > 6 and word.endswith(_endings())
 
 
 # -- dates, places ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.lexicon import WORD, Lexicon
+from anonymizer.mentions import mentions
 from anonymizer.names import Found, Token, eponym_after, follow
 from anonymizer.streets import street_at
 from anonymizer.words import rows, spelled, words
@@ -18,7 +19,7 @@ _COLUMN = re.compile(
     r"[ \t]{0,8}(?:\t| {2})[ \t]{0,40}"
 )  # a form's column, where only spaces part label and value
 _TO_LINE_END = re.compile(r"[^\r\n;|\t]{1,120}?(?=[\r\n;|\t]|\s{2}|$|.{0}(?<=.{120}))")
-_NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>[A-Za-z]{0,5}[\-/]?\d[\w+/]{0,80}(?:[ \-.]\d[\w+/]{0,12}){0,5})", re.IGNORECASE)  # fmt: skip
+_NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>(?:[A-Za-z]{0,5}[\-/]?|[A-Z]{1,5} )\d[\w+/]{0,80}(?:[ \-.]\d[\w+/]{0,12}){0,5})", re.IGNORECASE)  # fmt: skip
 _BIRTH_VALUE = re.compile(
     r"[\s:=.]{0,4}(?P<value>\d{4}[-./ ]\d\d?[-./ ]\d\d?|\d\d?[-./ ]{1,2}\d\d?[-./ ]{1,2}\d{2,4}|\d{6}(?:\d\d)?(?:[-+ ]?\d{4})?)(?!\d)"
 )
@@ -64,6 +65,8 @@ class LabelReader:
                 yield from self._after_title(text, token)
             if token.entry.labels:
                 yield from self._after_label(text, token)
+            for kind, start, end in mentions(text, token) if token.entry.beside else ():
+                yield Labelled(kind, "", start, end)
             if token.entry.street:
                 place = street_at(text, token)
                 if place:
@@ -178,7 +181,15 @@ class LabelReader:
 
 
 _NAMES = frozenset({"name", "person", "relative"})
-_KINDS = {"person": "name", "relative": "name", "title": "name", "birth": "birth_date", "street": "address"}
+_KINDS = {
+    "person": "name",
+    "relative": "name",
+    "title": "name",
+    "office": "name",
+    "given": "name",
+    "birth": "birth_date",
+    "street": "address",
+}
 
 
 @cache

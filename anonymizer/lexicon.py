@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from anonymizer.beside import kinds_beside
 from anonymizer.folding import fold, german
 from anonymizer.known import Known, PersonName
 from anonymizer.likeness import Likeness
@@ -43,6 +44,9 @@ class Entry:
     phrases: tuple[tuple[tuple[str, ...], str], ...] = ()
     labels: tuple[tuple[tuple[str, ...], str], ...] = ()
     begins: bool = False  # the first letters of a known name, which a hyphen or a line break may have parted
+    beside: tuple[
+        str, ...
+    ] = ()  # what it announces of people and institutions nobody told us of (`mentions`)
     street: str = (
         ""  # "end" (Storgatan), "word" (Baker Street), "lead" (ul. Długa), "between" (Atatürk Caddesi 12)
     )
@@ -95,7 +99,7 @@ class Lexicon:
         names = [*known.names, *(name for person in known.people for name in person.names)]
         self._initials(names)
         self._gather(known, names)
-        self._likeness = Likeness(self._words, self._joined_words)
+        self._likeness = Likeness(self._words, self._joined_words, self.spelled)
         self.long_words = self._likeness.long_words
 
     # -- what the known identifiers contribute --------------------------------------------------------------------
@@ -127,6 +131,11 @@ class Lexicon:
 
     def _gather(self, known: Known, names: list[PersonName]) -> None:
         self._unspaced(names)
+        self._patients = frozenset(
+            fold(word)
+            for name in known.names
+            for word in WORD.findall(f"{name.family} {name.given} {name.middle}")
+        )
         for name in names:
             self._name(name)
         self.address_numbers = address_numbers(known.addresses)
@@ -193,6 +202,15 @@ class Lexicon:
             if len(folded) < 2 and not UNSPACED.search(folded):
                 continue
             strength = rank(folded)
+            if (
+                strength is Strength.POSITION
+                and kind == "name"
+                and folded in self._patients
+                and folded in words("eponyms")
+            ):
+                strength = (
+                    Strength.CONTEXT
+                )  # the patient's own eponym goes, save beside the word that shows the eponym
             if folded in words("titles") and kind == "name" and len(folded) < 4:
                 continue
             if joined and (strength < Strength.ALWAYS or is_protected(folded)):
@@ -292,6 +310,7 @@ class Lexicon:
             phrases=tuple(sorted(self._phrases.get(word, ()), key=lambda row: -len(row[0]))),
             labels=_labels().get(word, ()),
             begins=word in self._likeness.beginnings,
+            beside=kinds_beside(word),
             street=street,
         )
 
@@ -300,7 +319,7 @@ class Lexicon:
         if held is not None:
             return held[0], held[1], False
         latin = raw.isascii() or _LATIN.match(raw) is not None
-        answer = self._likeness.judge(word, latin=latin, capital=not raw[0].islower())
+        answer = self._likeness.judge(word, raw, latin=latin)
         return answer or (None, "name", False)
 
     def begins(self, word: str, *, at_least: int) -> bool:

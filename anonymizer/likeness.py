@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
 
-from anonymizer.folding import ARABIC, loose, skeleton
+from anonymizer.folding import fold, loose, skeleton
+from anonymizer.scripts import ABJAD
 from anonymizer.strength import Strength
 from anonymizer.words import protected_text, rows, words
 
@@ -21,6 +22,20 @@ CUT = 8
 #: One wrong letter is forgiven in words this long.
 MISREAD = 6
 _LONGEST_ENDING = 4
+_LONGEST = 80  # longer words are no names, and would be slow to compare
+_GRADES = (
+    ("pp", "p"),
+    ("tt", "t"),
+    ("kk", "k"),
+    ("mp", "mm"),
+    ("nt", "nn"),
+    ("lt", "ll"),
+    ("rt", "rr"),
+    ("nk", "ng"),
+    ("p", "v"),
+    ("t", "d"),
+    ("k", ""),
+)
 _SKELETON = 3
 _PROTECTED_LISTS = (
     "clinical",
@@ -47,35 +62,55 @@ def protected(word: str) -> bool:
 class Likeness:
     """The known words of one case, in every spelling that a rule can reach."""
 
-    def __init__(self, known: Mapping[str, tuple[Strength, str]], exact: AbstractSet[str]) -> None:
+    def __init__(
+        self, known: Mapping[str, tuple[Strength, str]], exact: AbstractSet[str], spelled: AbstractSet[str]
+    ) -> None:
         self._known = known
         self._loose: dict[str, str] = {}
         self._stems: dict[str, tuple[Strength, str]] = {}
         self._foreign: dict[str, str] = {}
-        self._skeletons: tuple[set[str], set[str]] = (set(), set())  # of Latin names, of Arabic ones
+        #: Of Latin names, of Arabic and Hebrew ones.
+        self._skeletons: tuple[set[str], set[str]] = (set(), set())
         self._misread: dict[str, set[str]] = {}
         long_words: list[str] = []
-        beginnings: list[str] = []
         for word, (strength, kind) in known.items():
-            if len(word) > CUT:
-                beginnings.append(word)
-            if strength < Strength.CAPITAL or kind != "name" or word in exact:
+            if strength < Strength.CAPITAL or kind not in ("name", "address") or word in exact:
                 continue
             self._stem(word, strength, kind)
-            if not protected(word):
-                self._foreign.setdefault(loose(word), kind)
-            if len(word) >= 5 and len(loose(word)) >= 4:
-                self._loose.setdefault(loose(word), kind)
-            if len(skeleton(word)) >= _SKELETON:
-                self._skeletons[ARABIC.match(word) is not None].add(skeleton(word))
-            if len(word) >= INSIDE and strength >= Strength.CONTEXT and word not in protected_text():
-                long_words.append(word)
-            if len(word) >= MISREAD and strength >= Strength.CONTEXT:
-                for shorter in _shortened(word):
-                    self._misread.setdefault(shorter, set()).add(word)
+            if kind == "name":
+                self._spell(word, kind)
+                if strength >= Strength.CONTEXT:
+                    self._read_wrong(word)
+                    if len(word) >= INSIDE and word not in protected_text():
+                        long_words.append(word)
+        self._misread_as_written = self._gather_written(spelled)
+        beginnings = [word for word in known if len(word) > CUT]
         self.long_words = tuple(long_words)
         self._beginnings = tuple(beginnings)
         self.beginnings = frozenset(word[:size] for word in long_words for size in range(2, len(word) - 1))
+
+    def _spell(self, word: str, kind: str) -> None:
+        """Keys under which other spellings of a name are found."""
+        if not protected(word):
+            self._foreign.setdefault(loose(word), kind)
+        if len(word) >= 5 and len(loose(word)) >= 4:
+            self._loose.setdefault(loose(word), kind)
+        if len(skeleton(word)) >= _SKELETON:
+            self._skeletons[ABJAD.match(word) is not None].add(skeleton(word))
+
+    def _read_wrong(self, word: str) -> None:
+        if len(word) >= MISREAD:
+            for shorter in _shortened(word):
+                self._misread.setdefault(shorter, set()).add(word)
+
+    def _gather_written(self, spelled: AbstractSet[str]) -> bool:
+        """Names as they are written, since one letter too few of them may be two of the folded word ("ш" is "sh")."""
+        written = [
+            piece for piece in map(str.lower, spelled) if not piece.isascii() and fold(piece) in self._known
+        ]
+        for piece in written:
+            self._read_wrong(piece)
+        return bool(written)
 
     def _stem(self, word: str, strength: Strength, kind: str) -> None:
         if word[-1] in "aeiouy" and len(word) > 3:
@@ -85,6 +120,10 @@ class Likeness:
                 word[:-3] + "s", (strength, kind)
             )  # Virtanen is declined Virtasen, Virtaselle
             self._stems.setdefault(word[:-3] + "se", (strength, kind))
+        for stem in _weak_grades(word):
+            self._stems.setdefault(
+                stem, (strength, kind)
+            )  # Korpi is declined Korven, Pekka is declined Pekan
         if len(word) >= INSIDE and word[-2:] in ("yi", "ii", "iy"):
             self._stems.setdefault(word[:-2], (strength, kind))
         if len(word) >= INSIDE and word.endswith(("ski", "cki")):
@@ -92,12 +131,15 @@ class Likeness:
             self._stems.setdefault(word[:-2], (strength, kind))
 
     # -- asking ---------------------------------------------------------------------------------------------------
-    def judge(self, word: str, *, latin: bool, capital: bool) -> Answer | None:
-        """What a folded word that is not known as it stands may be; ``latin`` and ``capital`` tell how it was written."""
+    def judge(self, word: str, raw: str, *, latin: bool) -> Answer | None:
+        """What a folded word that is not known as it stands may be; ``raw`` and ``latin`` tell how it was written."""
         if len(word) < (4 if latin else 3) or word in words("clinical") or _eponym(word):
             return None
+        if len(word) > _LONGEST:
+            held = any(known in word for known in self.long_words)
+            return (Strength.ALWAYS, "name", False) if held else None
         listed = protected(word)
-        for answer in self._declined(word, latin=latin, capital=capital):
+        for answer in self._declined(word, latin=latin, capital=not raw[0].islower()):
             return min(answer[0], Strength.INSIDE_SENTENCE) if listed else answer[0], *answer[1:]
         if listed:
             return None
@@ -111,7 +153,8 @@ class Likeness:
             return Strength.ALWAYS, "name", False
         if latin and skeleton(word) in self._skeletons[1]:
             return Strength.CAPITAL, "name", False
-        return self._misread_name(word) if len(word) >= MISREAD - 1 else None
+        found = self._misread_name(word) if len(word) >= MISREAD - 1 else None
+        return found or (self._misread_name(raw.lower()) if self._misread_as_written else None)
 
     def _declined(self, word: str, *, latin: bool, capital: bool) -> Iterator[Answer]:
         if len(word) < 5 and word.endswith("s"):
@@ -142,7 +185,7 @@ class Likeness:
         """A known Latin name in another alphabet: "Юлия" for Yulia, "محمد" for Muhammad."""
         if kind := self._foreign.get(loose(word)):
             return Strength.CAPITAL, kind, False
-        if ARABIC.match(word) and skeleton(word) in self._skeletons[0]:
+        if ABJAD.match(word) and skeleton(word) in self._skeletons[0]:
             return Strength.ALWAYS, "name", False
         return None
 
@@ -159,6 +202,19 @@ def _eponym(word: str) -> bool:
     """An eponym, also declined: "Parkinsons", "Parkinsonin", "Паркинсона"."""
     eponyms = words("eponyms")
     return word in eponyms or (word[-1] in "sna" and (word[:-1] in eponyms or word[:-2] in eponyms))
+
+
+def _weak_grades(word: str) -> set[str]:
+    """The stems that Finnish consonant gradation makes of a name."""
+    if len(word) < 5 or word[-1] not in "aeiouy":
+        return set()
+    root, vowel = word[:-1], "e" if word[-1] == "i" else word[-1]
+    stems = {root + vowel} if vowel != word[-1] else set()
+    for strong, weak in _GRADES:
+        if root.endswith(strong):
+            stems |= {root[: -len(strong)] + weak + end for end in {vowel, word[-1]}}
+            break
+    return stems
 
 
 def _declined_strength(strength: Strength) -> Strength:

@@ -31,7 +31,7 @@ class Token:
 Found = tuple[int, int, str]
 BESIDE = re.compile(r"[\s,.^=\\_'’\-\u2010-\u2015/&]{0,4}")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)([\s.:,^\-]{1,3})$")
-_WORD_AFTER = re.compile(r"(?:['’]?s)?[\s\-]{1,2}([^\W\d_]+)")
+_WORD_AFTER = re.compile(r"(?:['’]?s|['’])?[\s\-]{1,2}([^\W\d_]+)")
 _SENTENCE = re.compile(r"[.!?:;\n\r]\s*$")
 _INITIAL_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_])(\.?[\s\-^,]{0,2}|['’])$")
 _INITIAL_AFTER = re.compile(r"([\s,^]{1,2}|(?<=\.)|(?<=[^\W\d_])-)([^\W\d_])(?![^\W_]|['’])\.?")
@@ -42,8 +42,10 @@ _GROUP_AFTER = re.compile(r"[\s,^]{1,2}([^\W\d_]{2,4})(?![^\W_])\.?")
 _WORD_BEHIND = re.compile(r"\s([^\W\d_A-ZÅÄÖÜ][^\W\d_]+)")
 _DATED = re.compile(r"\d\.?\s?\||\|\s?\d")
 _NAME_GAP = re.compile(r"[\s.^_\-]{1,2}")
-_CUT_LENGTHS = frozenset({15, 16, 63, 64})  # SH and CS hold 16 characters, LO and PN 64 (PS3.5 table 6.2-1)
+_OF = re.compile(r"\s(?:de|di|du|van|von|af|of|nach|по)\s$", re.IGNORECASE)
+CUT_LENGTHS = frozenset({15, 16, 63, 64})  # SH and CS hold 16 characters, LO and PN 64 (PS3.5 table 6.2-1)
 _VALUE_WORDS = 8
+_GLUED = 6
 
 
 class NameFinder:
@@ -131,7 +133,7 @@ class NameFinder:
             return False  # "im August 2023"
         if strength is Strength.CAPITAL and self._prose(text, token):
             return False
-        if strength is Strength.CAPITAL and capital and not (len(token.raw) == 2 and token.raw.isupper()):
+        if strength is Strength.CAPITAL and capital:
             return True
         before = text[max(0, token.start - 40) : token.start]
         if strength is Strength.INSIDE_SENTENCE and capital and not token.raw.isupper():
@@ -261,7 +263,13 @@ class NameFinder:
             for token in candidates
             if token.end <= last.start()
         )
-        full = len(text) in _CUT_LENGTHS
+        full = len(text) in CUT_LENGTHS
+        if full:
+            word = last.group()
+            for size in range(len(word) - 1, _GLUED - 1, -1):
+                if self.lexicon.begins(word[-size:], at_least=_GLUED):
+                    yield last.end() - size, last.end(), "name"  # "KNEE8CHZammitell"
+                    return
         if (beside or full) and self.lexicon.begins(last.group(), at_least=3 if beside else 4):
             yield last.start(), last.end(), "name"
 
@@ -296,5 +304,6 @@ def _eponym(text: str, token: Token) -> bool:
     """Whether the word beside shows an eponym: "Parkinson disease", "Morbus Crohn", "non-Hodgkin"."""
     if eponym_after(text, token.end):
         return True
-    before = _WORD_BEFORE.search(text[max(0, token.start - 24) : token.start])
+    written = _OF.sub(" ", text[max(0, token.start - 28) : token.start])
+    before = _WORD_BEFORE.search(written)
     return bool(before and fold(before[1]) in words("eponym_heads"))

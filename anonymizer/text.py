@@ -17,7 +17,7 @@ from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known
 from anonymizer.labels import LabelReader
 from anonymizer.lexicon import PART, WORD, Lexicon
-from anonymizer.names import NameFinder, Token
+from anonymizer.names import CUT_LENGTHS, NameFinder, Token
 from anonymizer.numbers import Numbers
 from anonymizer.prose_dates import DateFinder
 from anonymizer.recognisers import unknown_links, unknown_numbers
@@ -112,7 +112,7 @@ class Scrubber:
         if "[" in plain:
             tokens = [token for token in tokens if not _inside_placeholder(plain, token)]
         found: list[tuple[int, int, str, bool, str]] = []
-        if tokens or self._lexicon.unspaced_names:
+        if tokens or self._lexicon.unspaced_names or len(plain) in CUT_LENGTHS:
             found += [(*hit, True, "") for hit in self._names.known(plain, tokens)]
             found += [(*hit, False, "") for hit in self._labels.unknown(plain, tokens)]
         found += [(*hit, True, "") for hit in self._damaged.find(plain, tokens)]

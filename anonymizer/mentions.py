@@ -1,0 +1,152 @@
+"""Finds people and institutions nobody told us of by the word beside them: a relative, an office, a given name, a hospital word.
+
+A name here is capitalised, and none of its words is clinical, everyday or ends as words of medicine do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from anonymizer.folding import fold
+from anonymizer.names import Token, eponym_after
+from anonymizer.words import spelled, words
+
+_WORD = r"[^\W\d_]+(?:[-'’][^\W\d_]+)*"
+_NEXT = re.compile(rf"[ \t]{{1,2}}({_WORD})")
+_AFTER_RELATION = re.compile(rf"(?:,?[ \t]{{1,2}}|[ \t]?:[ \t]{{1,2}}|[ \t]?\r?\n)(?:d['’])?({_WORD})")
+_BEFORE = re.compile(rf"({_WORD})[ \t]{{1,2}}$")
+_SMALL = re.compile(
+    r"[ \t]{1,2}(?:(?:im|imienia|им|имени|św|st|ste)\b\.?|de|del|de la|des|du|di|w|i|von|van|der|den)(?=[ \t])",
+    re.IGNORECASE,
+)
+_NEVER = (
+    "clinical",
+    "function",
+    "titles",
+    "generic_institution",
+    "street_words",
+    "relations",
+    "eponym_heads",
+    "no_names",
+    "makers",
+)
+_HYPHENED = re.compile(r"(?<![^\W_])[^\W\d_a-z][^\W\d_]+-$")
+_MIDDLE = re.compile(r"(?:-[^\W\d_a-z][^\W\d_]+)?(?:[ ][^\W\d_a-z]\.?)?[ ]")
+_MOST = 4
+_LEAST = 3
+_LONG_ENOUGH = 6  # shorter words that end as words of medicine do are also names: "Roma", "Noemi"
+_UNCASED = re.compile("[\u0590-\u08ff]")
+
+
+def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
+    """What the word of this token announces: kind ("relative", "office", "given", "institution") and where it stands."""
+    for kind in token.entry.beside:
+        if kind == "relative":
+            found = _people(text, token.end, first=_AFTER_RELATION, most=3)
+        elif kind == "office":
+            found = _people(text, token.end, first=_AFTER_RELATION, most=3)
+            if found and not _two_words(text, found) and not _given(text[slice(*found)]):
+                found = None
+        elif kind == "given":
+            found = _full_name(text, token)
+        else:
+            found = _named_before(text, token) if kind == "before" else _named_behind(text, token)
+        if found:
+            yield "institution" if kind in ("before", "behind") else kind, *found
+
+
+def medical(word: str) -> bool:
+    """Whether a folded word ends as words of medicine do ("facialispares"), though no list holds it."""
+    return len(word) > _LONG_ENOUGH and word.endswith(_endings())
+
+
+@cache
+def _endings() -> tuple[str, ...]:
+    return tuple(sorted(ending for ending in words("clinical_endings") if len(ending) >= _LEAST))
+
+
+def _nameable(raw: str, *, everyday: bool) -> bool:
+    """Whether a word may be one of a name that nobody told us of."""
+    if (
+        len(raw) < _LEAST
+        or not (raw[0].isupper() or _UNCASED.match(raw))
+        or (raw.isupper() and len(raw) < _LONG_ENOUGH)
+    ):
+        return False
+    for part in re.split(r"[-'’]", raw):
+        lists = _NEVER if everyday else (*_NEVER, "everyday")
+        if any(
+            part.casefold() in spelled(name) or (part.isascii() and fold(part) in words(name))
+            for name in lists
+        ):
+            return False
+    return not medical(fold(raw))
+
+
+def _people(text: str, at: int, *, first: re.Pattern[str], most: int) -> tuple[int, int] | None:
+    start = end = -1
+    for count in range(most):
+        found = (first if count == 0 else _NEXT).match(text, at if count == 0 else end)
+        if not found or not _nameable(found[1], everyday=count > 0) or eponym_after(text, found.end(1)):
+            break
+        if text[found.end(1) : found.end(1) + 1] == ":" or (count and _UNCASED.match(found[1]) and count > 1):
+            break
+        start = found.start(1) if start < 0 else start
+        end = found.end(1)
+    return (start, end) if start >= 0 else None
+
+
+def _two_words(text: str, found: tuple[int, int]) -> bool:
+    return len(text[slice(*found)].split()) > 1
+
+
+def _given(raw: str) -> bool:
+    return fold(raw.split("-", maxsplit=1)[0]) in words("given_names")
+
+
+def _full_name(text: str, token: Token) -> tuple[int, int] | None:
+    """A common given name and the capitalised words behind it: "Jan-Erik Blomdahl", "Anna M. Ek"."""
+    if not token.raw.istitle():
+        return None
+    double = _HYPHENED.search(text[max(0, token.start - 20) : token.start])
+    start = token.start - len(double.group()) if double else token.start
+    if start and text[start - 1] in "-'’":
+        return None
+    behind = _MIDDLE.match(text, token.end)
+    found = _people(text, behind.end() - 1, first=_NEXT, most=2) if behind else None
+    if not found or not text[found[0] + 1 : found[0] + 2].islower():
+        return None
+    return start, found[1]
+
+
+def _named_before(text: str, token: Token) -> tuple[int, int] | None:
+    """The capitalised words before a hospital word: "Björkhaga lasarett", "Wexcombe General Hospital"."""
+    start, telling = token.start, False
+    for _ in range(_MOST):
+        word = _BEFORE.search(text[max(0, start - 40) : start])
+        if not word:
+            break
+        generic = fold(word[1]) in words("institution_words") or fold(word[1]) in words("generic_institution")
+        if not generic and (telling or not _nameable(word[1], everyday=False)):
+            break
+        telling = telling or not generic
+        start -= len(word.group())
+    return (start, token.end) if telling else None
+
+
+def _named_behind(text: str, token: Token) -> tuple[int, int] | None:
+    """The capitalised words behind a hospital word: "Klinikum Adlersbach", "Hospital Universitario Virgen de Altarriba"."""
+    end, telling = token.end, False
+    for _ in range(_MOST + 1):
+        small = _SMALL.match(text, end)
+        word = _NEXT.match(text, small.end() if small else end)
+        if not word:
+            break
+        generic = fold(word[1]) in words("institution_words") or fold(word[1]) in words("generic_institution")
+        if not (generic and not telling) and not _nameable(word[1], everyday=telling or bool(small)):
+            break
+        telling = telling or not generic
+        end = word.end()
+    return (token.start, end) if telling else None
