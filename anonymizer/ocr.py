@@ -97,6 +97,12 @@ def forget() -> None:
 
 _LOCK = threading.Lock()
 _READERS: dict[tuple[str, ...], Any] = {}
+_MESSAGES = {"debug_file": "/dev/null"}
+
+
+def say_to_stderr() -> None:
+    """Let the library's messages go to standard error: where no file may be opened it writes through a null pointer and dies."""
+    _MESSAGES["debug_file"] = ""
 
 
 def _reader(wanted: tuple[str, ...]) -> Any:
@@ -116,6 +122,7 @@ def _reader(wanted: tuple[str, ...]) -> Any:
         # Dictionaries bend names into words; a known identifier must be read as it is written.
         for name in ("load_system_dawg", "load_freq_dawg"):
             reader.SetVariable(name, "0")
+        reader.SetVariable("debug_file", _MESSAGES["debug_file"])
         reader.SetVariable("tessedit_do_invert", "0")  # the caller shows both polarities
         _READERS[chosen] = reader
     return _READERS[chosen]

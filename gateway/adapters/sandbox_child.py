@@ -29,7 +29,6 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from anonymizer import ocr
 from gateway.adapters import kernel, seccomp
 
 FRAME: Final = struct.Struct("!4sQQ")
@@ -46,6 +45,8 @@ def main(tasks_module: str, *search_path: str) -> NoReturn:
     control = socket.socket(fileno=_CONTROL_FD)
     most = min(_OWN_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    ocr = importlib.import_module("anonymizer.ocr")  # here, for who only starts us loads no workshop
+    ocr.say_to_stderr()  # which leads nowhere in a child
     module = importlib.import_module(tasks_module)
     getattr(module, "warm_up", lambda: None)()
     nothing = os.open(os.devnull, os.O_RDWR)  # before files are out of reach
@@ -87,7 +88,8 @@ def _program_folders() -> list[Path]:
         )
     ]
     prefixes = [Path(sys.prefix) / "lib", Path(sys.base_prefix) / "lib", *map(Path, site.getsitepackages())]
-    return [*packages, *system, *prefixes, *ocr.folders()]
+    packs = importlib.import_module("anonymizer.ocr").folders()
+    return [*packages, *system, *prefixes, *packs]
 
 
 class MisusedError(Exception):
