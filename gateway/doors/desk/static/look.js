@@ -37,7 +37,7 @@ function drawing(stage, sheet, rows) {
       places.delete(row);
     } else {
       if (!mark) {
-        mark = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+        mark = document.createElementNS(sheet.namespaceURI, "rect");
         mark.setAttribute("class", "drawn");
         mark.setAttribute("tabindex", "0");
         mark.setAttribute("role", "img");
