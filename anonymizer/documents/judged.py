@@ -82,8 +82,12 @@ def _cover(
     if not fresh or (span.kind == DATE and len(fresh) < len(touched)):
         return False
     taken = any(index in judged.covers and index not in judged.dates for index in touched)
+    parts = span.replacement.split()
+    each = span.kind == DATE and len(parts) == len(fresh)  # a date over several words, or lines, stays so
     for position, index in enumerate(fresh):
-        judged.covers[index] = span.replacement if position == 0 and not taken else ""
+        judged.covers[index] = (
+            parts[position] if each else span.replacement if position == 0 and not taken else ""
+        )
     if span.kind == DATE:
         judged.dates.update(fresh)
     else:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from anonymizer.documents.fonts import drawing_font
 from anonymizer.documents.reading import Box, box_of
+from anonymizer.documents.right_to_left import drawn_order, needs_shaping, reads_right_to_left
 from anonymizer.ocr import Word
 
-PAPER, INK = (236, 236, 236), (60, 60, 60)
+PAPER, INK = (236, 236, 236), (20, 20, 20)
+_DIGITS_HIGH, _LETTERS_HIGH = 0.92, 0.74
 
 
 def cover(picture: Image.Image, box: Box, text: str = "") -> None:
@@ -20,11 +23,12 @@ def cover(picture: Image.Image, box: Box, text: str = "") -> None:
     text = " ".join(text.split())  # a date may run over the end of a line
     if not text:
         return
+    text = drawn_order(text, right=reads_right_to_left(text)) if needs_shaping(text) else text
     width, height = box[2] - box[0], box[3] - box[1]
-    font = ImageFont.load_default(max(6, int(height * 0.7)))
-    length = draw.textlength(text, font=font)
-    if length > width:
-        font = ImageFont.load_default(max(6, int(height * 0.7 * width / max(length, 1))))
+    # As high as what stood there: a box of digits is lower than one of letters with their tails.
+    size = height * (_DIGITS_HIGH if not any(sign.isalpha() for sign in text) else _LETTERS_HIGH)
+    length = draw.textlength(text, font=drawing_font(max(6, int(size))))
+    font = drawing_font(max(6, int(size * min(1.0, width / max(length, 1.0)))))
     draw.text(
         (box[0] + 1, (box[1] + box[3]) // 2), text, fill=INK[0] if grey else INK, font=font, anchor="lm"
     )
@@ -65,12 +69,17 @@ def cover_words(picture: Image.Image, words: Sequence[Word], covers: Mapping[int
 
 
 def _room(index: int, words: Sequence[Word], covers: Mapping[int, str], boxes: Mapping[int, Box]) -> Box:
-    """Where a replacement may be written: over its own word and those that went with it, to the right on its line."""
+    """Where a replacement may be written: over its own word and those that went with it, beside it on its line."""
     left, top, right, bottom = boxes[index]
     while covers.get(index + 1) == "" and words[index + 1].line == words[index].line:
         index += 1
         after = boxes[index]
-        if after[0] > right:
+        if max(after[0] - right, left - after[2]) > 2 * (bottom - top):
             break
-        top, right, bottom = min(top, after[1]), max(right, after[2]), max(bottom, after[3])
+        left, top, right, bottom = (
+            min(left, after[0]),
+            min(top, after[1]),
+            max(right, after[2]),
+            max(bottom, after[3]),
+        )
     return left, top, right, bottom

@@ -11,7 +11,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 
 import pikepdf
 from PIL import Image
@@ -23,6 +22,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from anonymizer.documents.archival import archived
 from anonymizer.documents.blocks import Block, Break, Table, Text
+from anonymizer.documents.fonts import BOLD, REGULAR, font_bytes
 from anonymizer.documents.right_to_left import drawn_order, needs_shaping, reads_right_to_left
 from anonymizer.documents.values import NotCleanable
 
@@ -53,10 +53,9 @@ class Typeset:
 @lru_cache(maxsize=1)
 def _glyphs() -> frozenset[int]:
     """Register the typeface; the code points that it can draw."""
-    held = resources.files("anonymizer.documents") / "fonts"
     kept: list[set[int]] = []
-    for name, file in ((_REGULAR, "DejaVuSans.ttf"), (_BOLD, "DejaVuSans-Bold.ttf")):
-        font = TTFont(name, io.BytesIO((held / file).read_bytes()))
+    for name, file in ((_REGULAR, REGULAR), (_BOLD, BOLD)):
+        font = TTFont(name, io.BytesIO(font_bytes(file)))
         pdfmetrics.registerFont(font)
         kept.append(set(font.face.charToGlyph))
     return frozenset(kept[0] & kept[1])
