@@ -136,25 +136,29 @@ class Likeness:
         if len(word) < (4 if latin else 3) or word in words("clinical") or _eponym(word):
             return None
         if len(word) > _LONGEST:
-            held = any(known in word for known in self.long_words)
-            return (Strength.ALWAYS, "name", False) if held else None
+            return self._holding(word)
         listed = protected(word)
         for answer in self._declined(word, latin=latin, capital=not raw[0].islower()):
             return min(answer[0], Strength.INSIDE_SENTENCE) if listed else answer[0], *answer[1:]
-        if listed:
-            return None
+        return None if listed else self._respelt(word, raw, latin=latin)
+
+    def _respelt(self, word: str, raw: str, *, latin: bool) -> Answer | None:
         if len(word) >= 5 and (kind := self._loose.get(loose(word))):
             return Strength.CONTEXT, kind, False
         if not latin and (found := self._transliterated(word)):
             return found
         if len(word) >= CUT and any(known.startswith(word) for known in self._beginnings):
             return Strength.CONTEXT, "name", True
-        if any(known in word for known in self.long_words):
-            return Strength.ALWAYS, "name", False
+        if found := self._holding(word):
+            return found
         if latin and skeleton(word) in self._skeletons[1]:
             return Strength.CAPITAL, "name", False
         found = self._misread_name(word) if len(word) >= MISREAD - 1 else None
         return found or (self._misread_name(raw.lower()) if self._misread_as_written else None)
+
+    def _holding(self, word: str) -> Answer | None:
+        """A longer word that holds a known name: "Lindqvistska", "annalindqvist"."""
+        return (Strength.ALWAYS, "name", False) if any(known in word for known in self.long_words) else None
 
     def _declined(self, word: str, *, latin: bool, capital: bool) -> Iterator[Answer]:
         if len(word) < 5 and word.endswith("s"):

@@ -16,7 +16,7 @@ from anonymizer.words import spelled, words
 _WORD = r"[^\W\d_]+(?:[-'’][^\W\d_]+)*"
 _NEXT = re.compile(rf"[ \t]{{1,2}}({_WORD})")
 _AFTER_RELATION = re.compile(rf"(?:,?[ \t]{{1,2}}|[ \t]?:[ \t]{{1,2}}|[ \t]?\r?\n)(?:d['’])?({_WORD})")
-_BEFORE = re.compile(rf"({_WORD})[ \t]{{1,2}}$")
+_BEFORE = re.compile(rf"(?<![^\W_])({_WORD})[ \t]{{1,2}}$")
 _SMALL = re.compile(
     r"[ \t]{1,2}(?:(?:im|imienia|им|имени|św|st|ste)\b\.?|de|del|de la|des|du|di|w|i|von|van|der|den)(?=[ \t])",
     re.IGNORECASE,
@@ -121,6 +121,12 @@ def _full_name(text: str, token: Token) -> tuple[int, int] | None:
     return start, found[1]
 
 
+def _generic(raw: str) -> bool:
+    return len(raw) > 1 and (
+        fold(raw) in words("institution_words") or fold(raw) in words("generic_institution")
+    )
+
+
 def _named_before(text: str, token: Token) -> tuple[int, int] | None:
     """The capitalised words before a hospital word: "Björkhaga lasarett", "Wexcombe General Hospital"."""
     start, telling = token.start, False
@@ -128,7 +134,7 @@ def _named_before(text: str, token: Token) -> tuple[int, int] | None:
         word = _BEFORE.search(text[max(0, start - 40) : start])
         if not word:
             break
-        generic = fold(word[1]) in words("institution_words") or fold(word[1]) in words("generic_institution")
+        generic = _generic(word[1])
         if not generic and (telling or not _nameable(word[1], everyday=False)):
             break
         telling = telling or not generic
@@ -144,7 +150,7 @@ def _named_behind(text: str, token: Token) -> tuple[int, int] | None:
         word = _NEXT.match(text, small.end() if small else end)
         if not word:
             break
-        generic = fold(word[1]) in words("institution_words") or fold(word[1]) in words("generic_institution")
+        generic = _generic(word[1])
         if not (generic and not telling) and not _nameable(word[1], everyday=telling or bool(small)):
             break
         telling = telling or not generic

@@ -24,7 +24,9 @@ _NUMBER_BEFORE = re.compile(r"(?<![\w.,])\d{1,4}\s?(?:bis|ter|[A-Da-d])?,?\s$")
 _WORDS_BEFORE = re.compile(rf"(?:{_CAPITAL}[\w'’.\-]{{1,20}}\s){{1,3}}$")
 _NUMBER_BEHIND = re.compile(rf"\.?\s{{0,2}}(?:no|nr|n)?[.:\s]{{1,3}}\d{{1,4}}{_NO_MEASURE}", re.IGNORECASE)
 _PLACE_BEHIND = re.compile(
-    r",?\s{1,2}(?:[A-Z]{1,2}-)?(?:\d{3}\s\d{2}|\d{4,5}|\d\d-\d{3})\s[^\W\d_a-z][\w'’\-]{1,24}"
+    rf""",?\s{{1,2}}(?:[A-Z]{{1,2}}-)?(?:\d{{3}}\s\d{{2}}|\d{{4,5}}|\d\d-\d{{3}})\s{_CAPITAL}[\w'’\-]{{1,24}}
+    |,?\s{{1,2}}(?:г\.\s?)?{_CAPITAL}[\w'’\-]{{1,24}}(?:\s{_CAPITAL}[\w'’\-]{{1,24}})?,?\s{{1,2}}(?:\d{{5,6}}|[A-Z]{{1,2}}\d[A-Z\d]?\s?\d[A-Z]{{2}})(?!\w)""",
+    re.VERBOSE,
 )
 
 
