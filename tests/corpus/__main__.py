@@ -21,9 +21,9 @@ def main() -> int:
     one = commands.add_parser("make", help="write the corpus")
     one.add_argument("out", type=Path)
     one.add_argument("--seed", type=int, default=1)
-    one.add_argument("--objects", type=int, default=240)
+    one.add_argument("--objects", type=int, default=240, help="how many at least, where no cases are named")
     one.add_argument("--only", default="", help="bundles, by comma")
-    one.add_argument("--cases", default="", help="case codes, by comma")
+    one.add_argument("--cases", default="", help="codes of cases to take, each once, by comma")
     one.add_argument(
         "--pydicom", action="store_true", help="add pydicom's test objects as a case without plants"
     )
@@ -40,7 +40,13 @@ def main() -> int:
     told = parser.parse_args()
     if told.command == "make":
         counts = make(
-            told.out, seed=told.seed, objects=told.objects, only=[o for o in told.only.split(",") if o]
+            told.out,
+            seed=told.seed,
+            objects=1 if told.cases else told.objects,
+            only=_list(told.only),
+            people=_list(told.cases),
+            pydicom_files=told.pydicom,
+            whole_round=bool(told.cases),
         )
         print(f"{sum(counts.values())} objects in {len(counts)} cases")
     elif told.command == "deidentify":

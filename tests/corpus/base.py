@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_VR
 from tests.corpus.made import Made, spread_uid, writable
 from tests.corpus.paths import tag_of
 from tests.corpus.people import Case, dense
-from tests.corpus.words import DESCRIPTORS, NESTED, OUTSIDE, PRIVATE, RECOGNISED, STANDARD
+from tests.corpus.words import DATED, DESCRIPTORS, NESTED, OUTSIDE, PRIVATE, RECOGNISED, STANDARD
 
 MAKERS = (
     ("SIEMENS", "SOMATOM Force", "VB20A"),
@@ -150,6 +150,9 @@ def plant(made: Made, index: int) -> None:
             _code(made, place)
     for place, template in some(RECOGNISED, index, 2):
         made.text(place, template, "recognised")
+    if index % 4 == 1:
+        for place, template, form in some(DATED, index // 4, 1):
+            made.dated(place, template, date(2017, 1 + index % 12, 1 + index % 28), form)
     for place, vr, template in some(PRIVATE, index, 3):
         _private(made, place, vr, template)
 
@@ -171,7 +174,7 @@ def _field(made: Made, place: str, told: str, category: str) -> None:
         text = case.told[told]
     elif vr == "PN":
         text = case.patient
-    if vr == "SH":
+    if vr in {"SH", "AE"}:
         text = text[:16].strip()
         forms = [f for f in forms if f in text]
     if writable(text, case) or vr == "PN":

@@ -110,6 +110,13 @@ def _shifted(check: Check, pair: Pair, frame: Frame) -> Iterator[Verdict]:
     yield "utility", check["category"], days == frame.days and rest
 
 
+def _dated(check: Check, pair: Pair, frame: Frame) -> Iterator[Verdict]:
+    day = datetime.fromisoformat(check["day"])
+    text = "" if pair.after is None else value_text(get(pair.after.ds, check["place"]))
+    yield "privacy", "dates_in_text_changed", day.strftime(check["form"]) not in text
+    yield "utility", check["category"], (day + timedelta(days=frame.days)).strftime(check["form"]) in text
+
+
 def _interval(check: Check, pair: Pair, frame: Frame) -> Iterator[Verdict]:
     passed = False
     if pair.after is not None:
@@ -192,6 +199,7 @@ KINDS: dict[str, Callable[[Check, Pair, Frame], Iterator[Verdict]]] = {
     "gone": _gone,
     "kept": _kept,
     "shifted": _shifted,
+    "dated": _dated,
     "interval": _interval,
     "mapped": _mapped,
     "stays": _stays,

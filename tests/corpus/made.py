@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import date as date_type
 from typing import Any
 
 from pydicom.datadict import dictionary_VR
@@ -108,6 +109,13 @@ class Made:
         if words:
             self.check("kept", kept, place, words=words)
         return True
+
+    def dated(self, place: str, template: str, day: date_type, form: str) -> None:
+        """Plant a date in a text, written in `form`: it moves by the case's offset and the words beside it stay."""
+        words = KEEP.findall(template)
+        self.put(place, KEEP.sub(r"\1", template).replace("{date}", day.strftime(form)))
+        self.check("dated", "dates_in_text", place, day=day.isoformat(), form=form)
+        self.check("kept", "clinical_words", place, words=words)
 
     def value(self, place: str) -> Any:
         element = get(self.ds, place)

@@ -325,6 +325,29 @@ def _records(case, study, made):
         )
 
 
+def creators_and_links(made: Made) -> None:
+    """A private creator that names the patient, an address with her number in it, and a value among several."""
+    case = made.case
+    made.put(f"0031{{EXPORT {case.latin}}}01", 7, "US")
+    made.check("whole", "private_creators", forms=[f"EXPORT {case.latin}"])
+    made.gone(
+        "RetrieveURL", f"https://pacs.example/{case.mrn}?name={case.latin}", "links", [case.mrn, case.latin]
+    )
+    made.gone("SoftwareVersions", ["VB42A", case.latin, "R2"], "outside_the_table", [case.latin])
+    made.check("kept", "clinical_words", "SoftwareVersions", words=["VB42A"])
+
+
+def item_of_another_set(made: Made) -> None:
+    """An item that declares a character set of its own (PS3.5 7.5.1.1)."""
+    family, forms = made.case.fields["family"]
+    item = "RequestAttributesSequence[0]"
+    made.put(f"{item}/SpecificCharacterSet", "ISO_IR 192")
+    made.gone(
+        f"{item}/RequestedProcedureDescription", f"КТ грудной клетки {family}", "charset_of_item", forms
+    )
+    made.check("kept", "clinical_words", f"{item}/RequestedProcedureDescription", words=["КТ грудной клетки"])
+
+
 PLANTS: tuple[Callable[[Made], None], ...] = (
     preamble,
     tail,
@@ -336,4 +359,6 @@ PLANTS: tuple[Callable[[Made], None], ...] = (
     icon,
     curve,
     signed,
+    creators_and_links,
+    item_of_another_set,
 )

@@ -12,7 +12,7 @@ def deidentify(corpus: Path, out: Path, *, python: str = sys.executable, cwd: Pa
     for case in sorted((corpus / "cases").iterdir()):
         done = subprocess.run(
             [python, "-m", "gateway.cli.main", "deidentify", case / "objects", out / case.name, "--known", case / "KNOWN.json", "--report", out / f"{case.name}.report.json"],
-            capture_output=True, text=True, timeout=600, check=False, cwd=cwd,
+            capture_output=True, text=True, timeout=3000, check=False, cwd=cwd,
         )  # fmt: skip
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         told.append(f"{case.name}: {done.returncode} {' '.join(last)}")

@@ -168,3 +168,9 @@ RECOGNISED = (
     ("ReasonForVisit", "<donor work-up>, donor {stranger_number} <HLA matched>"),
     ("AdmittingDiagnosesDescription", "<Crohn disease>, personnr {stranger_number}"),
 )
+# A date typed into text moves with the others, its form kept.
+DATED = (
+    ("PatientComments", "<Fall at home> on {date}, <hip fracture>", "%Y-%m-%d"),
+    ("AdditionalPatientHistory", "<Nephrectomy left> {date}", "%d.%m.%Y"),
+    ("ImageComments", "<Compared with CT> {date}", "%Y%m%d"),
+)
