@@ -89,7 +89,12 @@ def _people(text: str, at: int, *, first: re.Pattern[str], most: int) -> tuple[i
     start = end = -1
     for count in range(most):
         found = (first if count == 0 else _NEXT).match(text, at if count == 0 else end)
-        if not found or not _nameable(found[1], everyday=count > 0) or eponym_after(text, found.end(1)):
+        if (
+            not found
+            or found[1].isupper()
+            or not _nameable(found[1], everyday=count > 0)
+            or eponym_after(text, found.end(1))
+        ):
             break
         if text[found.end(1) : found.end(1) + 1] == ":" or (count and _UNCASED.match(found[1]) and count > 1):
             break
