@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pi_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from anonymizer.documents.judges import Judges
@@ -20,6 +22,7 @@ from anonymizer.documents.picture_words import CleanPicture, clean_words, eight_
 from anonymizer.documents.reading import Budget
 from anonymizer.documents.values import DOCUMENT_LOOKS, DeidentifiedDocument, DocumentReport, NotCleanable
 
+pi_heif.options.DECODE_THREADS = 1
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 MAX_FRAMES = 200
@@ -77,10 +80,8 @@ def opened_picture(content: bytes, media_type: str) -> Iterator[Image.Image]:
 
 def _heic(content: bytes) -> Image.Image:
     """The first picture of a HEIC file: libheif turns it upright itself (ISO/IEC 23008-12 6.5.10)."""
-    try:
-        import pi_heif
-    except ImportError as error:
-        raise NotCleanable("heic") from error
+    if not _threads_may_start():  # libde265 breaks the process down where it cannot have its own
+        raise NotCleanable("heic")
     held = pi_heif.open_heif(content, convert_hdr_to_8bit=True)
     width, height = held.size
     if width * height > MAX_PIXELS:
@@ -89,6 +90,16 @@ def _heic(content: bytes) -> Image.Image:
     for key in ("exif", "xmp"):
         picture.info.pop(key, None)
     return picture
+
+
+def _threads_may_start() -> bool:
+    probe = threading.Thread(target=int)
+    try:
+        probe.start()
+    except RuntimeError:
+        return False
+    probe.join()
+    return True
 
 
 def clean_picture(content: bytes, media_type: str, judges: Judges) -> DeidentifiedDocument:

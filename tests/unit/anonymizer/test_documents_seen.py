@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import numpy as np
 import pikepdf
@@ -13,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from anonymizer.documents import (
     DeidentifiedDocument,
+    QuarantinedDocument,
     archival,
     check_words,
     deidentify_document,
@@ -147,11 +149,19 @@ def test_a_picture_of_a_page_is_cleaned_and_needs_no_look(kind: str) -> None:
     assert made.look == ()
 
 
-def test_a_heic_picture_leaves_as_jpeg() -> None:
-    pi_heif = pytest.importorskip("pi_heif")
-    assert pi_heif.libheif_version()
-    made = deidentify_document(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), media_type="", known=KNOWN, pseudonyms_shift_days=0)  # fmt: skip
-    assert made.code == "unreadable"
+def test_a_heic_picture_is_refused_in_words_where_its_reader_may_not_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
+    for start, code in ((threading.Thread.start, "unreadable"), (_refused, "heic")):
+        monkeypatch.setattr(threading.Thread, "start", start)
+        made = deidentify_document(content, media_type="", known=KNOWN, pseudonyms_shift_days=0)
+        assert isinstance(made, QuarantinedDocument)
+        assert made.code == code
+
+
+def _refused(thread: threading.Thread) -> None:
+    raise RuntimeError
 
 
 def test_a_photograph_waits_for_a_human_and_its_label_is_covered() -> None:
