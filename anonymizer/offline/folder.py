@@ -104,7 +104,7 @@ def deidentify_folder(
         compare=compare is not None,
     )
     rows = list(_settled_early(in_dir, paths, gathered, profile, plan))
-    remembered = journal.done(_digest(plan, profile, paths))
+    remembered = journal.done(_digest(plan, profile, paths, rows))
     made: dict[str, Made] = {row.input: Made(report=row) for row in rows if isinstance(row, FileReport)}
     waiting = []
     for errand in (row for row in rows if isinstance(row, Errand)):
@@ -166,7 +166,7 @@ def _all_known(known: Known, gathered: list[Gathered]) -> Known:
     return known
 
 
-def _digest(plan: Plan, profile: Profile, paths: Sequence[Path]) -> str:
+def _digest(plan: Plan, profile: Profile, paths: Sequence[Path], rows: Sequence[FileReport | Errand]) -> str:
     """A digest over everything that decides the copies of a run."""
     facts = [
         json.dumps(plan.known.to_json(), sort_keys=True),
@@ -175,9 +175,21 @@ def _digest(plan: Plan, profile: Profile, paths: Sequence[Path]) -> str:
         hashlib.sha256(plan.key).hexdigest(),
         json.dumps([rule.to_json() for rule in plan.masks]),
         str(plan.media),
+        _program(),
+        *(f"{row.relative} {row.name}" for row in rows if isinstance(row, Errand)),
         *(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths),
     ]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _program() -> str:
+    """What tells this code from another version of it: names, sizes and times of its files."""
+    here = Path(__file__).parents[1]
+    facts = [
+        f"{path.relative_to(here)} {path.stat().st_size} {path.stat().st_mtime_ns}"
+        for path in sorted(here.rglob("*.py"))
+    ]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 def _settled_early(
@@ -240,6 +252,7 @@ def _write_comparison(path: Path, report: FolderReport, made: Sequence[Made]) ->
         if one.comparison
     ]
     try:
+        path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text(page(report, comparisons), encoding="utf-8")
     except OSError as error:

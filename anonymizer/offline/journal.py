@@ -95,6 +95,11 @@ class Journal:
 
     def finish(self) -> None:
         """Forget the run, the drawn key first."""
-        with contextlib.suppress(OSError):
-            (self._folder / "key").unlink()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            (self._folder / "key").unlink(missing_ok=True)
+            shutil.rmtree(self._folder)
+        except OSError as error:
+            raise FolderError(
+                f"The run is finished, but {NAME} in the output folder cannot be removed: it holds what leads "
+                "back to the patient. Remove it before you pass the folder on."
+            ) from error

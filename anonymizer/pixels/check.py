@@ -10,21 +10,25 @@ import hashlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import dcmread
+from pydicom.pixels import pixel_array
 
 from anonymizer import ocr
 from anonymizer.attribute_types import load_table
 from anonymizer.known import Known
-from anonymizer.ocr import OcrMissingError, OcrTimeError
 from anonymizer.pixels.judge import judge_for
 from anonymizer.pixels.preview import shown
 from anonymizer.pixels.reading import Budget, OutOfTimeError
+from anonymizer.pixels.risk import SLICES, is_slice_class
 
-READING_S = 25.0
+READING_S = 60.0
+UNREAD = "not read again"
 #: Read where their packs are there: more than the cleaning reads.
 LANGUAGES = ("eng", "swe", "deu", "fra", "spa", "pol", "fin")
 _MOST_FRAMES = 12
@@ -32,56 +36,71 @@ _MOST_PIXELS = 1_600_000
 _SURE = 45.0
 _MOST_FILE = 512 << 20
 _HEAD = 64 << 10
-_ASKED = ["Modality", "SOPClassUID", "SamplesPerPixel", "BitsAllocated", "BurnedInAnnotation", "Rows"]
+_ASKED = [
+    "Modality",
+    "SOPClassUID",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BurnedInAnnotation",
+    "Rows",
+    "DerivationDescription",
+]
 
 
 def read_again(content: bytes | memoryview, known: Known) -> tuple[str, ...]:
-    """Places ("frame 3") where a known identifier can still be read; () for objects without risk.
+    """Places where a known identifier can still be read ("frame 3"), or that were not read again; () for no risk.
 
-    Frames are taken evenly where there are many. What cannot be decoded or read in time says nothing here: such objects wait
-    for a human already.
+    Frames are taken evenly where there are many. A picture for which nobody is asked to look (Burned In Annotation NO) must
+    be read again to its end, else it is told; for the others somebody looks in any case.
     """
-    from pydicom import dcmread
-
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values in what it logs
-    if not known or len(content) > _MOST_FILE or not ocr.languages():
+    if not known or not ocr.languages():
         return ()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # The words first: a slice without risk is told from its head alone.
-            if not _is_risky(dcmread(io.BytesIO(content[:_HEAD]), specific_tags=_ASKED, force=True)):
-                return ()
-            return tuple(_places(dcmread(io.BytesIO(content)), known))
-    except (OcrMissingError, OcrTimeError, OutOfTimeError):
-        return ()
-    except Exception:  # noqa: BLE001 - decoders raise what they like; the cleaning has told of what cannot be decoded
-        return ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = _head(content)
+        if head is None or not _is_risky(head):
+            return ()
+        found: list[str] = []
+        try:
+            for place in _places(content, known):
+                found.append(place)  # noqa: PERF402 - what was found before a fault stays found
+        except Exception:  # noqa: BLE001 - decoders raise what they like
+            if found or str(head.get("BurnedInAnnotation", "")) == "NO":
+                found.append(UNREAD)
+    return tuple(found)
 
 
-def _is_risky(dataset: Any) -> bool:
-    if "Rows" not in dataset:
-        return False
+def _head(content: bytes | memoryview) -> Any:
+    """The words that tell the risk: from the beginning alone where they stand there; None where there is no picture."""
+    head = dcmread(io.BytesIO(content[:_HEAD]), specific_tags=_ASKED, force=True)
+    if "Rows" not in head and len(content) > _HEAD:
+        head = dcmread(io.BytesIO(content), specific_tags=_ASKED, force=True, stop_before_pixels=True)
+    return head if "Rows" in head else None
+
+
+def _is_risky(head: Any) -> bool:
+    """As the cleaning judges it, from the copy: every picture but a slice in 16 bits that nothing was blanked in."""
     table = load_table("pixel_risk.json")
-    modality = str(dataset.get("Modality", ""))
-    sop_class = str(dataset.get("SOPClassUID", ""))
-    coloured = int(dataset.get("SamplesPerPixel", 1)) > 1 or int(dataset.get("BitsAllocated", 16)) == 8
+    sop_class, modality = str(head.get("SOPClassUID", "")), str(head.get("Modality", ""))
+    coloured = int(head.get("SamplesPerPixel", 1) or 1) > 1 or int(head.get("BitsAllocated", 16) or 16) == 8
+    blanked = "blanked" in str(head.get("DerivationDescription", ""))
     return (
-        any(modality in row["modalities"].split() for row in table["rows"])
-        or any(sop_class.startswith(prefix) for prefix in table["sop_prefixes"])
-        or str(dataset.get("BurnedInAnnotation", "")) in {"YES", "NO"}
-        or (coloured and modality in {"CT", "MR", "PT"})
+        blanked
+        or not is_slice_class(sop_class)
+        or any(modality in row["modalities"].split() for row in table["rows"])
+        or (coloured and modality in SLICES)
     )
 
 
-def _places(dataset: Any, known: Known) -> list[str]:
-    from pydicom.pixels import pixel_array
-
+def _places(content: bytes | memoryview, known: Known) -> Iterator[str]:
+    if len(content) > _MOST_FILE:
+        raise OutOfTimeError
+    dataset = dcmread(io.BytesIO(content))
     judge, budget = judge_for(known, strict=False), Budget(READING_S)
     frames = int(dataset.get("NumberOfFrames", 1) or 1)
     chosen = sorted({round(step * (frames - 1) / max(_MOST_FRAMES - 1, 1)) for step in range(_MOST_FRAMES)})
     met: set[bytes] = set()
-    found = []
     for frame in chosen:
         picture = shown(np.asarray(pixel_array(dataset, index=frame)), dataset)
         digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
@@ -89,8 +108,7 @@ def _places(dataset: Any, known: Known) -> list[str]:
             continue
         met.add(digest)
         if _has_known(picture, judge, budget):
-            found.append(f"frame {frame + 1}")
-    return found
+            yield f"frame {frame + 1}"
 
 
 def _has_known(picture: NDArray[np.uint8], judge: Any, budget: Budget) -> bool:
@@ -99,7 +117,7 @@ def _has_known(picture: NDArray[np.uint8], judge: Any, budget: Budget) -> bool:
     size = max(int(grey.shape[1] * scale), 1), max(int(grey.shape[0] * scale), 1)
     larger = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.LANCZOS))
     for view in (larger, 255 - larger):
-        words = ocr.read_words(view, layout="page", only=LANGUAGES, limit_s=min(budget.left_s(), 8.0))
+        words = ocr.read_words(view, layout="page", only=LANGUAGES, limit_s=min(budget.left_s(), 20.0))
         lines: dict[int, list[str]] = {}
         for word in words:
             if word.confidence >= _SURE:

@@ -71,7 +71,13 @@ def _kind(dataset: DataSet, table: dict[str, object]) -> tuple[str, str] | None:
     for row in table["rows"]:  # type: ignore[attr-defined]  # JSON
         if modality in row["modalities"].split():
             return row["code"], row["reason"]
-    return None
+    return None if is_slice_class(sop_class) else ("picture", reasons["picture"])
+
+
+def is_slice_class(sop_class: str) -> bool:
+    """Whether pictures of this class are slices or maps that a machine computed, and no page, photograph or projection."""
+    prefixes = load_table("pixel_risk.json")["slice_classes"]
+    return any(sop_class == prefix or sop_class.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def shows_face(dataset: DataSet) -> bool:

@@ -14,6 +14,7 @@ import typer
 from anonymizer.errors import AnonymizerError
 from anonymizer.known import Known
 from anonymizer.offline import deidentify_folder
+from anonymizer.offline.journal import NAME as UNFINISHED
 from anonymizer.pixels.masks import MaskRule
 from gateway.cli.console import emit, err, progress, spoken_errors, table
 from gateway.cli.frame import read_text
@@ -92,12 +93,21 @@ def deidentify(
                     workers=workers,
                 )
             except AnonymizerError as error:
-                raise InvalidError(str(error), next_step="See `consilium deidentify --help`.") from error
+                step = "See `consilium deidentify --help`."
+                if (out_dir / UNFINISHED).exists():
+                    step = "Go on with --resume. Do not pass the output folder on before: it is unfinished."
+                raise InvalidError(str(error), next_step=step) from error
             except KeyboardInterrupt:
                 err.print("Interrupted. The same command with --resume goes on from here.")
                 raise
         told = result.to_json()
         if report is not None:
+            if out_dir.absolute() in report.absolute().parents:
+                err.print(
+                    "The report names the input files, which may name the patient: take it out before you pass the folder on."
+                )
+            report.unlink(missing_ok=True)
+            report.touch(mode=0o600)
             report.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         held = [(f["input"], f["reason"]) for f in told["files"] if f["status"] == "quarantined"]
         totals = ", ".join(f"{count} {what}" for what, count in told["totals"].items())

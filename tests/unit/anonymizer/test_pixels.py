@@ -147,6 +147,9 @@ def test_sign_extension_and_padding_are_left_as_they_are():
         ({"Modality": "US"}, {"ultrasound"}),
         ({"Modality": "US", "BurnedInAnnotation": "NO"}, {"ultrasound"}),
         ({"Modality": "XA"}, {"projection"}),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "Modality": ""}, {"picture"}),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.12.1", "Modality": "EC"}, {"picture"}),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"}, set()),
         ({"Modality": "XA", "BurnedInAnnotation": "NO"}, set()),
         ({"ConversionType": "WSD"}, {"capture"}),
         ({"ConversionType": "SD"}, {"scanned"}),
@@ -212,3 +215,22 @@ def test_what_cannot_be_shown_says_so_without_a_value():
         render_preview(made.encoded(made.report()))
     with pytest.raises(PreviewError):
         render_preview(b"Krasheninnikova")
+
+
+def test_a_cleaned_picture_that_cannot_be_read_again_is_told(monkeypatch):
+    from anonymizer.known import Known
+    from anonymizer.ocr import OcrTimeError
+    from anonymizer.pixels import check
+
+    def too_slow(*_args, **_more):
+        raise OcrTimeError
+
+    ds = made.photo(jpeg())
+    ds.Modality, ds.BurnedInAnnotation = "US", "NO"
+    ds.SourceImageSequence = [made.reference(ds.SOPClassUID, f"1.2.3.4.5.{n}") for n in range(1200)]
+    known = Known.from_json({"names": ["Krasheninnikova^Irina"]})
+    assert check.read_again(made.encoded(ds), known) == ()
+    monkeypatch.setattr(check.ocr, "read_words", too_slow)
+    assert check.read_again(made.encoded(ds), known) == (check.UNREAD,)
+    ds.BurnedInAnnotation = "YES"  # somebody looks at it in any case
+    assert check.read_again(made.encoded(ds), known) == ()
