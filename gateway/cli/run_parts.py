@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from gateway.adapters import kernel
+from gateway.adapters.sandbox import ForkingSandbox
 from gateway.cli.console import note, spoken_errors
 from gateway.cli.frame import house_of, log_for_a_part, settings_of
 from gateway.cli.part import announce_ready
@@ -26,6 +27,7 @@ from gateway.domain.errors import ConsiliumError, UnavailableError
 from gateway.settings import Settings, host_and_port
 
 STOP_S = 20.0
+WARM_AFTER_S = 5.0
 TLS_MARK = "tls:"  # before the address that the node announces for TLS
 HttpOption = Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Where the web doors listen.")]
 DicomOption = Annotated[
@@ -93,7 +95,16 @@ def web(ctx: typer.Context, http: HttpOption = "") -> None:
         uvicorn = server(doorway(parts), host=host, port=port)
         announce = threading.Thread(target=_when_started, args=(uvicorn, f"http://{bound}"), daemon=True)
         announce.start()
+        # The first picture that a page shows should not wait for the parsers, nor the other parts' start for them.
+        warm = threading.Timer(WARM_AFTER_S, _warm, args=(parts.sandbox,))
+        warm.daemon = True
+        warm.start()
         uvicorn.run(sockets=[listener])
+
+
+def _warm(sandbox: ForkingSandbox) -> None:
+    with suppress(ConsiliumError):  # said to whoever asks for a picture
+        sandbox.start()
 
 
 def dicom(ctx: typer.Context, dicom: DicomOption = "", dicom_tls: TlsOption = "") -> None:
