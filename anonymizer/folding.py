@@ -118,7 +118,7 @@ _OTHER_DIGIT = re.compile(
     "[\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\u0ed0-\u0ed9\u1040-\u1049\u17e0-\u17e9]"
 )
 _RUN = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
-_CLUSTER = re.compile(f".[{_INVISIBLE}\u0300-\u036f\u3099\u309a]*", re.DOTALL)
+_CLUSTER = re.compile(f".[{_INVISIBLE}\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
 
 
 class Normal:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from anonymizer.beside import kinds_beside
-from anonymizer.folding import fold, german
+from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known, PersonName
 from anonymizer.likeness import Likeness
 from anonymizer.likeness import protected as is_protected
@@ -151,7 +151,8 @@ class Lexicon:
     def _unspaced(self, names: list[PersonName]) -> None:
         found: set[str] = set()
         for name in names:
-            parts = [part for part in (name.family, name.given, name.middle) if UNSPACED.search(part)]
+            every = (Normal(part).text for part in (name.family, name.given, name.middle))
+            parts = [part for part in every if UNSPACED.search(part)]
             found |= {part for part in parts if len(part) > 1}
             if len(parts) > 1:
                 found |= {"".join(parts), "".join(reversed(parts)), " ".join(parts)}

@@ -306,4 +306,4 @@ def _eponym(text: str, token: Token) -> bool:
         return True
     written = _OF.sub(" ", text[max(0, token.start - 28) : token.start])
     before = _WORD_BEFORE.search(written)
-    return bool(before and fold(before[1]) in words("eponym_heads"))
+    return bool(before and fold(before[1]) in words("eponym_leads"))

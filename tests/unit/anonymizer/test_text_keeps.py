@@ -15,7 +15,7 @@ from anonymizer.words import spelled
 
 FOLDER = Path(__file__).parent / "clinical"
 WORD = re.compile(r"\w+")
-PEOPLE = 12
+PEOPLE = 8
 
 
 def _lines(name: str) -> list[str]:
