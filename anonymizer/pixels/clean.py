@@ -18,7 +18,7 @@ from anonymizer.attribute_types import load_table
 from anonymizer.elements import PIXEL_DATA, DataSet, Element
 from anonymizer.errors import Unfit
 from anonymizer.known import Known
-from anonymizer.ocr import OcrMissingError
+from anonymizer.ocr import OcrMissingError, languages
 from anonymizer.pixels.bits import mask_unused_bits
 from anonymizer.pixels.find import Findings, read_picture
 from anonymizer.pixels.judge import judge_for
@@ -133,6 +133,8 @@ def _work(
 
 def _read(picture: Picture, known: Known, strict: bool, dataset: DataSet) -> tuple[Findings, str]:
     findings = Findings()
+    if not languages():
+        return findings, "text_unread"  # whatever the picture shows: nobody can say that there is no text
     try:
         read_picture(
             picture, judge_for(known, strict), Budget(READING_S), banners=banners(dataset), findings=findings
@@ -169,21 +171,36 @@ def _looks(
     blanked: bool,
     overlay: bool,
 ) -> tuple[Look, ...]:
-    """Who decides: decision 0062."""
+    """Who decides: decision 0062.
+
+    A human who judged this very picture has looked. Who judged its layout has seen another one: that tells where its device
+    writes, and nothing of a face, of handwriting, or of what may be writing elsewhere.
+    """
     if trouble:
         return (*outcome.look, _look(trouble))
-    if rules:
+    if any(rule.reach == "picture" for rule in rules):
         return ()
     looks = {look.code: look for look in outcome.look}
     if overlay:
         looks.pop("overlay_in_pixels", None)
-    doubt = any(one.state == "doubtful" for one in findings.seen)
+    blank = [Box(*rectangle) for rule in rules if rule.verdict == "mask" for rectangle in rule.rectangles]
+    doubt = any(one.state == "doubtful" and not _lies_in(one.box, blank) for one in findings.seen)
     if doubt:
         return (*looks.values(), _look("doubtful_text"))
     stay = {"photograph", "scanned"}  # faces and handwriting are no print
-    if not blanked:
+    if not blanked and not rules:
         stay |= {"burned_in"}  # the sender says that there is text, and none was found
     return tuple(look for code, look in looks.items() if code in stay)
+
+
+def _lies_in(box: Box, blank: list[Box]) -> bool:
+    return any(
+        held.left <= box.left
+        and held.top <= box.top
+        and box.right <= held.right
+        and box.bottom <= held.bottom
+        for held in blank
+    )
 
 
 def _look(code: str) -> Look:

@@ -29,10 +29,12 @@ class MaskRuleError(AnonymizerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskRule:
-    """What a human decided for one layout; an empty text or a zero stands for "any".
+    """What a human decided for one layout.
 
     ``rectangles`` are (left, top, width, height) in pixels of a frame. Verdict "mask": blank them in every frame, the rest
-    was looked at. "clean": this layout shows nothing that identifies.
+    was looked at. "clean": this layout shows nothing that identifies. ``reach`` says what the human has seen: "picture":
+    this very one; "layout": one of which manufacturer, model and all other parts are the same; "like": the same, but an
+    empty text or a zero stands for "any".
     """
 
     manufacturer: str = ""
@@ -44,10 +46,13 @@ class MaskRule:
     columns: int = 0
     rectangles: tuple[Rectangle, ...] = ()
     verdict: Literal["mask", "clean"] = "mask"
+    reach: Literal["picture", "layout", "like"] = "like"
 
     def __post_init__(self) -> None:
         if self.verdict not in {"mask", "clean"}:
             raise MaskRuleError("verdict: must be «mask» or «clean»")
+        if self.reach not in {"picture", "layout", "like"}:
+            raise MaskRuleError("reach: must be «picture», «layout» or «like»")
         if len(self.rectangles) > _MOST_RECTANGLES:
             raise MaskRuleError(f"rectangles: at most {_MOST_RECTANGLES}")
         for left, top, width, height in self.rectangles:
@@ -57,8 +62,9 @@ class MaskRule:
     def matches(self, dataset: DataSet) -> bool:
         """Whether an object, as received, has this layout; a rule without any size, device or class matches nothing."""
         found = fingerprint(dataset)
-        asked = {name: getattr(self, name) for name in found if getattr(self, name)}
-        return bool(asked) and all(found[name] == value for name, value in asked.items())
+        anything = self.reach == "like"
+        asked = {name: getattr(self, name) for name in found if getattr(self, name) or not anything}
+        return any(asked.values()) and all(found[name] == value for name, value in asked.items())
 
     def to_json(self) -> dict[str, Any]:
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -72,7 +78,7 @@ class MaskRule:
         if unknown := set(obj) - {field.name for field in fields(cls)}:
             raise MaskRuleError(f"{len(unknown)} keys are not known")
         values = dict(obj)
-        for names, kind in ((("verdict", *_TEXTS), str), (tuple(_NUMBERS), int)):
+        for names, kind in ((("verdict", "reach", *_TEXTS), str), (tuple(_NUMBERS), int)):
             for name in names:
                 if name in values and (not isinstance(values[name], kind) or isinstance(values[name], bool)):
                     raise MaskRuleError(f"{name}: must be {'text' if kind is str else 'a whole number'}")

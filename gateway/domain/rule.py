@@ -64,12 +64,11 @@ class DeviceRule:
 
 
 def covers(body: Mapping[str, Any], layout: Mapping[str, Any]) -> bool:
-    """Tell whether a mask is for pictures of this layout; an empty part stands for any, a mask of no layout for none.
+    """Tell whether a mask is for pictures of this layout: all parts are the same, an empty one only where none is told.
 
     The workshop asks the same of the object itself (``MaskRule.matches``); this is asked of what it told.
     """
-    asked = {name: body[name] for name in LAYOUT if body.get(name)}
-    return bool(asked) and all(layout.get(name) == value for name, value in asked.items())
+    return any(layout.values()) and all((layout.get(name) or "") == (body.get(name) or "") for name in LAYOUT)
 
 
 def mask_body(

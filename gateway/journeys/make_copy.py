@@ -30,6 +30,8 @@ from storage import SealedRef, SealedStore, WrappedKey
 COPY_KIND = "copy"
 SUPERSEDED = "superseded"
 RECALLED = "release_recalled"
+MASK_ENDED = "mask_ended"
+MASK_ENDED_REASON = "A mask that covered a part of this picture was revoked. Look whether anything there tells who the patient is."
 # Under this name a copy's sealed index keeps when, and by what, it was read again.
 READ_AGAIN = "read_again"
 _TOLD = 50
@@ -114,12 +116,22 @@ def record_copy(
     )
     with records.change(by=HOUSE) as change:
         waits = _still_waits(change, **subject)
+        if waits and not outcome.look and _uncovered(change, copy, rules):
+            outcome = replace(outcome, look=((MASK_ENDED, MASK_ENDED_REASON, ""),))
         if waits:
             state = _keep(change, outcome, copy, **subject, now=now)
     if not waits:
         store.forget(copy.object_id)
         return SUPERSEDED
     return state
+
+
+def _uncovered(change: Change, copy: Copy, rules: InForce) -> bool:
+    """Tell whether a mask covered this picture until it was revoked: nobody has seen what stands there."""
+    if copy.subject_kind != "instance":
+        return False
+    received_at = change.instances.get(copy.subject_id).received_at
+    return rules.uncovered(copy.subject_id, copy.index.get(LAYOUT) or {}, received_at=received_at)
 
 
 def _unfit(left: Sequence[str]) -> Held:

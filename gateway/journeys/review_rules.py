@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from anonymizer.folding import fold
 from anonymizer.known import Known
+from anonymizer.lexicon import PART
+from anonymizer.text import Scrubber
 from gateway.domain.case import RECEIVING_STATES, Case
 from gateway.domain.errors import ConflictError, InvalidError, NotFoundError
 from gateway.domain.ids import new_id
@@ -31,6 +34,11 @@ from gateway.ports import Change, Clock, Records
 Reach = Literal["picture", "layout", "device"]
 REACHES: tuple[Reach, ...] = ("picture", "layout", "device")
 MOST_REASON = 500
+# Numbers that the material told and a human may judge: they are of an order or a device, not of the patient.
+_OF_ORDERS = frozenset(
+    {"device", "accession", "placer order", "filler order", "requested procedure", "service episode"}
+)
+_NEVER_KEPT = frozenset({"number", "birth_date", "phone", "email"})
 
 
 def judge_picture(
@@ -63,7 +71,13 @@ def judge_picture(
                 "there is no standing copy of this picture to make a rule of",
                 next_step="Try it again first, then look at the new copy.",
             )
-        body = mask_body(copy.index.get(LAYOUT) or {}, rectangles, kind=kind)
+        layout = copy.index.get(LAYOUT) or {}
+        if reach == "device" and not (layout.get("manufacturer") and layout.get("model")):
+            raise InvalidError(
+                "this picture does not say of what manufacturer and model it is, so there is no device to make a rule of",
+                next_step="Choose this picture, or all like it in this case.",
+            )
+        body = mask_body(layout, rectangles, kind=kind)
         rule = CaseRule(
             id=new_id(),
             case_id=finding.case_id,
@@ -111,6 +125,8 @@ def judge_word(
             raise ConflictError(
                 "there is a rule for this word already", next_step="Revoke that one first if it is wrong."
             )
+        if not identifies:
+            _refuse_identity(case, word, [str(r.body["word"]) for r in standing if r.kind == kind])
         rule = CaseRule(
             id=new_id(),
             case_id=case.id,
@@ -177,6 +193,38 @@ def _keep(change: Change, rule: CaseRule) -> None:
         scope=rule.scope,
         places=len(rule.body.get("rectangles", ())),
     )
+
+
+def _refuse_identity(case: Case, word: str, kept: Sequence[str]) -> None:
+    """Refuse to keep what is the patient herself: her numbers, birth date, phones, addresses of mail, her whole name.
+
+    Neither the cleaning nor the reading after it would find such a word again. Words that are kept already count for the
+    name: its parts, kept one by one, would be the whole of it.
+
+    Raises
+    ------
+    ConflictError
+        The word is, or holds, one of these.
+    """
+    own, told = Known.from_json(case.patient), Known.from_json(case.harvest)
+    numbers = tuple(one for one in told.identifiers if one.type not in _OF_ORDERS)
+    asked = replace(own, names=(), kept=()).merged(
+        Known(identifiers=numbers, birth_date=told.birth_date, phones=told.phones, emails=told.emails)
+    )
+    held = any(span.known and span.kind in _NEVER_KEPT for span in Scrubber(asked).spans(word))
+    words = set(_words(" ".join((*kept, word))))
+    for name in (*own.names, *told.names):
+        first, last = set(_words(f"{name.given} {name.middle}")), set(_words(name.family))
+        held = held or bool(last and last <= words and first & words and (first | last) & set(_words(word)))
+    if held:
+        raise ConflictError(
+            "this is the patient's own number, date of birth, address or whole name, and is never kept",
+            next_step="Judge the single word that has another meaning. If the referral is wrong, correct it there.",
+        )
+
+
+def _words(text: str) -> list[str]:
+    return [fold(part) for part in PART.findall(text)]
 
 
 def _add_word(change: Change, case: Case, rule: CaseRule) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -476,3 +477,148 @@ def test_of_two_objects_under_one_identifier_none_is_cleaned_free(house):
     house.work()
     assert [f.code for f in opened(house)] == ["uid_conflict"]
     assert sorted(i.state for i in house.rows("instances")) == ["deidentified", "quarantined"]
+
+
+def own_word(house, case, word):
+    return judge_word(
+        ref=case.ref, word=word, identifies=False, reason="", by=DESK, **house.ports("records", "clock")
+    )
+
+
+PATIENT = {
+    "names": [{"family": "Quorndale", "given": "Anna Maria"}],
+    "identifiers": [{"value": "19811218-9876", "type": "personal number"}],
+    "birth_date": "1981-12-18",
+    "phones": ["070-123 45 67"],
+    "emails": ["anna.q@example.org"],
+}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "19811218-9876",
+        "811218-9876",
+        "protocol 198112189876",
+        "1981-12-18",
+        "18 December 1981",
+        "+46 70 123 45 67",
+        "Anna.Q@example.org",
+        "Anna Quorndale",
+        "QUORNDALE, Maria",
+    ],
+)
+def test_what_is_the_patient_herself_is_never_kept(house, word):
+    case = house.case(patient=PATIENT)
+    with pytest.raises(ConflictError, match="never kept"):
+        own_word(house, case, word)
+    assert known_of(house.rows("cases", id=case.id)[0]).kept == ()
+
+
+def test_a_name_is_not_kept_part_by_part_and_a_part_of_it_may_be(house):
+    case = house.case(patient=PATIENT)
+    own_word(house, case, "Quorndale")
+    own_word(house, case, "protocol 12")
+    with pytest.raises(ConflictError, match="never kept"):
+        own_word(house, case, "Anna")
+
+
+def test_a_number_of_the_patient_that_only_the_material_told_is_not_kept(house):
+    case = house.case()
+    receive(house, case, PatientID="ZX-4471-09", AccessionNumber="ACC5512907")
+    house.work()
+    with pytest.raises(ConflictError, match="never kept"):
+        own_word(house, case, "ZX-4471-09")
+    own_word(house, case, "ACC5512907")
+
+
+def confirmed(house, finding, **more):
+    judged(house, finding, reach="device", reason="x", **more)
+    (rule,) = house.rows("device_rules")
+    return confirm_rule(rule.id, by=PRIVACY, **house.ports("records", "clock"))
+
+
+def test_there_is_no_rule_for_a_device_that_does_not_tell_what_it_is(house):
+    case = house.case()
+    receive(house, case, Manufacturer="")
+    house.work()
+    with pytest.raises(InvalidError, match="no device"):
+        judged(house, opened(house)[0], reach="device", reason="x")
+    judged(house, opened(house)[0], reach="layout")
+
+
+@pytest.mark.parametrize("lacks", ["ManufacturerModelName", "SoftwareVersions"])
+def test_a_part_that_a_layout_does_not_tell_is_no_joker(house, lacks):
+    case = house.case()
+    receive(house, case, 1, **{lacks: ""})
+    receive(house, case, 2, **{lacks: "Another"})
+    house.work()
+    (nameless,) = [
+        f for f in opened(house) if "Another" not in copy_of(house, f.subject_id).index["layout"].values()
+    ]
+    judged(house, nameless, kind="clean", places=(), reach="layout")
+    house.work()
+    (left,) = opened(house)
+    assert "Another" in copy_of(house, left.subject_id).index["layout"].values()
+    assert copy_of(house, left.subject_id).index["rules"] == []
+
+
+def test_a_revoked_mask_leaves_a_look_where_the_machine_sees_nothing(house):
+    case, elsewhere = house.case(), house.case(2)
+    receive(house, case, 1)
+    receive(house, elsewhere, 2, BurnedInAnnotation="NO")
+    house.work()
+    rule = confirmed(house, opened(house)[0])
+    house.work()
+    assert opened(house) == []
+    house.clock.forward(hours=1)
+    revoke_rule(rule.id, by=DESK, **house.ports("records", "clock"))
+    house.work()
+    (asked,) = opened(house)
+    assert (asked.case_id, asked.code) == (elsewhere.id, "mask_ended")
+    assert not is_masked(house, copy_of(house, asked.subject_id))
+    with pytest.raises(ConflictError):
+        build(house, elsewhere)
+    judge_word(  # the copy is made anew, and the look is not lost with the one before
+        ref=elsewhere.ref,
+        word="Zyxwort",
+        identifies=True,
+        reason="",
+        by=DESK,
+        **house.ports("records", "clock"),
+    )
+    house.work()
+    (asked,) = opened(house)
+    assert asked.code == "mask_ended"
+    house.clock.forward(hours=1)
+    receive(house, elsewhere, 9, BurnedInAnnotation="NO")  # was never masked by it
+    judged(house, asked, kind="clean", places=())
+    house.work()
+    assert opened(house) == []
+
+
+def without_layout(house, copy):
+    with house.records.change(by=DESK) as change:
+        index = {name: value for name, value in copy.index.items() if name != "layout"}
+        change.copies.put(replace(copy, index=index))
+        change.note("copies_checked")
+
+
+def test_a_mask_reaches_and_recalls_a_copy_from_before_layouts_were_kept(house):
+    case, elsewhere, other = house.case(), house.case(2), house.case(3)
+    receive(house, case, 1)
+    receive(house, elsewhere, 2, BurnedInAnnotation="NO")
+    receive(house, other, 3, BurnedInAnnotation="NO", size=24)
+    house.work()
+    for one in (elsewhere, other):
+        without_layout(house, house.rows("copies", case_id=one.id, state="verified")[0])
+        build(house, one)
+        approve(house, one)
+    confirmed(house, opened(house, case)[0])
+    house.work()
+    (copy,) = house.rows("copies", case_id=elsewhere.id, state="verified", subject_kind="instance")
+    assert is_masked(house, copy)
+    assert [r.state for r in house.rows("releases", case_id=elsewhere.id)] == ["withdrawn"]
+    assert [r.state for r in house.rows("releases", case_id=other.id)] == ["approved"]
+    (copy,) = house.rows("copies", case_id=other.id, state="verified", subject_kind="instance")
+    assert copy.index["layout"]["columns"] == 24

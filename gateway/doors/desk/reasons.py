@@ -35,6 +35,7 @@ TITLES: dict[str, str] = {
     "old_office": N_("Office file"),
     "unknown": N_("Unknown kind of file"),
     "release_recalled": N_("A release was taken back"),
+    "mask_ended": N_("A mask was revoked"),
     "unreadable_object": N_("Stored bytes are missing or damaged"),
     "profile_forbids": N_("The profile does not allow it"),
     "killed": N_("The reader was stopped"),

@@ -18,9 +18,13 @@ from anonymizer.engine import deidentify_instance
 from anonymizer.known import Known
 from anonymizer.pixels import MaskRule, render_preview
 from anonymizer.pixels.check import read_again
+from anonymizer.pixels.clean import PixelOutcome, _looks
+from anonymizer.pixels.find import Findings, Seen
 from anonymizer.pixels.judge import TextJudge
 from anonymizer.pixels.masks import MaskRuleError, fingerprint
+from anonymizer.pixels.risk import Look
 from anonymizer.pixels.slices import drawn_upon
+from anonymizer.pixels.strokes import Box
 from anonymizer.profile import load_profile
 from anonymizer.pseudonyms import Pseudonyms
 from anonymizer.reader import read_part10
@@ -322,7 +326,7 @@ def deidentify(ds, masks):
 def test_a_reviewed_rule_blanks_its_rectangles_and_takes_the_place_of_the_look():
     ds = picture(page(name="", number="", colour=True), "1.2.840.10008.5.1.4.1.1.77.1.4", "XC")
     layout = made.deidentified(ds).layout
-    rule = MaskRule(**layout, rectangles=((0, 0, 50, 40), (380, 280, 900, 900)))
+    rule = MaskRule(**layout, rectangles=((0, 0, 50, 40), (380, 280, 900, 900)), reach="picture")
     result = deidentify(ds, (MaskRule.from_json(json.loads(json.dumps(rule.to_json()))),))
     after = pixel_array(made.reread(result))
     assert not after[:40, :50].any()
@@ -332,6 +336,40 @@ def test_a_reviewed_rule_blanks_its_rectangles_and_takes_the_place_of_the_look()
     other = MaskRule(**layout | {"columns": 401}, rectangles=((0, 0, 50, 40),))
     assert deidentify(ds, (other,)).look
     assert not MaskRule().matches(read_part10(made.encoded(ds)).dataset)
+
+
+@pytest.mark.parametrize("verdict", ["mask", "clean"])
+@pytest.mark.parametrize("reach", ["layout", "like"])
+def test_a_rule_for_a_layout_leaves_the_look_at_what_nobody_has_seen(verdict, reach):
+    photo = picture(page(name="", number="", colour=True), "1.2.840.10008.5.1.4.1.1.77.1.4", "XC")
+    scan = picture(page(name="", number=""), SC, "OT", ConversionType="SD")
+    for ds, code in ((photo, "photograph"), (scan, "scanned")):
+        assert code in {look.code for look in made.deidentified(ds).look}
+        layout = made.deidentified(ds).layout
+        places = ((0, 0, 50, 40),) if verdict == "mask" else ()
+        rule = MaskRule(**layout, rectangles=places, verdict=verdict, reach=reach)
+        assert {look.code for look in deidentify(ds, (rule,)).look} == {code}
+
+
+@pytest.mark.parametrize(("place", "codes"), [((0, 0, 50, 40), set()), ((0, 0, 49, 40), {"doubtful_text"})])
+def test_doubtful_writing_is_settled_by_a_layouts_mask_only_where_all_of_it_is_blanked(place, codes):
+    doubt = Findings(seen=[Seen(0, Box(10, 10, 40, 30), "doubtful")])
+    outcome, rule = PixelOutcome("", (Look("burned_in", ""),)), MaskRule(rows=9, rectangles=(place,))
+    told = _looks(outcome, doubt, "", [rule], blanked=True, overlay=False)
+    assert {look.code for look in told} - {"burned_in"} == codes
+    clean = _looks(outcome, doubt, "", [MaskRule(rows=9, verdict="clean")], blanked=False, overlay=False)
+    assert "doubtful_text" in {look.code for look in clean}
+    seen = MaskRule(rows=9, verdict="clean", reach="picture")
+    assert _looks(outcome, doubt, "", [seen], blanked=False, overlay=False) == ()
+
+
+def test_a_rule_for_a_layout_is_for_all_parts_of_it_and_an_empty_one_is_no_joker():
+    named = read_part10(made.encoded(picture(page(), Manufacturer="Acme"))).dataset
+    nameless = read_part10(made.encoded(picture(page(), Manufacturer=""))).dataset
+    rule = MaskRule(**fingerprint(nameless), verdict="clean", reach="layout")
+    assert rule.matches(nameless)
+    assert not rule.matches(named)
+    assert MaskRule(**fingerprint(nameless), verdict="clean").matches(named)
 
 
 def test_a_rule_that_calls_a_layout_clean_does_not_stop_the_search_for_names():
