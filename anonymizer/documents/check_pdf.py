@@ -7,6 +7,7 @@ ISO 32000-2 7.7 (catalogue and pages); ISO 19005-2 6.6.
 
 from __future__ import annotations
 
+import ctypes
 import io
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ import pypdfium2 as pdfium
 
 from anonymizer.documents.archival import INTENT, XMP, srgb
 from anonymizer.documents.check_picture import jpeg_places
-from anonymizer.documents.check_words import Clock, shown_words_left
+from anonymizer.documents.check_words import UNREAD, Clock, shown_words_left
 from anonymizer.documents.judges import Judges
 
 Scan = Callable[[bytes, str], Iterator[str]]
@@ -135,19 +136,29 @@ def _text_and_pages(output: bytes, judges: Judges, pictures: set[int]) -> Iterat
     clock = Clock()
     try:
         for number in range(len(document)):
-            page = document[number]
-            reader = page.get_textpage()
-            text = reader.get_text_range()
-            reader.close()
-            if judges.plain.known_left(text):
-                yield f"page {number + 1}: text"
-            # A page without pictures was set by us from cleaned text: what it shows is what its text says.
-            if number in pictures and not clock.over():
-                width, height = page.get_size()
-                scale = min(_DPI / 72, (_MOST_PIXELS / max(width * height, 1)) ** 0.5)
-                shown = page.render(scale=scale, grayscale=True).to_pil()
-                if shown_words_left(shown, judges, clock, text=text):
-                    yield f"page {number + 1}: words in the picture"
-            page.close()
+            try:
+                for place in _page(document, number, judges, clock, pictured=number in pictures):
+                    yield f"page {number + 1}: {place}"
+            except (pdfium.PdfiumError, ctypes.ArgumentError, ValueError, OSError):
+                yield f"page {number + 1}: {UNREAD}"
     finally:
         document.close()
+
+
+def _page(document: Any, number: int, judges: Judges, clock: Clock, *, pictured: bool) -> Iterator[str]:
+    page = document[number]
+    try:
+        reader = page.get_textpage()
+        text = reader.get_text_range()
+        reader.close()
+        if judges.plain.known_left(text):
+            yield "text"
+        # A page without pictures was set by us from cleaned text: what it shows is what its text says.
+        if pictured:
+            width, height = page.get_size()
+            scale = min(_DPI / 72, (_MOST_PIXELS / max(width * height, 1)) ** 0.5)
+            shown = page.render(scale=scale, grayscale=True).to_pil()
+            if place := shown_words_left(shown, judges, clock, text=text):
+                yield place
+    finally:
+        page.close()

@@ -322,7 +322,7 @@ def _doubts(
     covered: list[Box],
 ) -> None:
     """Say what a human must look at: what was read poorly, and ink that nobody read."""
-    if scan and reading.poor:
+    if reading.unfinished or (scan and reading.poor):
         findings.look("poor", number)
     read = [box_of(word) for word in reading.words if word.confidence > SURE] + covered
     read += [word.box for word in drawn.placed]

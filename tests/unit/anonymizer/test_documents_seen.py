@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+import time
+from dataclasses import replace
 
 import numpy as np
 import pikepdf
@@ -30,7 +32,7 @@ from anonymizer.documents.page_ink import unread
 from anonymizer.documents.page_skew import skew_degrees
 from anonymizer.documents.reading import Budget, read_page
 from anonymizer.known import Known
-from anonymizer.ocr import Word, languages
+from anonymizer.ocr import OcrTimeError, Word, languages
 from tests.unit.anonymizer import papers, planted
 from tests.unit.anonymizer.planted import FAMILY, GIVEN, KNOWN, NUMBER, left_in
 from tests.unit.anonymizer.test_documents import words_of
@@ -358,3 +360,58 @@ def test_reading_is_bounded() -> None:
     assert Budget(0).spent()
     assert not Budget(60).spent()
     assert reading.MOST_SIDE <= 2600
+
+
+# -- what was not read again -------------------------------------------------------------------------------------------
+def _two_pages() -> bytes:
+    """A cleaned document of two scanned pages."""
+    with pikepdf.open(io.BytesIO(made_of(scan_pdf(papers.page())).content)) as pdf:
+        pdf.pages.append(pdf.pages[0])
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+def _late(*args: object, **options: object) -> tuple[Word, ...]:
+    raise OcrTimeError("late")
+
+
+def _broken(*args: object, **options: object) -> tuple[Word, ...]:
+    raise RuntimeError("a reader that breaks")
+
+
+@pytest.mark.parametrize("reader", [_late, _broken])
+def test_a_page_that_is_not_read_again_is_told(reader: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, picture = _two_pages(), made_of(papers.encoded(papers.page()))
+    monkeypatch.setattr(check_words, "read_words", reader)
+    places = verify_document(pages, media_type="application/pdf", known=KNOWN)
+    assert {"page 1: not read again", "page 2: not read again"} <= set(places)
+    assert verify_document(picture.content, media_type=picture.media_type, known=KNOWN) == (
+        "picture 1: not read again",
+    )
+
+
+def test_pages_after_the_time_of_the_check_are_told_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = _two_pages()
+    monkeypatch.setattr(check_words, "_LIMIT_S", 0.5)
+    places = verify_document(pages, media_type="application/pdf", known=KNOWN)
+    assert {"page 1: not read again", "page 2: not read again"} <= set(places)
+
+
+def test_a_scan_of_ten_pages_is_read_again_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = papers.page(papers.LINES * 3, size=9)
+    judges, clock = judges_for(Known(), 0), check_words.Clock()
+    began = time.process_time()
+    assert check_words.shown_words_left(page, judges, clock) == ""
+    assert 20 * (time.process_time() - began) < clock.left_s()
+
+
+def test_what_was_left_unread_on_a_page_of_text_and_pictures_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = papers.page(("Crohns sjukdom i levern", "Inga metastaser"))
+    content = scan_pdf(picture, text="CT buk visar en lesion i levern segment IV utan metastaser i skelettet")
+    assert not any("read this page poorly" in look for look in made_of(content).look)
+    real = reading._with_leftovers
+    monkeypatch.setattr(reading, "_with_leftovers", lambda *args: replace(real(*args), unfinished=True))
+    assert any(look.startswith("Page 1: the machine read this page poorly") for look in made_of(content).look)
