@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+from anonymizer.documents.attribute_forms import identifies, is_timed
 from anonymizer.documents.judges import Judges
 
 _SPACE = "{urn:hl7-org:v3}"
-_OTHER_ATTRIBUTES = frozenset({"{http://www.w3.org/2001/XMLSchema-instance}type"})
+_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_OTHER_ATTRIBUTES = frozenset({_TYPE})
 _NOBODY = frozenset({"id", "addr", "telecom", "birthTime"})
 _DECLARED = re.compile(rb"<!|<\?(?!xml version='1\.0' encoding='UTF-8'\?>)")
 
@@ -44,7 +46,8 @@ def xml_places(output: bytes, judges: Judges) -> Iterator[str]:
         for key, value in element.items():
             if key.startswith("{") and key not in _OTHER_ATTRIBUTES:
                 yield f"element {number}: a foreign attribute"
-            if judges.plain.known_left(value):
+            timed = is_timed(name, key, element.get(_TYPE, ""))
+            if identifies(key, value, timed=timed, system=element.get("codeSystem", ""), judge=judges.plain):
                 yield f"element {number}: attribute"
     told = list(root.itertext())
     for joined in ("\n".join(told), "".join(told)):

@@ -15,6 +15,7 @@ from typing import Any
 
 from lxml import etree
 
+from anonymizer.documents.attribute_forms import TIME, identifies, is_timed
 from anonymizer.documents.blocks import Text
 from anonymizer.documents.clinical_xml import HL7, is_clinical
 from anonymizer.documents.flow import clean_blocks
@@ -33,8 +34,6 @@ DROPPED = frozenset({"dataEnterer", "informant", "informationRecipient", "legalA
 ATTRIBUTES = frozenset({"classCode", "moodCode", "typeCode", "code", "codeSystem", "codeSystemName", "codeSystemVersion", "displayName", "value", "unit", "nullFlavor", "operator", "inversionInd", "negationInd", "contextControlCode", "contextConductionInd", "determinerCode", "independentInd", "institutionSpecified", "inclusive", "mediaType", "representation", "language", "styleCode", "colspan", "rowspan", "border", "width", "align", "valign", "listType", "partType", "use", "xmlns", "ID", "IDREF", "IDREFS", "referencedObject"})  # fmt: skip
 _IDENTITY = frozenset({"ID", "IDREF", "IDREFS", "referencedObject"})
 _TEMPLATES = frozenset({"templateId", "typeId"})
-_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d{0,6}(?:\.\d{1,6})?(?:[+-]\d{4})?)")
-_TIMES = frozenset({"effectiveTime", "time", "low", "high", "center", "value"})
 #: Where text between elements is layout, and never words.
 _STRUCTURE = frozenset({"ClinicalDocument", "component", "structuredBody", "section"})
 #: Whose name is no person's: drugs and devices.
@@ -117,21 +116,23 @@ class _Copier:
                 kept = self._value(element, name, key, value)
                 if kept:
                     made.set(key, kept)
-                elif key in ("value", "code"):
+                elif key in ("value", "code", "unit"):
                     made.attrib.update(MASKED)
+        if element.get("unit") and not made.get("unit"):  # a number without its unit would be read as another
+            made.attrib.pop("value", None)
 
     def _value(self, element: Any, name: str, key: str, value: str) -> str:
         """A code, number, time or text as it may leave; "" when it may not."""
-        timed = (
-            key == "value" and name in _TIMES and (name != "value" or element.get(_TYPE) in ("TS", "IVL_TS"))
-        )
-        time = _TIME.fullmatch(value) if timed else None
+        timed = is_timed(name, key, element.get(_TYPE, ""))
+        time = TIME.fullmatch(value) if timed else None
         if time:
             moved = self._judges.scrubber.clean("-".join(time.groups()[:3])).text
             return moved.replace("-", "") + time[4] if re.fullmatch(r"\d{4}-\d\d-\d\d", moved) else ""
         if key == "displayName" or " " in value:
-            return self._text(value)
-        return "" if self._judges.plain.known_left(value) else value
+            value = self._text(value)
+        system = element.get("codeSystem", "")
+        held = identifies(key, value, timed=timed, system=system, judge=self._judges.plain)
+        return "" if held else value
 
     def _identity(self, value: str) -> str:
         """Names of parts are given anew, and references to them follow."""
