@@ -17,7 +17,19 @@ HEADER, FACET = 80, 50
 WORDY = frozenset(
     {"o", "g", "usemtl", "mtllib", "newmtl", "maplib", "usemap", "call", "csh", "shadow_obj", "trace_obj"}
 )
-NUMERIC = re.compile(r"[\s\d.eE+\-/]*(?:#.*)?")
+#: The other statements: numbers, indices ("3/1/2") and a few words of the format's own.
+STATEMENTS = frozenset("v vt vn vp p l f s mg cstype deg bmat step curv curv2 surf parm trim hole scrv sp end con bevel c_interp d_interp lod ctech stech bsp bzp cdc cdp res Ka Kd Ks Ke Tf Tr Ns Ni Pr Pm Ps Pc Pcr d illum sharpness aniso anisor".split())  # noqa: SIM905  # fmt: skip
+_NUMBER = r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,4})?"
+_VALUE = rf"(?:-?\d{{1,12}}(?:/-?\d{{0,12}}){{1,2}}|{_NUMBER}|on|off|rat|bmatrix|bezier|bspline|cardinal|taylor|u|v|xyz|-halo|cparma|cparmb|cspace|curv)"
+_STATED = re.compile(rf"\s*[A-Za-z_0-9]+(?:\s+{_VALUE}(?=\s|$))*", re.ASCII)
+_PICTURE = re.compile(r"map_[A-Za-z]{1,8}|(?:map_)?[Bb]ump|disp|decal|refl|norm", re.ASCII)
+_GOES_ON = re.compile(r"\\[ \t]*\r?\n")
+_LONG = re.compile(r"(?<![\d.])\d{8,}(?![\d.])", re.ASCII)
+#: The lines of an ASCII STL between the two that name it.
+_FACET = re.compile(
+    rf"\s*(?:facet\s+normal(?:\s+{_NUMBER}){{3}}|outer\s+loop|vertex(?:\s+{_NUMBER}){{3}}|endloop|endfacet)(?=\s|$)",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def clean_stl(content: bytes, cleaner: Cleaner) -> bytes | None:
@@ -37,8 +49,8 @@ def clean_stl(content: bytes, cleaner: Cleaner) -> bytes | None:
         word = line.strip().split(" ", 1)[0].lower()
         if word in {"solid", "endsolid"}:
             lines.append(word)
-        elif word in {"facet", "outer", "vertex", "endloop", "endfacet"}:
-            lines.append(line)
+        elif (stated := _FACET.match(line)) and not _is_somebodys(stated.group(), cleaner):
+            lines.append(stated.group())
     return ("\n".join(lines) + "\n").encode("ascii", "replace")
 
 
@@ -66,22 +78,31 @@ def clean_mtl(content: bytes, cleaner: Cleaner) -> bytes | None:
 
 
 def _cleaned_lines(content: bytes, cleaner: Cleaner) -> bytes | None:
-    """Statements of numbers as they are; comments, names and file names cleaned."""
+    """Statements up to their last number; comments, names and file names cleaned; what is no statement is dropped."""
     text = _text(content)
     if text is None:
         return None
     lines = []
-    for line in text.splitlines():
+    for line in _GOES_ON.sub(" ", text).splitlines():
         word, _, rest = line.strip().partition(" ")
         if word.startswith("#"):
             lines.append("#" + cleaner.clean(line.strip()[1:])[0])
-        elif word in WORDY or word.startswith(("map_", "bump", "disp", "decal", "refl", "norm")):
+        elif word in WORDY or _PICTURE.fullmatch(word):
             lines.append(f"{word} {_one_word(rest, cleaner)}")
-        elif NUMERIC.fullmatch(rest) and "#" not in rest:
-            lines.append(line)
-        else:
-            lines.append(cleaner.clean(line)[0])
+        elif not word:
+            lines.append("")
+        elif (
+            word in STATEMENTS
+            and (stated := _STATED.match(line))
+            and not _is_somebodys(stated.group(), cleaner)
+        ):
+            lines.append(stated.group().rstrip())
     return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+def _is_somebodys(numbers: str, cleaner: Cleaner) -> bool:
+    """Whether a number is written like somebody's: points have fewer digits before their decimals."""
+    return any(cleaner.finds(digits) or cleaner.known_left(digits) for digits in _LONG.findall(numbers))
 
 
 def _one_word(name: str, cleaner: Cleaner) -> str:
