@@ -27,6 +27,8 @@ os.environ["OMP_THREAD_LIMIT"] = "1"
 
 #: Packs that are no language: orientation and equations.
 _NOT_LANGUAGES = frozenset({"osd", "equ"})
+#: Packs of Latin letters. Without one of them nothing is read: another pack makes other letters of a name, in silence.
+_LATIN = frozenset({"afr", "aze", "bos", "bre", "cat", "ceb", "ces", "cos", "cym", "dan", "deu", "eng", "enm", "epo", "est", "eus", "fao", "fil", "fin", "fra", "frm", "fry", "gla", "gle", "glg", "hat", "hrv", "hun", "ind", "isl", "ita", "ita_old", "jav", "lat", "lav", "lit", "ltz", "mlt", "mri", "msa", "nld", "nor", "oci", "pol", "por", "que", "ron", "slk", "slv", "spa", "spa_old", "sqi", "srp_latn", "sun", "swa", "swe", "ton", "tur", "uzb", "vie", "yor"})  # fmt: skip
 #: Read when the caller names no language: Latin letters with and without marks. Others cost time on every picture.
 COMMON = ("eng", "swe")
 _LAYOUTS = {"page": 3, "block": 6, "line": 7, "sparse": 11}
@@ -63,7 +65,15 @@ def folders() -> tuple[Path, ...]:
     places = [Path(named), Path(named) / "tessdata"] if named else []
     places += sorted(Path("/usr/share/tesseract-ocr").glob("*/tessdata"), reverse=True)
     places += [Path("/usr/share/tessdata"), Path("/usr/local/share/tessdata")]
-    return tuple(places)
+    return tuple(place for place in places if _has_packs(place))
+
+
+def _has_packs(folder: Path) -> bool:
+    """Only such a folder is opened to a sandbox, wherever the environment points."""
+    try:
+        return any(folder.glob("*.traineddata"))
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -79,12 +89,13 @@ def _packs() -> tuple[str, tuple[str, ...]]:
 
 
 def languages() -> tuple[str, ...]:
-    """The language packs of this computer by tesseract's codes ("swe"), sorted; () where text cannot be read."""
+    """The language packs of this computer by tesseract's codes ("swe"), sorted; () where Latin letters cannot be read."""
     try:
         import tesserocr  # noqa: F401 - a platform without the library has no OCR, whatever packs lie there
     except ImportError:
         return ()
-    return _packs()[1]
+    found = _packs()[1]
+    return found if _LATIN.intersection(found) else ()
 
 
 def forget() -> None:
@@ -108,9 +119,13 @@ def say_to_stderr() -> None:
 def _reader(wanted: tuple[str, ...]) -> Any:
     """The reader for these languages; the caller holds the lock."""
     present = languages()
-    chosen = tuple(name for name in wanted or COMMON if name in present) or present[:1]
-    if not chosen:
+    if not _LATIN.intersection(present):
         raise OcrMissingError(OcrMissingError.__doc__)
+    chosen = (
+        tuple(name for name in wanted if name in present)
+        or tuple(name for name in COMMON if name in present)
+        or tuple(name for name in present if name in _LATIN)[:1]
+    )
     if chosen not in _READERS:
         import tesserocr
 
