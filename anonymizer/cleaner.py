@@ -59,11 +59,6 @@ class Cleaner:
         return self._needles
 
 
-def forget() -> None:
-    """Drop what is remembered of every case: for a worker that has ended one."""
-    cleaner_for.cache_clear()
-
-
 @lru_cache(maxsize=4)
 def cleaner_for(known: Known, shift_days: int) -> Cleaner:
     """The cleaner of a case; a few are remembered, so that one case's objects share it."""

@@ -24,7 +24,6 @@ from anonymizer.documents import verify_document
 from anonymizer.known import Known
 from anonymizer.mapped import blocks
 from anonymizer.pixels.check import read_again
-from anonymizer.pixels.judge import judge_for
 from anonymizer.text import Scrubber
 
 # pydicom quotes values in what it logs.
@@ -91,13 +90,6 @@ class _Uids:
 @lru_cache(maxsize=4)
 def _verifier(known: Known) -> _Verifier:
     return _Verifier(known)
-
-
-def forget() -> None:
-    """Drop what is remembered of every case: for a worker that has ended one."""
-    _verifier.cache_clear()
-    judge_for.cache_clear()
-    _uids.cache_clear()
 
 
 @lru_cache(maxsize=4)

@@ -70,6 +70,12 @@ def begin(plan: Plan) -> None:
     _PLAN = plan
 
 
+def end() -> None:
+    """Drop the plan, and the key with it: in a process that lives on."""
+    global _PLAN  # noqa: PLW0603 - as in `begin`
+    _PLAN = None
+
+
 def crashed(errand: Errand) -> Made:
     """Answer for a file that killed its process."""
     return Made(report=told(errand.relative, errand.kind, "crashed"))

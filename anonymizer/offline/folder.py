@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from anonymizer.forgetting import forgetting_afterwards
 from anonymizer.known import Known
 from anonymizer.offline.cleaning import Errand, Made, Plan, begin, clean, crashed
 from anonymizer.offline.compare import Comparison, page
@@ -33,6 +34,7 @@ KEY_BYTES = 32
 PICTURED = 24
 
 
+@forgetting_afterwards()
 def deidentify_folder(
     in_dir: Path,
     out_dir: Path,

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anonymizer.documents import kind_of
+from anonymizer.documents import MAX_BYTES, kind_of
 from anonymizer.documents.harvest import harvest_document
 from anonymizer.harvest import harvest_instance, harvest_uids
 from anonymizer.known import Known
@@ -54,6 +54,8 @@ def _gather(path: str) -> Gathered:
     if head[:9].lower() == b"[autorun]":
         return Gathered("text/plain", ignored="program")
     kind = kind_of(content) if isinstance(content, bytes) else _large_kind(head)
+    if kind != DICOM and len(content) > MAX_BYTES:  # told before the bytes are copied into memory
+        return Gathered(kind, failed="too_large")
     if kind != DICOM:
         return Gathered(kind, harvest_document(bytes(content)))
     return Gathered(

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Dialect
 
+from anonymizer.forgetting import forget
 from gateway.domain.errors import NotFoundError
 from gateway.records.statements import Statements
 from gateway.records.tables import Kind, case_key
@@ -51,10 +52,11 @@ class KeyRing:
         return key
 
     def forget(self, holder: str) -> None:
-        """Drop what is remembered of a holder, here and in the store."""
+        """Drop what is remembered of a holder, here, in the store and of all cases' words: every process hears of it here."""
         for known in [k for k in list(self._known) if k[0] == holder]:
             self._known.pop(known, None)
         self.store.forget_holder(holder)
+        forget()
 
     def _make_room(self, now: float) -> None:
         """Drop what has expired, or else the older half."""
