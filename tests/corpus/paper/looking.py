@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import subprocess
 import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pi_heif
 from PIL import Image, ImageOps, ImageSequence
 
@@ -31,20 +33,28 @@ LOOKS = (("6", 2.0), ("11", 2.0), ("3", 1.4))
 """Page segmentation modes of tesseract (one block, sparse, automatic) and enlargements."""
 LONGEST = 4200
 """Pixels to which no side is enlarged beyond."""
-DOTS = 150
+LONG_SIDE = 1754
+"""Pixels of a page as it is drawn: A4 at 150 dots per inch."""
 TIMEOUT_S = 180
+PALE = [255 if tone < 200 else min(255, (tone - 200) * 6) for tone in range(256)]
+"""The tones from which paper is made, stretched; ink is taken off."""
+WORD = re.compile(r"[^\W\d_]{5,}")
+FEW_WORDS = 40
+"""A page on which fewer words of five letters are read may lie on its side."""
 
 pi_heif.register_heif_opener()
 
 
-def pages_of_pdf(content: bytes) -> list[Image.Image]:
+def pages_of_pdf(content: bytes, *, colour: bool = False) -> list[Image.Image]:
     """The pages as poppler draws them, at most eight."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "a.pdf")
         source.write_bytes(content)
-        command = ["pdftoppm", "-r", str(DOTS), "-l", "8", "-gray", str(source), str(Path(folder, "p"))]
+        kind = [] if colour else ["-gray"]
+        size = ["-scale-to", str(LONG_SIDE), "-l", "8", *kind]
+        command = ["pdftoppm", *size, str(source), str(Path(folder, "p"))]
         subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_S)
-        return [Image.open(io.BytesIO(page.read_bytes())) for page in sorted(Path(folder).glob("p*.pgm"))]
+        return [Image.open(io.BytesIO(page.read_bytes())) for page in sorted(Path(folder).glob("p*.p?m"))]
 
 
 def picture_of(content: bytes) -> Image.Image:
@@ -57,7 +67,20 @@ def picture_of(content: bytes) -> Image.Image:
 def pages_of_picture(content: bytes) -> list[Image.Image]:
     """Every frame, upright as its EXIF says."""
     with picture_of(content) as picture:
-        return [ImageOps.exif_transpose(frame.convert("L")) for frame in ImageSequence.Iterator(picture)][:8]
+        frames = [flat(ImageOps.exif_transpose(frame)) for frame in ImageSequence.Iterator(picture)]
+        return [frame.convert("L") for frame in frames[:8]]
+
+
+def flat(picture: Image.Image) -> Image.Image:
+    """In colour on white paper, as a viewer shows what is transparent or deeper than eight bits."""
+    if picture.mode.startswith("I"):
+        deep = np.asarray(picture, dtype=np.float64)
+        span = max(1.0, float(np.ptp(deep)))
+        return Image.fromarray(((deep - deep.min()) * 255 / span).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        above = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", above.size, "white"), above).convert("RGB")
+    return picture.convert("RGB")
 
 
 def seen(pages: list[Image.Image], language: str, cache: Path, *, looks: int = 3) -> list[Reading]:
@@ -66,9 +89,24 @@ def seen(pages: list[Image.Image], language: str, cache: Path, *, looks: int = 3
     for number, page in enumerate(pages, 1):
         for mode, factor in LOOKS[:looks]:
             found.append(_read(page, number, language, mode, factor, cache))
-        if sum(len(one.text) for one in found[-looks:]) < 200 * looks:
+        if sum(len(WORD.findall(one.text)) for one in found[-looks:]) < FEW_WORDS * looks:
             turned = (page.rotate(turn, expand=True) for turn in (90, 180, 270))
             found += [_read(one, number, language, "6", 1.4, cache) for one in turned]
+    return found
+
+
+def strained(content: bytes, suffix: str, language: str, cache: Path) -> list[Reading]:
+    """What somebody reads who tries hard: each colour by itself, the palest tones stretched, upside down."""
+    if suffix == ".pdf":
+        pages = pages_of_pdf(content, colour=True)
+    else:
+        with picture_of(content) as picture:
+            pages = [flat(picture)]
+    found: list[Reading] = []
+    for number, page in enumerate(pages, 1):
+        grey = page.convert("L")
+        ways = [*page.convert("RGB").split(), grey.point(PALE), ImageOps.invert(grey), grey.rotate(180)]
+        found += [_read(way, number, language, "11", 2.0, cache) for way in ways]
     return found
 
 

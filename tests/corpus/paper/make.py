@@ -41,9 +41,6 @@ def make(out: Path, *, quick: bool = False) -> list[str]:
                 + [asdict(p) for p in hidden.planted],
                 "days": [asdict(day) for day in text.days if day.text in shown],
                 "clinical": [word for word in text.clinical if word in shown],
-                "place": hidden.person.place
-                if planned.kind.startswith(("jpeg", "png", "tiff", "heic"))
-                else None,
             }
         )
     (out / "key.json").write_text(json.dumps(key, ensure_ascii=False, indent=1), "utf-8")

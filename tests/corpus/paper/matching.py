@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 from tests.corpus.paper.letters import Planted
 
@@ -38,19 +38,28 @@ SHORT = {"inst": 7, "addr": 5}
 NUMERIC = frozenset({"num", "phone"})
 
 
-@cache
+UNSEEN = re.compile(
+    "["
+    + "".join(
+        re.escape(chr(sign))
+        for sign in range(0xAD, 0x2_0000)
+        if unicodedata.combining(chr(sign)) or unicodedata.category(chr(sign)) == "Cf"
+    )
+    + "]+"
+)
+"""Marks on letters, and signs that take no room."""
+NO_SIGN = re.compile(r"[\W_]+")
+
+
 def fold(text: str) -> str:
     """Casefolded, without marks, white space single; the sequence of signs stays."""
     plain = unicodedata.normalize("NFKD", text.translate(FOLDS)).casefold().translate(FOLDS)
-    kept = "".join(
-        sign for sign in plain if not unicodedata.combining(sign) and unicodedata.category(sign) != "Cf"
-    )
-    return " ".join(kept.split())
+    return " ".join(UNSEEN.sub("", plain).split())
 
 
 def dense(text: str) -> str:
     """Folded, letters and digits only."""
-    return "".join(sign for sign in fold(text) if sign.isalnum())
+    return NO_SIGN.sub("", fold(text))
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,11 @@ class Reading:
     @cached_property
     def folded(self) -> str:
         return fold(self.text.replace("-\n", "")) + " " + fold(self.text)
+
+    @cached_property
+    def lowered(self) -> str:
+        """For bytes, of which there are many: letters in one case, nothing else."""
+        return self.text.casefold()
 
     @cached_property
     def dense(self) -> str:
@@ -120,7 +134,8 @@ def left(planted: Planted, reading: Reading) -> bool:
     """Whether the planted text, or a word of it, is still in the reading."""
     whole = dense(planted.text)
     if planted.category in {"birth", "date"}:
-        return _bounded(fold(planted.text), reading.folded)
+        compact = whole if re.fullmatch(r"\d{4}-\d\d-\d\d", planted.text) else fold(planted.text)
+        return _bounded(fold(planted.text), reading.folded) or _bounded(compact, reading.folded)
     if planted.category in NUMERIC:
         digits = "".join(sign for sign in whole if sign.isdigit()).lstrip("0")
         if len(digits) >= 7:
@@ -139,6 +154,20 @@ def _left_word(word: str, reading: Reading) -> bool:
     if len(word) >= 7:
         return word in reading.dense or (reading.seen and near(word, reading.dense))
     return _word(word, reading.folded)
+
+
+def inside(planted: Planted, reading: Reading) -> bool:
+    """Whether the planted text stands in decoded bytes, with or without its marks and separators."""
+    forms = {
+        planted.text.casefold(),
+        fold(planted.text),
+        unicodedata.normalize("NFD", planted.text).casefold(),
+    }
+    if planted.category in NUMERIC:
+        forms |= {dense(planted.text), re.sub(r"\D", "", planted.text).lstrip("0")}
+    return any(
+        len(form) >= 6 and form in reading.lowered and _bounded(form, reading.lowered) for form in forms
+    )
 
 
 def kept(clinical: str, reading: Reading) -> bool:

@@ -22,7 +22,7 @@ from tests.corpus.paper.looking import picture_of
 from tests.corpus.paper.matching import Reading
 
 ENCODINGS = ("utf-8", "cp1252", "cp1250", "cp1251", "cp1254", "cp1256", "mac_roman", "utf-16-le", "utf-16-be")
-TEXTUAL = frozenset({".txt", ".html", ".htm", ".xml", ".rtf", ".csv", ".md", ".json", ".eml"})
+TEXTUAL = frozenset({".txt", ".html", ".htm", ".xml", ".rtf", ".csv", ".md", ".json", ".eml", ".hl7"})
 FORBIDDEN_IN_PDF = {
     "/Annots": "annotations", "/EmbeddedFiles": "attached files", "/EmbeddedFile": "attached files", "/AF": "associated files",
     "/JavaScript": "a script", "/JS": "a script", "/OpenAction": "an action", "/AA": "an action", "/AcroForm": "a form",
@@ -231,6 +231,7 @@ def _picture_structure(content: bytes, suffix: str) -> list[str]:
             else set()
         )
         texts = getattr(picture, "text", {})
+        place = bool(picture.getexif().get_ifd(0x8825))
         known = ("comment", "xmp", "photoshop", "XML:com.adobe.xmp", "mp", "mpoffset")
         named = [name for name in known if name in picture.info]
         tags = {269, 270, 285, 305, 315, 316, 700, 33432, 33723, 34377, 34665, 34853} & set(
@@ -243,6 +244,8 @@ def _picture_structure(content: bytes, suffix: str) -> list[str]:
     )
     if told:
         wrong.append("EXIF")
+    if place:
+        wrong.append("a place of taking")
     end = {".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".png": b"IEND\xaeB`\x82"}.get(suffix)
     if end and not content.endswith(end):
         wrong.append("bytes after the end")

@@ -18,7 +18,8 @@ from tests.corpus.paper.hidden import Hidden
 from tests.corpus.paper.letters import Letter
 from tests.corpus.paper.scans import Fault
 
-pdfmetrics.registerFont(TTFont("Sans", scans.FONT))
+FONT = "Sans"
+pdfmetrics.registerFont(TTFont(FONT, scans.FONT))
 CHARACTERS = 88
 
 
@@ -28,7 +29,7 @@ def _rows(letter: Letter) -> list[tuple[str, bool]]:
     ]
 
 
-def _page(canvas: Canvas, letter: Letter, *, font: str = "Sans", spread: bool = False) -> None:
+def _page(canvas: Canvas, letter: Letter, *, font: str = FONT, spread: bool = False) -> None:
     """One page of real text; ``spread`` places every sign by itself."""
     top = 800.0
     for text, heading in _rows(letter):
@@ -241,7 +242,7 @@ def mixed(letter: Letter, hidden: Hidden) -> bytes:
         canvas.showPage()
         canvas.drawImage(ImageReader(scans.page(letter, scans.PHOTO, serif=True)), 0, 0, *A4)
         words = canvas.beginText(50, 800)
-        words.setFont("Sans", 9)
+        words.setFont(FONT, 9)
         words.setTextRenderMode(3)
         for row, _ in _rows(letter):
             words.textLine(row)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 from tests.corpus.paper import looking, opened
 from tests.corpus.paper.letters import Planted, written
-from tests.corpus.paper.matching import Reading, fold, kept, left
+from tests.corpus.paper.matching import Reading, fold, inside, kept, left
 
 TEXT_KINDS = ("txt", "html", "cda", "rtf", "docx", "odt")
 """Kinds whose text is there to be read: holding one is a failure."""
@@ -39,6 +38,7 @@ class Mark:
     missing: list[str] = field(default_factory=list)
     days: int = 0
     moved: int = 0
+    unmoved: list[str] = field(default_factory=list)
 
     @property
     def held(self) -> bool:
@@ -85,8 +85,6 @@ def _judged(entry: dict[str, Any], *, corpus: Path, result: Path, looks: int) ->
     _leaks(mark, planted, layers + seen, unseen)
     _days(mark, entry["days"], layers + seen, shift)
     mark.structure = opened.structure(content, suffix)
-    if entry["place"] and b"GPS" in content:
-        mark.structure.append("a place of taking")
     _clinical(mark, entry["clinical"], layers, seen, corpus / mark.case / "in" / mark.file, cache, looks)
     return mark
 
@@ -103,15 +101,10 @@ def pages_of(content: bytes, suffix: str) -> list[Any]:
 def _leaks(mark: Mark, planted: list[Planted], readings: list[Reading], unseen: list[Reading]) -> None:
     for one in planted:
         where = next((reading.place for reading in readings if left(one, reading)), None)
-        if where is None and len(fold(one.text)) >= 6:
-            folded = fold(one.text)
-            where = next((reading.place for reading in unseen if _in_bytes(folded, reading)), None)
+        if where is None:
+            where = next((reading.place for reading in unseen if inside(one, reading)), None)
         if where is not None:
             mark.leaks.append(f"{one.category}: {one.text} ({where})")
-
-
-def _in_bytes(folded: str, reading: Reading) -> bool:
-    return re.search(rf"(?<!\d){re.escape(folded)}(?!\d)", reading.folded) is not None
 
 
 def _shift(days: list[dict[str, str]], readings: list[Reading], language: str) -> int:
@@ -158,6 +151,8 @@ def _days(mark: Mark, days: list[dict[str, str]], readings: list[Reading], shift
             mark.leaks.append(f"date: {day['text']} ({where})")
         elif shift and any(moved[day["text"]] in text for text in folded):
             mark.moved += 1
+        else:
+            mark.unmoved.append(day["text"])
 
 
 def _moved(day: dict[str, str], shift: int, language: str) -> str:
@@ -235,6 +230,7 @@ def table(marks: list[Mark]) -> str:
                 f"{figures['leaking_documents']:6}{figures['structure']:7}{100 * figures['clinical_kept']:8.2f}{100 * figures['days_moved']:8.1f}"
             )
         lines.append("")
+    lines += [*_commonest(marks), ""]
     for mark in sorted(marks, key=lambda mark: -len(mark.leaks)):
         if mark.leaks or mark.structure or mark.missing or not mark.output or mark.moved < mark.days:
             lines.append(f"{mark.case}/{mark.file} -> {mark.output or mark.status}")
@@ -243,11 +239,24 @@ def table(marks: list[Mark]) -> str:
             lines += [f"    inside   {what}" for what in mark.structure]
             lines += [f"    missing  {', '.join(mark.missing)}"] if mark.missing else []
             lines += (
-                [f"    dates    {mark.moved} of {mark.days} moved together"]
+                [f"    dates    {mark.moved} of {mark.days} moved together, not {', '.join(mark.unmoved)}"]
                 if mark.output and mark.moved < mark.days
                 else []
             )
     return "\n".join(lines) + "\n"
+
+
+def _commonest(marks: list[Mark]) -> list[str]:
+    """Every distinct miss, with the number of documents of its case in which it stands."""
+    counted: Counter[str] = Counter()
+    for mark in marks:
+        told = [f"left     {leak.rpartition(' (')[0]}" for leak in mark.leaks]
+        told += [f"missing  {word}" for word in mark.missing] + [f"unmoved  {day}" for day in mark.unmoved]
+        counted.update(f"{mark.case}  {line}" for line in set(told))
+    return [
+        f"{count:3} x {line}"
+        for line, count in sorted(counted.items(), key=lambda one: (one[0][:10], -one[1]))
+    ]
 
 
 def to_json(marks: list[Mark]) -> dict[str, Any]:
