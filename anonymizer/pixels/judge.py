@@ -8,6 +8,7 @@ PS3.15 E.3.1 allows to remove all text, and a stranger's name is on no list.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -28,8 +29,10 @@ _ANY_SHIFT = 7  # the Scrubber tells dates only where it shifts them; in pixels 
 _DIGIT_OF = str.maketrans("OoQDlI|i!SsBZzgqG", "00001111155822996")
 _LETTER_OF = str.maketrans("01|!5826", "oliisbzg")
 _TIME = re.compile(r"[012]?\d[:.][0-5]\d([:.][0-5]\d)?")
+_WITH_FIGURE = re.compile(r"([a-z]{1,8})[:=.]?\d{1,3}(?:[.,]\d{1,2})?")
 _SIGNS = re.compile(r"[^\w]|_")
 _MOST_NEEDLES = 4000
+_EDGES = ".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,12 @@ class TextJudge:
         self._labels = frozenset(fold(word).strip(".#:") for word in table["labels"].split())
         self._patterns = re.compile("|".join(f"(?:{one})" for one in table["patterns"]), re.IGNORECASE)
         self._digits = int(table["shortest_digits"])
-        kept = {fold(word) for text in getattr(known, "kept", ()) for word in text.split()}
-        self._kept = frozenset(kept)
+        #: What a human judged not to identify, as it stands: a kept phrase keeps none of its words elsewhere.
+        phrases = {tuple(map(_bare, text.split())) for text in known.kept}
+        self._phrases = sorted((phrase for phrase in phrases if len(phrase) > 1), key=len, reverse=True)
+        self._kept = frozenset(phrase[0] for phrase in phrases if len(phrase) == 1)
         names, self._numbers = _needles(known)
-        self._names = names - {_letters(word) for word in kept}
+        self._names = names - {_letters(word) for word in self._kept}
 
     def known_in(self, text: str) -> bool:
         """Whether a known identifier of the case may stand in a text as read."""
@@ -68,9 +73,35 @@ class TextJudge:
 
     def _is_known(self, text: str, words: list[str], *, shortest: int) -> bool:
         """``shortest``: letters that a name needs; noise is read as short words."""
+        rest = self._without_phrases(words)
         return (
-            self._scrubber.known_left(text) or self._known_number(text) or self._known_names(words, shortest)
+            self._scrubber.known_left(text)
+            or self._known_number(text)
+            or any(self._known_names(part, shortest) for part in rest)
         )
+
+    def _without_phrases(self, words: list[str]) -> list[list[str]]:
+        """The stretches of a line between the kept phrases that stand in it."""
+        inside = self._in_phrases(words)
+        parts: list[list[str]] = [[]]
+        for index, word in enumerate(words):
+            if index in inside:
+                parts.append([])
+            else:
+                parts[-1].append(word)
+        return parts
+
+    def _in_phrases(self, words: Sequence[str]) -> set[int]:
+        if not self._phrases:
+            return set()
+        read = tuple(map(_bare, words))
+        return {
+            place
+            for phrase in self._phrases
+            for at in range(len(read) - len(phrase) + 1)
+            if read[at : at + len(phrase)] == phrase
+            for place in range(at, at + len(phrase))
+        }
 
     def judge(self, words: tuple[str, ...], confidence: float, *, printed: bool) -> Judgement:
         """Judge a line.
@@ -95,7 +126,10 @@ class TextJudge:
         if sure and (self._scrubber.spans(text) or self._long_number(text) or self._labelled(words)):
             return Judgement("mask")
         unread = Judgement("doubt" if printed and signs >= 2 else "noise")
-        strange = tuple(index for index, word in enumerate(words) if not self._is_harmless(word))
+        kept = self._in_phrases(words)
+        strange = tuple(
+            index for index, word in enumerate(words) if index not in kept and not self._is_harmless(word)
+        )
         if self._strict and sure:
             return Judgement("mask")
         if not strange:
@@ -122,7 +156,7 @@ class TextJudge:
         return figures != word and self._is_plain(figures)
 
     def _is_plain(self, word: str) -> bool:
-        bare = fold(word).strip(".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°+")
+        bare = _bare(word)
         if (
             not bare
             or bare in self._harmless
@@ -134,6 +168,8 @@ class TextJudge:
         if len(re.sub(r"\D", "", bare)) >= self._digits:
             return False
         if self._patterns.fullmatch(bare) or self._patterns.fullmatch(word) or bare in listed("clinical"):
+            return True
+        if (run_on := _WITH_FIGURE.fullmatch(bare)) and run_on[1] in self._harmless:
             return True
         if len(bare) < 6 or any(sign.isdigit() for sign in bare):
             return False
@@ -232,6 +268,10 @@ def _digit(sign: re.Match[str]) -> str:
 
 def _near(needle: str, stretch: str, allowed: int) -> bool:
     return OSA.distance(needle, stretch, score_cutoff=allowed) <= allowed
+
+
+def _bare(word: str) -> str:
+    return fold(word).strip(_EDGES)
 
 
 def _letters(word: str) -> str:

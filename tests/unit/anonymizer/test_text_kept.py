@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anonymizer.known import Known
+from anonymizer.pixels.judge import TextJudge
 from anonymizer.text import Scrubber
 
 CASE = {
@@ -69,3 +70,23 @@ def test_two_readings_of_one_case_keep_the_words_of_both() -> None:
     both = Known(kept=("Berg",)).merged(Known(kept=("Lund", "Berg")))
     assert both.kept == ("Berg", "Lund")
     assert not both, "a kept word identifies nobody"
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ("Lindqvist sign", False),
+        ("LINDQVIST SIGN:", False),
+        ("Lindqvist", True),
+        ("Lindquist", True),
+        ("Anna Lindqvist", True),
+        ("Lindqvist sign Lindquist", True),
+        ("Lindqvist signed", True),
+    ],
+)
+def test_a_kept_phrase_keeps_none_of_its_words_elsewhere_in_a_picture(line: str, masked: bool) -> None:
+    judge = TextJudge(Known.from_json({**CASE, "kept": ["Lindqvist sign"]}))
+    assert TextJudge(Known.from_json(CASE)).judge(tuple(line.split()), 95, printed=True).verdict == "mask"
+    verdict = judge.judge(tuple(line.split()), 95, printed=True)
+    assert (verdict.verdict == "mask") is masked
+    assert judge.known_in(line) is masked
