@@ -79,8 +79,9 @@ def rules(profile: Profile) -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("Pictures", (
             ("Overlay planes, curves and icons are removed, and bits that no picture uses are cleared. Comments and "
             "application data inside encoded frames are removed."),
-            ("A picture that may show identifying text (by class, modality, device, or because it does not deny it) does not "
-            "leave unjudged: masks that a human reviewed for that layout, text read in the picture, and a human's look."),
+            (f"Text in every picture that is no CT, MR or PET slice, or not a plain one, is read and judged: {_blanked(profile)} "
+            "Masks that a human reviewed for a layout are applied. A human looks at photographs, scans, print that could not be "
+            "read, and pictures that no program here opens."),
             "A head that could be drawn as a face is marked so; it is not altered, since a diagnosis may need it.",
         )),
         ("Documents", (_documents(profile),)),
@@ -97,6 +98,12 @@ def rules(profile: Profile) -> tuple[tuple[str, tuple[str, ...]], ...]:
             "a hit holds the release."),
         )),
     )  # fmt: skip
+
+
+def _blanked(profile: Profile) -> str:
+    if "clean_descriptors" not in profile.options:
+        return "all of it is blanked."
+    return "what identifies is blanked, with all dates and long numbers; harmless words stay."
 
 
 def _dates(profile: Profile) -> str:
@@ -158,7 +165,10 @@ def limits(profile: Profile) -> tuple[str, ...]:
         "Faces are not altered in head CT and MR; a reviewer with the slices can draw the surface.",
         "A rare disease, an implant or a course of dates can point to somebody for one who knows her already.",
         "A name that is nowhere known to the case and stands in free text like an ordinary word can stay.",
+        "A document is harvested for what stands behind labels; a document that is locked or damaged tells nothing.",
         "Handwriting and text that cannot be read by machine are left to the human's look.",
+        "Compressed CT, MR and PET slices, and objects over 64 MiB of slices, are not asked for writing drawn upon them.",
+        "Text in frames of a cine is read whole in some of them; in the others what looks new is read.",
         "Make, model and software of the equipment stay; its serial numbers, names and stations do not.",
         "Kinds of objects that no edition at hand names, and vendors' own kinds, are not released.",
     ]

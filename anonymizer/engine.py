@@ -78,6 +78,7 @@ class Deidentified:
     layout: dict[str, str | int] = field(
         default_factory=dict
     )  # what a `MaskRule` for this device would be keyed on
+    masked: int = 0  # stretches that were blanked, all frames together; ``boxes`` is bounded
 
     @property
     def content(self) -> bytes:
@@ -89,13 +90,13 @@ class Deidentified:
         rest = (self.report, self.sop_class_uid, self.sop_instance_uid, self.study_instance_uid)
         return _rebuilt, (
             whole, *rest, self.series_instance_uid, self.transfer_syntax, self.modality, self.index, self.look,
-            self.boxes, self.layout,
+            self.boxes, self.layout, self.masked,
         )  # fmt: skip
 
 
 def _rebuilt(pieces: tuple[Raw, ...], report: Report, *rest: object) -> Deidentified:
     names = ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid", "transfer_syntax",
-             "modality", "index", "look", "boxes", "layout")  # fmt: skip
+             "modality", "index", "look", "boxes", "layout", "masked")  # fmt: skip
     return Deidentified(pieces=pieces, report=report, **dict(zip(names, rest, strict=True)))  # type: ignore[arg-type]  # pickle
 
 
@@ -175,7 +176,7 @@ def _deidentify(
     syntax = EXPLICIT_LE if shown.syntax in NATIVE else shown.syntax
     pieces = tuple(write_part10(result, transfer_syntax=syntax))  # (7) preamble and file meta are new
     made = _result(pieces, result, syntax, profile, notes, look)
-    return replace(made, boxes=shown.boxes, layout=shown.layout)
+    return replace(made, boxes=shown.boxes, layout=shown.layout, masked=shown.masked)
 
 
 def _refuse(read: Part10, sop_class: str) -> None:

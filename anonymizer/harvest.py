@@ -26,6 +26,7 @@ from anonymizer.words import words as listed
 
 T = TypeVar("T")
 CHARACTER_SET = 0x00080005
+PACKED, PACKED_LENGTH = 0x00420011, 0x00420015
 PATIENT_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00100012})
 RELATIVE_NAMES = frozenset({0x00101060, 0x00102297})
 #: Attribute -> type of the identifier; short ones would be found everywhere by chance and are left out.
@@ -100,7 +101,20 @@ def harvest_instance(content: bytes | memoryview) -> Known:
             _take(element, owner, charset, found)
             _take_prose(element, charset, read)
             _take_coded_person(element, owner, charset, parent, found)
-    return _with_prose(found.known(), read)
+    return _with_prose(found.known(), read).merged(_harvest_packed(dataset))
+
+
+def _harvest_packed(dataset: DataSet) -> Known:
+    """What a document inside the object names; meshes hold no sentences."""
+    element = dataset.get(PACKED)
+    if element is None or element.items is not None or element.fragments is not None or not element.value:
+        return Known()
+    # The readers of PDF and pictures are large: a run of slices never loads them.
+    from anonymizer.documents.harvest import harvest_document
+
+    length = dataset.number(PACKED_LENGTH)
+    content = bytes(element.value)
+    return harvest_document(content[:length] if 0 < length <= len(content) else content)
 
 
 def harvest_uids(content: bytes | memoryview) -> frozenset[str]:

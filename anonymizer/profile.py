@@ -206,7 +206,7 @@ PROFILES = {
         ),
         Profile(
             name="strict",
-            summary="The Basic Profile with every picture at risk looked at: no free text, no dates, no private values, "
+            summary="The Basic Profile, and every text in a picture blanked: no free text, no dates, no private values, "
             "no patient characteristics.",
             options=frozenset({"clean_pixel_data"}),
         ),

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from anonymizer.documents import DeidentifiedDocument, deidentify_document, kind_of, preview, verify_document
+from anonymizer.documents.harvest import harvest_document
 from anonymizer.engine import Deidentified, deidentify_instance
 from anonymizer.errors import AnonymizerError
 from anonymizer.harvest import harvest_instance, harvest_uids
@@ -57,6 +58,7 @@ def _deidentify_instance(payload: bytes, options: Options) -> Outcome:
         "TransferSyntaxUID": made.transfer_syntax,
         "report": {name: value for name, value in report.items() if name != "entries"},
         "boxes": list(made.boxes),
+        "masked": made.masked,
         "layout": made.layout,
     }
     look = [{"code": look.code, "reason": look.reason} for look in made.look]
@@ -103,6 +105,10 @@ def _verify_document(payload: bytes, options: Options) -> Outcome:
 def _preview_document(payload: bytes, options: Options) -> Outcome:
     picture = preview(payload, media_type=options["media_type"], page=int(options["number"]))
     return {"media_type": "image/png"}, picture
+
+
+def _harvest_document(payload: bytes, options: Options) -> Outcome:
+    return {"known": harvest_document(payload).to_json()}, b""
 
 
 def _kind_of(payload: bytes, options: Options) -> Outcome:
@@ -154,6 +160,7 @@ TASKS: Final[dict[str, Task]] = {
     "verify_instance": _verify_instance,
     "render_preview": _render_preview,
     "deidentify_document": _deidentify_document,
+    "harvest_document": _harvest_document,
     "verify_document": _verify_document,
     "preview_document": _preview_document,
     "kind_of": _kind_of,

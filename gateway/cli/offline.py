@@ -19,6 +19,7 @@ from anonymizer.pixels.masks import MaskRule
 from gateway.cli.console import emit, err, progress, spoken_errors, table
 from gateway.cli.frame import read_text
 from gateway.domain.errors import InvalidError
+from gateway.domain.rule import PICTURES
 
 _MADE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
@@ -154,13 +155,33 @@ def _key(path: Path | None) -> bytes | None:
 
 
 def _masks(path: Path | None) -> tuple[MaskRule, ...]:
+    """Read the masks of the rules that hold, from the rows of ``rules list``."""
     if path is None:
         return ()
     try:
-        read = json.loads(read_text(path, what="the file of masks"))
-        rows = read.get("rules", []) if isinstance(read, dict) else read
-        return tuple(MaskRule.from_json(row.get("mask", row)) for row in rows)
-    except (AnonymizerError, ValueError, TypeError, AttributeError) as error:
+        rows = json.loads(read_text(path, what="the file of masks"))
+        masks = [MaskRule.from_json(row["mask"]) for row in _rules(rows) if _holds(row)]
+    except (AnonymizerError, ValueError, KeyError) as error:
+        said = "a rule does not say what it is" if isinstance(error, KeyError) else str(error)
         raise InvalidError(
-            f"the masks cannot be read: {error}", next_step="Write them with `consilium rules list --json`."
+            f"the masks cannot be read: {said}", next_step="Write them with `consilium rules list --json`."
         ) from error
+    return tuple(masks)
+
+
+def _rules(read: object) -> list[dict[str, object]]:
+    if isinstance(read, list) and all(isinstance(row, dict) for row in read):
+        return read
+    raise ValueError("it is no list of rules")
+
+
+def _holds(row: dict[str, object]) -> bool:
+    """Tell whether a rule counts here; raises KeyError for what is no row of a rule.
+
+    One picture's rule is of no use elsewhere. That nothing identifies counts for a device only: two people said so. A
+    mask of a case takes more away, never less.
+    """
+    kind, state, reach = row["kind"], row["state"], row["reach"]
+    if kind not in PICTURES or state != "active":
+        return False
+    return reach == "device" or (kind == "mask" and reach == "layout")

@@ -130,6 +130,7 @@ def _as_json(rule: CaseRule | DeviceRule, refs: dict[str, str]) -> dict[str, Any
         "ended_at": rule.ended_at.isoformat(timespec="seconds") if rule.ended_at else None,
     }
     if "rectangles" in rule.body:
+        told["mask"] = {**rule.body, "reach": "picture" if own and own.scope == "picture" else "layout"}
         told["layout"] = {name: rule.body.get(name) for name in LAYOUT}
         told["rectangles"] = rule.body["rectangles"]
     return told

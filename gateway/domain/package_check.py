@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ CERTIFICATE, MANIFEST = "CERTIFICATE.json", "MANIFEST.json"
 FORM = "consilium-deidentification-1"
 _MOST_LIST_BYTES = 256 << 20
 _BLOCK = 1 << 20
+# What damaged bytes make the reader of archives raise; RuntimeError (and NotImplementedError) for members under a password.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def check_package(
     try:
         with zipfile.ZipFile(path) as archive:
             return _check(archive, certificate_sha256.lower(), beat)
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (*_UNREADABLE, OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidError(
             f"{path.name} cannot be read as a package of this exchange",
             next_step="Download it again; an older package has no certificate of this form.",
@@ -116,6 +119,6 @@ def _digest(archive: zipfile.ZipFile, info: zipfile.ZipInfo, beat: Callable[[int
                 state.update(block)
                 size += len(block)
                 beat(len(block))
-    except zipfile.BadZipFile:
+    except _UNREADABLE:
         return "", size
     return state.hexdigest(), size

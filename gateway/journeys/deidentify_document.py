@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from anonymizer.known import Known
 from gateway.domain.document import Document
 from gateway.journeys import sandboxed
+from gateway.journeys.deidentify_study import learn
 from gateway.journeys.make_copy import known_of, pseudonym_key, record_copy
 from gateway.journeys.read_original import read_original
 from gateway.journeys.rules_in_force import rules_in_force
@@ -29,30 +31,38 @@ def deidentify_document(
     with records.view() as view:
         document = view.documents.get(document_id)
         case = view.cases.get(document.case_id)
-        key, rules = view.key(case.id, "originals"), rules_in_force(view, case.id)
+        key = view.key(case.id, "originals")
         own_key = view.key(document.holder, "originals")
     if document.state != "received" or not document.object_id:
         return
     beat()
-    known = known_of(case)
-    outcome: Cleaned | Held
+    content: bytes | Held
     if document.size_bytes > LIMIT_BYTES:
-        outcome = Held(
+        content = Held(
             code="too_large", reason="The document is too large to be cleaned. Ask for it in smaller parts."
         )
     else:
         content = read_original(original_ref(document), key=own_key, store=store)
-        outcome = (
-            content
-            if isinstance(content, Held)
-            else sandboxed.clean_document(
-                sandbox,
-                content,
-                media_type=document.media_type,
-                known=known,
-                key=pseudonym_key(store, key),
-                profile=case.profile,
-            )
+    told = content if isinstance(content, Held) else sandboxed.harvest_document(sandbox, content)
+    if isinstance(told, Known):
+        learn(case, [told], records=records, clock=clock)
+    with records.view() as view:
+        case, rules = view.cases.get(case.id), rules_in_force(view, case.id)  # a human may have judged a word
+    known = known_of(case)
+    beat()
+    outcome: Cleaned | Held
+    if isinstance(content, Held):
+        outcome = content
+    elif isinstance(told, Held):
+        outcome = told
+    else:
+        outcome = sandboxed.clean_document(
+            sandbox,
+            content,
+            media_type=document.media_type,
+            known=known,
+            key=pseudonym_key(store, key),
+            profile=case.profile,
         )
     made_type = (
         document.media_type

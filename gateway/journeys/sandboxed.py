@@ -54,6 +54,14 @@ def harvest_instance(sandbox: Sandbox, content: bytes) -> Harvested | Held:
     return Harvested(known=Known.from_json(result.meta["known"]), uids=frozenset(result.meta["uids"]))
 
 
+def harvest_document(sandbox: Sandbox, content: bytes) -> Known | Held:
+    """Return what a document names behind labels, a scan's by OCR; nothing of one whose text cannot be read."""
+    result = _run(sandbox, "harvest_document", content, {})
+    if isinstance(result, SandboxFailed):
+        return Held(code=result.code, reason=result.reason)
+    return Known.from_json(result.meta["known"])
+
+
 def clean_instance(
     sandbox: Sandbox,
     content: bytes,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anonymizer.known import Known
+from gateway.adapters import sandbox_tasks
 from gateway.domain.errors import ConflictError, UnavailableError
 from gateway.domain.people import Actor
 from gateway.domain.upload import Session
@@ -389,3 +390,41 @@ def test_the_sender_of_an_uploaded_instance_is_the_link_and_the_event_names_no_f
     (event,) = house.events("instance_kept")
     assert event.actor == str(Actor(kind="patient", id="link"))
     assert "Svensson" not in repr(house.events())
+
+
+def test_what_only_a_document_names_goes_from_the_cases_objects_too_and_the_release_waits_for_it(house):
+    case = house.case()
+    content = factories.ct_instance(SeriesDescription="Abdomen Zyxworth late phase")
+    receive_instance(
+        arrival(content, called_ae=case.ref),
+        source=PACS,
+        **house.ports("records", "store", "clock", "policy"),
+    )
+    house.work()
+    (before,) = house.rows("copies", state="verified")
+    assert "Zyxworth" in before.index["SeriesDescription"]
+    letter = b"Discharge letter\nPatient: Zebulonia Zyxworth\nPersonal number: 19811218-9876\nThe liver is normal.\n"
+    _inspect(house, document := _document(house, case, letter, name="letter.txt"))
+    house.work()
+    known = known_of(house.rows("cases", id=case.id)[0])
+    assert "Zyxworth" in {name.family for name in known.names}
+    copies = {copy.subject_id: copy for copy in house.rows("copies", state="verified")}
+    assert "Zyxworth" not in copies[before.subject_id].index["SeriesDescription"]
+    assert {copy.index["known"] for copy in copies.values()} == {known_digest(known)}
+    assert document in copies
+    assert "harvest_document" in house.sandbox.ran
+    assert house.rows("case_rules") == []
+
+
+def test_a_document_whose_harvest_breaks_down_is_held_and_not_taken_for_one_that_names_nobody(
+    house, monkeypatch
+):
+    def broken(content):
+        raise MemoryError
+
+    monkeypatch.setattr(sandbox_tasks, "harvest_document", broken)
+    document = _document(house, house.case(), b"Patient: Zebulonia Zyxworth", name="letter.txt")
+    house.work()
+    assert _get(house, document).state == "quarantined"
+    assert [f.code for f in house.rows("findings")] == ["crashed"]
+    assert house.rows("copies") == []

@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from gateway.cli.main import command_line
 from gateway.domain.package_check import check_package
 from gateway.domain.people import Actor
+from gateway.domain.release import Copy
 from gateway.journeys import release_case
+from gateway.journeys.certify_package import File, Judged, certificate
 from gateway.journeys.judge_finding import judge_finding
 from gateway.journeys.open_release import export_release
 from gateway.journeys.receive_instance import receive_instance
@@ -230,3 +232,52 @@ def test_the_gist_is_shown_to_who_approves_and_who_reads(released, house):
     assert gist.verified == 3
     assert [(kind, count) for kind, _, _, count in gist.left_out] == [("instance", 1)]
     assert len(gist.sha256) == 64
+
+
+def test_every_masked_place_is_counted_once_also_those_that_the_list_of_boxes_has_no_room_for(released):
+    case = released[0]
+    copy = Copy(
+        id="c", case_id="c", holder="c", subject_kind="instance", subject_id="i", object_id="o", size_bytes=1, digest="d",
+        generation=1, crc32=0, profile="mdt-default", state="verified", made_at=case.opened_at,
+        index={"masked": 950, "boxes": [{"state": "doubtful"}] * 390 + [{"state": "masked"}] * 10, "rules": ["r"]},
+    )  # fmt: skip
+    file = File(name="f", kind="imaging", media_type="application/dicom", size_bytes=1, sha256="", copy=copy)
+    judged = Judged(rules=(("r", "mask", "layout", 3),))
+    told = certificate([file], case=case, number=1, made_at=case.opened_at, judged=judged)
+    assert (told["pixels"]["masked_pictures"], told["pixels"]["masked_places"]) == (1, 950)
+
+
+def _damage(file, how):
+    content = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        info = next(
+            i for i in archive.infolist() if i.filename.endswith(".dcm") or i.filename.startswith("DICOM")
+        )
+        start = (
+            info.header_offset
+            + 30
+            + int.from_bytes(content[info.header_offset + 26 : info.header_offset + 28], "little")
+        )
+    if how == "password":
+        at = content.index(b"PK\x01\x02")
+        while content[at + 46 : at + 46 + len(info.filename)] != info.filename.encode():
+            at = content.index(b"PK\x01\x02", at + 4)
+        content[at + 8] |= 1
+        content[info.header_offset + 6] |= 1
+    else:
+        at = content.index(b"PK\x01\x02")
+        while content[at + 46 : at + 46 + len(info.filename)] != info.filename.encode():
+            at = content.index(b"PK\x01\x02", at + 4)
+        content[at + 10] = content[info.header_offset + 8] = (
+            8  # said to be deflated: what follows is no stream of that
+        )
+        content[start + 8 : start + 40] = b"\xff" * 32
+    target = file.with_name("damaged.zip")
+    target.write_bytes(content)
+    return target, info.filename
+
+
+@pytest.mark.parametrize("how", ["password", "stream"])
+def test_a_member_that_cannot_be_unpacked_is_a_flaw_and_no_crash(released, how):
+    target, name = _damage(released[2], how)
+    assert name in {flaw for flaw, _ in check_package(target).flaws}

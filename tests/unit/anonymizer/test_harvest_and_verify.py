@@ -226,3 +226,15 @@ def test_a_number_of_the_patient_in_a_binary_number_is_found():
     assert [leak.kind for leak in verify_instance(made.encoded(ds), known=known, original_uids=())] == [
         "known identifier in a number"
     ]
+
+
+def test_what_a_document_inside_an_object_names_is_gathered():
+    ds = made.base("1.2.840.10008.5.1.4.1.1.104.2", "DOC")
+    ds.MIMETypeOfEncapsulatedDocument = "text/XML"
+    text = (
+        '<ClinicalDocument xmlns="urn:hl7-org:v3"><component><section><text><paragraph>'
+        "Patient: Zebulonia Zyxworth</paragraph></text></section></component></ClinicalDocument>"
+    )
+    ds.EncapsulatedDocument = text.encode() + b" " * (len(text) % 2)
+    known = harvest_instance(made.encoded(ds))
+    assert "Zyxworth" in {name.family for name in known.names}

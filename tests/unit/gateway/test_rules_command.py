@@ -9,7 +9,9 @@ import structlog
 from typer.testing import CliRunner
 
 from gateway.cli.main import command_line
+from gateway.cli.offline import _masks
 from gateway.compose import compose
+from gateway.domain.errors import InvalidError
 from gateway.domain.ids import new_id
 from gateway.domain.rule import DeviceRule, mask_body
 from gateway.journeys.open_case import open_case
@@ -95,3 +97,59 @@ def test_what_is_not_there_is_told(home):
         "`consilium rules list`"
     )
     assert said(home, "finding", "retry", "ffffffffff0", code=3)["error"] == "NotFound"
+
+
+def test_masks_in_force_are_what_the_offline_command_reads(home, tmp_path):
+    file = tmp_path / "masks.json"
+
+    def read():
+        file.write_text(json.dumps(said(home, "rules", "list", "--ended")))
+        return _masks(file)
+
+    assert read() == ()  # proposed only, and a word
+    said(home, "rules", "confirm", home.device.id)
+    (mask,) = read()
+    assert (mask.rectangles, mask.model, mask.reach, mask.verdict) == (
+        ((1, 2, 3, 4),),
+        "Scan 1",
+        "layout",
+        "mask",
+    )
+    said(home, "rules", "revoke", home.device.id)
+    assert read() == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reach", "counts"),
+    [
+        ("mask", "layout", 1),
+        ("mask", "picture", 0),
+        ("clean", "device", 1),
+        ("clean", "layout", 0),
+        ("kept_word", "case", 0),
+    ],
+)
+def test_a_rule_counts_offline_as_far_as_it_was_meant(tmp_path, kind, reach, counts):
+    file = tmp_path / "masks.json"
+    mask = {"model": "Scan 1", "verdict": kind, "reach": "layout", "rectangles": []}
+    file.write_text(json.dumps([{"kind": kind, "state": "active", "reach": reach, "mask": mask}]))
+    assert len(_masks(file)) == counts
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"data": []},
+        {"rules": []},
+        "x",
+        [1],
+        [{"model": "Scan 1"}],
+        [{"kind": "mask", "state": "active", "reach": "device"}],
+        [{"kind": "mask", "state": "active", "reach": "device", "mask": {"id": "1"}}],
+    ],
+)
+def test_what_is_no_list_of_rules_is_refused_and_not_taken_for_none(tmp_path, shape):
+    file = tmp_path / "masks.json"
+    file.write_text(json.dumps(shape))
+    with pytest.raises(InvalidError, match="cannot be read"):
+        _masks(file)

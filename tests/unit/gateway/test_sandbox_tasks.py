@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 
 from anonymizer.known import Known
@@ -69,6 +69,22 @@ def test_a_slice_is_shown_as_a_picture(sandbox):
 def test_what_an_instance_names_is_gathered(sandbox):
     assert sandboxed.harvest_instance(sandbox, sample("CT_small.dcm")).known.names
     assert sandboxed.harvest_instance(sandbox, b"no DICOM").known == Known()
+
+
+def test_what_a_document_and_a_scan_of_one_name_is_gathered(sandbox):
+    for content in (b"Patient: Zebulonia Zyxworth\n", scanned("Patient: Zebulonia Zyxworth")):
+        told = sandboxed.harvest_document(sandbox, content)
+        assert isinstance(told, Known)
+        assert "Zyxworth" in {name.family for name in told.names}
+    assert sandboxed.harvest_document(sandbox, b"\x00\x01") == Known()
+
+
+def scanned(text):
+    page = Image.new("L", (1200, 300), 255)
+    ImageDraw.Draw(page).text((60, 100), text, fill=0, font=ImageFont.load_default(40))
+    out = io.BytesIO()
+    page.save(out, "PNG")
+    return out.getvalue()
 
 
 def test_what_is_left_is_told_by_place(sandbox):
