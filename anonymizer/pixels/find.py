@@ -20,7 +20,7 @@ State = Literal["masked", "kept", "doubtful"]
 _WHOLE_FRAMES = 6
 _ALIKE = 10.0  # mean difference in grey levels below which two stretches show the same
 _BANNER_DOUBT = 0.6
-_BEYOND_DOUBT = 90.0
+_READ_WELL = 70.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,8 @@ class Findings:
     seen: list[Seen] = field(default_factory=list)
     read: int = 0
     known: bool = False
-    harmless: list[tuple[int, Box]] = field(
-        default_factory=list
-    )  # by frame, what was read beyond doubt and kept
+    #: Frame, box and confidence of what was read well and is kept.
+    harmless: list[tuple[int, Box, float]] = field(default_factory=list)
 
     def boxes(self, state: State) -> dict[int, list[Box]]:
         found: dict[int, list[Box]] = {}
@@ -103,6 +102,9 @@ def read_picture(
                 break  # in a long cine the first view finds what is new
         findings.read += asked
     _spread(picture, findings, budget)
+    for number, one in enumerate(findings.seen):  # OCR may give boxes that reach beyond the frame
+        inside = one.box.grown(0, picture.rows, picture.columns)
+        findings.seen[number] = Seen(one.frame, inside, one.state)
 
 
 def _met(one: Candidate, looked_at: list[_Stretch], grey: Grey) -> bool:
@@ -122,17 +124,23 @@ def _judge(
     reading = reading.reduced(factor)
     strong = [one.box.reduced(factor) for one in found if one.strong]
     together = _neighbours(reading.lines)
+    judged = []
     for line in [*reading.lines, *together]:
         printed = any(line.box.overlap(box) > 0.3 or box.overlap(line.box) > 0.6 for box in strong)
         verdict = judge.judge(line.words, line.confidence, printed=printed)
-        if verdict.verdict == "noise" or (line in together and not verdict.known):
-            continue
+        if verdict.verdict == "keep" and line.confidence >= _READ_WELL:
+            findings.harmless.append((frame, line.box, line.confidence))
+        if verdict.verdict != "noise" and (verdict.known or line not in together):
+            judged.append((line, verdict))
+    for line, verdict in judged:
         findings.known |= verdict.known
-        sure = [box for held, box in findings.harmless if held == frame]
-        if verdict.stranger and line.confidence < _BEYOND_DOUBT and _share(line.box, sure) > 0.7:
-            continue  # another view of the frame gave the words
-        if verdict.verdict == "keep" and line.confidence >= _BEYOND_DOUBT:
-            findings.harmless += [(frame, box) for box in line.boxes]
+        if verdict.stranger or verdict.verdict == "doubt":
+            # Another reading of the same stretch, as good or better, gave harmless words only.
+            sure = [
+                box for held, box, mark in findings.harmless if held == frame and mark >= line.confidence - 5
+            ]
+            if _share(line.box, sure) > 0.7:
+                continue
         masked = set(verdict.words) or set(range(len(line.words)))
         for index, box in enumerate(line.boxes):
             if verdict.verdict == "mask" and index in masked:

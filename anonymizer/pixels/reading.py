@@ -16,13 +16,14 @@ from PIL import Image
 
 from anonymizer import ocr
 from anonymizer.ocr import Layout, OcrTimeError, Word
-from anonymizer.pixels.strokes import Box, Candidate, candidates, merged
+from anonymizer.pixels.strokes import Box, Candidate, candidates, drawn_shades, merged
 
 Grey = NDArray[np.uint8]
 #: From here on words are taken for what was written, below it nothing is known but that something stands there.
 CONFIDENT = 60.0
 _WHOLE_PIXELS = 700_000  # what is read as a whole; larger frames are reduced for this reading only
 _DETECTED_PIXELS = 16_000_000
+_EDGE, _MOST_INK = 75, 0.2  # grey levels around a drawn shade; share of a frame that ink may take
 _LETTER = 36  # height in pixels at which letters are read best
 _MOST_CROPS = 90
 _MOST_WEAK = 24
@@ -136,11 +137,23 @@ def _back(box: Box, rows: int) -> Box:
 
 
 def _whole_frame(grey: Grey, budget: Budget) -> list[Line]:
+    """The frame as it is, and each drawn shade with its soft edges alone: tissue behind a name then vanishes."""
     scale = min(1.0 if _is_noisy(grey) else 2.0, (_WHOLE_PIXELS / grey.size) ** 0.5)
     dark = float(np.median(grey)) < 128
-    shown = _scaled(255 - grey if dark else grey, scale)
+    lines = _read_whole(_scaled(255 - grey if dark else grey, scale), scale, budget)
+    shades = drawn_shades(grey)
+    for shade in sorted({max(shades), min(shades)} if shades else set()):
+        away = np.abs(grey.astype(np.int16) - shade)
+        if float((away < _EDGE).mean()) < _MOST_INK:
+            alone = np.minimum(away * (255 // _EDGE), 255).astype(np.uint8)
+            larger = min(2.0, (_WHOLE_PIXELS / grey.size) ** 0.5)
+            lines += _read_whole(_scaled(alone, larger), larger, budget)
+    return lines
+
+
+def _read_whole(view: Grey, scale: float, budget: Budget) -> list[Line]:
     try:
-        words = ocr.read_words(shown, layout="sparse", limit_s=min(budget.left_s(), 8.0))
+        words = ocr.read_words(view, layout="sparse", limit_s=min(budget.left_s(), 8.0))
     except OcrTimeError:
         raise OutOfTimeError from None
     return in_lines(words, scale, (0, 0))

@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 CLASSES = ((5, 11), (9, 22), (18, 45), (38, 90))
 MAX_RUNS = 400_000
 _LOWEST_LETTER, _SHORTEST_WORD = 6, 22  # pixels; what is smaller nobody can read
+_SOFT = 45
 _FLAT = 3  # grey levels within which drawn strokes are of one shade
 
 
@@ -150,10 +151,12 @@ def stroke_masks(grey: NDArray[np.uint8]) -> Iterator[Mask]:
     limit = np.maximum(16.0, 1.1 * deviation)
     yield rise > limit
     yield -rise > limit
-    for shade in _drawn_shades(grey):
-        near = np.abs(grey.astype(np.int16) - shade) <= _FLAT
-        if near.mean() < 0.25:
-            yield near
+    for shade in drawn_shades(grey):
+        away = np.abs(grey.astype(np.int16) - shade)
+        for reach in (_FLAT, _SOFT):  # the shade alone, and with the soft edges of its letters
+            near = away <= reach
+            if near.mean() < 0.25:
+                yield near
 
 
 def _surroundings(
@@ -175,7 +178,7 @@ def _surroundings(
     return mean.astype(np.float32)[:rows, :columns], spread.astype(np.float32)[:rows, :columns]
 
 
-def _drawn_shades(grey: NDArray[np.uint8]) -> list[int]:
+def drawn_shades(grey: NDArray[np.uint8]) -> list[int]:
     """Shades that stand out of the histogram as a spike: fonts have one shade, tissue has many."""
     counts = np.bincount(grey.ravel(), minlength=256).astype(np.float64)
     padded = np.pad(counts, 6, mode="reflect")
