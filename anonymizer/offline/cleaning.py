@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.documents import QuarantinedDocument, deidentify_document, verify_document
+from anonymizer.documents.check_words import UNREAD
 from anonymizer.engine import Deidentified, Quarantined, deidentify_instance
 from anonymizer.known import Known
 from anonymizer.mapped import blocks
@@ -164,8 +165,9 @@ def _document(content: bytes, errand: Errand, plan: Plan) -> Made:
     places = verify_document(made.content, media_type=made.media_type, known=plan.known)
     leaks = verify_text(made.text, plan.known)
     if places or leaks:
-        place = places[0] if places else leaks[0].place
-        return Made(report=told(errand.relative, errand.kind, "leak", place=place))
+        found = [place for place in places if not place.endswith(UNREAD)] + [leak.place for leak in leaks]
+        code = "leak" if found else "not_read_again"
+        return Made(report=told(errand.relative, errand.kind, code, place=(found or places)[0]))
     name = f"{errand.name}{made.extension}"
     with _half_written((made.content,), name, plan) as (half, digest):
         _keep(half, name, plan)

@@ -17,6 +17,8 @@ SENTENCES: Mapping[str, str] = {
     "program": "A program or its settings, as discs carry beside the pictures: left out.",
     "empty": "The file is empty: left out.",
     "leak": "The copy still held something that identifies ({place}), so it was not written. Have the file looked at.",
+    "not_read_again": "The copy could not be read again to its end ({place}), so it was not written. "
+    "Split the document into smaller ones, or have it looked at.",
     "strict": "The strict profile takes no documents. Use mdt-default, or leave the document out.",
     "too_large": "The file is larger than can be handled at once. Have it looked at by the imaging engineer.",
     "unreadable": "The file could not be read from the disk. Copy it again.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from anonymizer.cleaner import cleaner_for
+from anonymizer.cleaner import Cleaner, cleaner_for
 from anonymizer.known import Known
 from anonymizer.meshes import clean_mtl, clean_obj, clean_stl
 
@@ -22,7 +24,7 @@ STL = """solid Erik Lundgren
 BARE = {"facet": "", "loop": "", "vertex": "", "line": ""}
 
 
-def made(clean, text: str) -> list[str]:
+def made(clean: Callable[[bytes, Cleaner], bytes | None], text: str) -> list[str]:
     content = clean(text.encode(), CLEANER)
     assert content is not None
     return content.decode("ascii").splitlines()

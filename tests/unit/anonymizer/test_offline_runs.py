@@ -166,3 +166,22 @@ def test_several_patients_in_one_folder_are_told(folder: Path, tmp_path: Path) -
     report = run(folder, tmp_path / "two")
     assert report.patients == 2
     assert json.loads(json.dumps(report.to_json()))["patients_named"] == 2
+
+
+@pytest.mark.parametrize(
+    ("places", "code", "said"),
+    [
+        (("page 3: not read again",), "not_read_again", "(page 3: not read again)"),
+        (("page 3: not read again", "page 4: text"), "leak", "(page 4: text)"),
+    ],
+)
+def test_a_document_that_was_not_read_again_is_held_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...], code: str, said: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "letter.txt").write_text("CT buk visar en lesion i levern.")
+    monkeypatch.setattr(cleaning, "verify_document", lambda *_, **__: places)
+    (row,) = run(tmp_path / "in", tmp_path / "out").files
+    assert (row.status, row.code) == ("quarantined", code)
+    assert said in row.reason
+    assert not any(path.suffix == ".txt" for path in (tmp_path / "out").rglob("*"))
