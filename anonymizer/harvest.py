@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import TypeVar
 
 from anonymizer import structured_report as sr
@@ -86,13 +87,22 @@ def _once(values: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def harvest_instance(content: bytes | memoryview) -> Known:
-    """What this object's standard attributes name, at any depth; empty when it cannot be read."""
-    found = _Found()
+def harvest_both(content: bytes | memoryview) -> tuple[Known, frozenset[str]]:
+    """What `harvest_instance` and `harvest_uids` find, from one reading."""
     try:
         dataset = read_part10(content).dataset
     except Unfit:
-        return Known()
+        return Known(), frozenset()
+    return _named(dataset), _uids(dataset)
+
+
+def harvest_instance(content: bytes | memoryview) -> Known:
+    """What this object's standard attributes name, at any depth; empty when it cannot be read."""
+    return harvest_both(content)[0]
+
+
+def _named(dataset: DataSet) -> Known:
+    found = _Found()
     read: set[str] = set()
     for element, owner, charset, parent in _walk(dataset):
         if is_private(element.tag):
@@ -119,15 +129,17 @@ def _harvest_packed(dataset: DataSet) -> Known:
 
 def harvest_uids(content: bytes | memoryview) -> frozenset[str]:
     """Every UID value that names an instance, a series, a study or the like: none may be found in what leaves."""
-    try:
-        dataset = read_part10(content).dataset
-    except Unfit:
-        return frozenset()
-    kept = {
-        int(row["tag"], 16)
-        for row in load_table("extra_attributes.json")["rows"]
-        if row["handling"] == "keep_uid"
-    }
+    return harvest_both(content)[1]
+
+
+@lru_cache(maxsize=1)
+def _kept_uids() -> frozenset[int]:
+    rows = load_table("extra_attributes.json")["rows"]
+    return frozenset(int(row["tag"], 16) for row in rows if row["handling"] == "keep_uid")
+
+
+def _uids(dataset: DataSet) -> frozenset[str]:
+    kept = _kept_uids()
     values = {
         value.strip(" \0")
         for element, *_ in _walk(dataset)

@@ -135,6 +135,7 @@ def verify_bytes(content: bytes, known: Known) -> tuple[Leak, ...]:
 def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[str]) -> Iterator[Leak]:
     if output[:128] != CLEAN_PREAMBLE or output[128:132] != b"DICM":
         yield Leak("preamble", "not clean")
+    dataset = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -153,7 +154,9 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
         yield Leak(f"byte {offset}", "known identifier in the bytes")
     for offset in _uids(originals).found(output):  # (3) original UIDs, also inside text
         yield Leak(f"byte {offset}", "original UID")
-    for place in read_again(output, verifier.scrubber.known):  # (4) words in pictures that may carry some
+    for place in read_again(
+        output, verifier.scrubber.known, dataset
+    ):  # (4) words in pictures that may carry some
         yield Leak(place, "known identifier in the picture")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anonymizer.documents import MAX_BYTES, kind_of
 from anonymizer.documents.harvest import harvest_document
-from anonymizer.harvest import harvest_instance, harvest_uids
+from anonymizer.harvest import harvest_both
 from anonymizer.known import Known
 
 DICOM = "application/dicom"
@@ -58,9 +58,8 @@ def _gather(path: str) -> Gathered:
         return Gathered(kind, failed="too_large")
     if kind != DICOM:
         return Gathered(kind, harvest_document(bytes(content)))
-    return Gathered(
-        kind, harvest_instance(content), harvest_uids(content), "dicomdir" if _DICOMDIR in head else ""
-    )
+    known, uids = harvest_both(content)
+    return Gathered(kind, known, uids, "dicomdir" if _DICOMDIR in head else "")
 
 
 def _large_kind(head: bytes) -> str:

@@ -47,19 +47,20 @@ _ASKED = [
 ]
 
 
-def read_again(content: bytes | memoryview, known: Known) -> tuple[str, ...]:
+def read_again(content: bytes | memoryview, known: Known, parsed: Any = None) -> tuple[str, ...]:
     """Places where a known identifier can still be read ("frame 3"), or that were not read again; () for no risk.
 
     Frames are taken evenly where there are many. A picture for which nobody is asked to look (Burned In Annotation NO) must
-    be read again to its end, else it is told; for the others somebody looks in any case.
+    be read again to its end, else it is told; for the others somebody looks in any case. ``parsed`` is the same copy as
+    pydicom read it, where the caller has it.
     """
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values in what it logs
     if not known or not ocr.languages():
         return ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        head = _head(content)
-        if head is None or not _is_risky(head):
+        head = _head(content) if parsed is None else parsed
+        if head is None or "Rows" not in head or not _is_risky(head):
             return ()
         found: list[str] = []
         try:

@@ -20,7 +20,7 @@ from anonymizer.documents import DeidentifiedDocument, deidentify_document, kind
 from anonymizer.documents.harvest import harvest_document
 from anonymizer.engine import Deidentified, deidentify_instance
 from anonymizer.errors import AnonymizerError
-from anonymizer.harvest import harvest_instance, harvest_uids
+from anonymizer.harvest import harvest_both
 from anonymizer.known import Known
 from anonymizer.ocr import read_words
 from anonymizer.pixels import MaskRule, render_preview
@@ -40,7 +40,8 @@ _STRICT_REASON: Final = (
 
 
 def _harvest_instance(payload: bytes, options: Options) -> Outcome:
-    return {"known": harvest_instance(payload).to_json(), "uids": sorted(harvest_uids(payload))}, b""
+    known, uids = harvest_both(payload)
+    return {"known": known.to_json(), "uids": sorted(uids)}, b""
 
 
 def _deidentify_instance(payload: bytes, options: Options) -> Outcome:
