@@ -79,6 +79,7 @@ def test_two_readings_of_one_case_keep_the_words_of_both() -> None:
         ("LINDQVIST SIGN:", False),
         ("Lindqvist", True),
         ("Lindquist", True),
+        ("Lindqwst", True),
         ("Anna Lindqvist", True),
         ("Lindqvist sign Lindquist", True),
         ("Lindqvist signed", True),
