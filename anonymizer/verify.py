@@ -11,7 +11,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -35,12 +35,12 @@ CLEAN_PREAMBLE = bytes(128)
 #: Elements whose text is ours or is checked by a stricter rule than "no known identifier".
 WORDY = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN", "CS", "AE", "UR", "DS", "IS", "AS", "UI"})
 WHOLE = frozenset({"ST", "LT", "UT", "UR"})  # a backslash is a letter in these (PS3.5 6.2)
-NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
+NUMBERS = {"UL": 4, "SL": 4, "UV": 8, "SV": 8}  # sizes in bytes; two bytes hold nobody's number
 BYTES = frozenset({"OB", "UN"})
 DOCUMENTS = frozenset({"application/pdf", "text/xml", "application/xml", "text/plain"})
 PIXELS, DOCUMENT = 0x7FE0, 0x00420011  # both are read by what they are
 FEW, LEAST_NUMBER = 8, 100_000
-MAX_HIDDEN = 1 << 20
+HIDDEN_BLOCK, SHORT = 1 << 20, 512
 UID_BEGINNING, MAX_UID = 10, 80
 _UID_RUN = re.compile(rb"\d+(?:\.\d+)*")
 _UID_SIGNS = frozenset(b"%c" % sign for sign in b"0123456789.")
@@ -62,6 +62,16 @@ class _Verifier:
         self.scrubber = Scrubber(known)
         self.needles = Needles(self.scrubber.byte_needles())
         self.known_left = lru_cache(maxsize=20_000)(self.scrubber.known_left)
+        self._judged = lru_cache(maxsize=50_000)(self._judge)
+
+    def fault(self, tag: int, vr: str, value: Any) -> str:
+        """What is wrong with a value; equal short values of equal attributes, as slices repeat them, are judged once."""
+        if isinstance(value, bytes) and len(value) <= SHORT:
+            return self._judged(tag, vr, value)
+        return self._judge(tag, vr, value)
+
+    def _judge(self, tag: int, vr: str, value: Any) -> str:
+        return _fault(tag, vr, value, self.known_left)
 
 
 class _Uids:
@@ -167,7 +177,8 @@ def _packed(dataset: Any, verifier: _Verifier) -> Iterator[Leak]:
         return
     content = bytes(dataset.EncapsulatedDocument)[: dataset.get("EncapsulatedDocumentLength")]
     if kind not in DOCUMENTS:
-        yield from _hidden_text(content, "(0042,0011)", verifier)
+        if wrong := _hidden_text(content, verifier.known_left):
+            yield Leak("(0042,0011)", wrong)
     else:
         for place in verify_document(content, media_type=kind, known=verifier.scrubber.known):
             yield Leak(f"(0042,0011) {place}", "in the document inside the object")
@@ -204,67 +215,75 @@ def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:
     waiting: list[tuple[Any, str]] = [(dataset, path)]
     while waiting:
         current, place = waiting.pop()
-        for raw in current.elements():  # not yet converted: most values need no more than their bytes
-            tag, vr = raw.tag, raw.VR
-            here = f"{place}({tag.group:04X},{tag.element:04X})"
+        for raw in current.values():  # not yet converted: most values need no more than their bytes
+            vr, value = raw.VR, raw.value
             if vr == "SQ":
-                items = current[tag].value or ()
+                here = place + _spelled(raw.tag)
+                items = current[raw.tag].value or ()
                 waiting.extend((item, f"{here}[{number}]") for number, item in enumerate(items))
-            elif vr in WORDY:
-                yield from _text(vr, raw.value, here, verifier)
-            elif 0x5000 <= tag.group <= 0x501F or 0x6000 <= tag.group <= 0x601F:
-                yield Leak(here, "overlay or curve")
-            elif vr in NUMBERS:
-                yield from _number(current[tag].value, here, verifier)
-            elif tag.group != PIXELS and tag != DOCUMENT and vr in BYTES:
-                yield from _hidden_text(raw.value, here, verifier)
+            elif kind := verifier.fault(raw.tag, vr, value):
+                yield Leak(place + _spelled(raw.tag), kind)
 
 
-def _text(vr: str, value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+def _spelled(tag: Any) -> str:
+    return f"({tag.group:04X},{tag.element:04X})"
+
+
+def _fault(tag: int, vr: str, value: Any, known_left: Callable[[str], bool]) -> str:
+    """What is wrong with one value, in words; "" for nothing."""
+    group = tag >> 16
+    if 0x5000 <= group <= 0x501F or 0x6000 <= group <= 0x601F:
+        return "overlay or curve"
+    if vr in WORDY:
+        return _text(vr, value, known_left)
+    if vr in NUMBERS:
+        return _number(NUMBERS[vr], value, known_left)
+    if group != PIXELS and tag != DOCUMENT and vr in BYTES:
+        return _hidden_text(value, known_left)
+    return ""
+
+
+def _text(vr: str, value: Any, known_left: Callable[[str], bool]) -> str:
     if isinstance(value, bytes):
         try:
             text = value.decode("utf-8").rstrip(" \0")  # what leaves is in ISO_IR 192
         except UnicodeDecodeError:
-            yield Leak(here, "text that is not in the character set of a copy")
-            return
+            return "text that is not in the character set of a copy"
         texts = [text] if vr in WHOLE else text.split("\\")
     else:  # pydicom has converted it already, as it does with the character set
-        texts = [
-            str(one)
-            for one in (value if isinstance(value, MultiValue | list) else [value])
-            if one is not None
-        ]
+        many = value if isinstance(value, MultiValue | list) else [value]
+        texts = [str(one) for one in many if one is not None]
     if vr == "UI":
         texts = [text for text in texts if not text.startswith(("2.25.", "1.2.840.10008."))]
     if vr == "CS":
         texts = [text for text in texts if len(text) > 2]  # CT, M, NO: terms, never a name of their own
-    if any(text and verifier.known_left(text) for text in texts):
-        yield Leak(here, "known identifier in a value")
-    elif vr == "PN" and any("=" in text for text in texts):
-        yield Leak(here, "name in another script")
+    if any(text and known_left(text) for text in texts):
+        return "known identifier in a value"
+    return "name in another script" if vr == "PN" and any("=" in text for text in texts) else ""
 
 
-def _number(value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+def _number(size: int, value: Any, known_left: Callable[[str], bool]) -> str:
     """A number long enough to be somebody's; long lists are measurements."""
-    values = value if isinstance(value, MultiValue | list) else [value]
-    if len(values) <= FEW and any(
-        isinstance(one, int) and one >= LEAST_NUMBER and verifier.known_left(str(one)) for one in values
-    ):
-        yield Leak(here, "known identifier in a number")
+    if isinstance(value, bytes):
+        if len(value) > FEW * size:
+            return ""
+        value = [int.from_bytes(value[at : at + size], "little") for at in range(0, len(value), size)]
+    many = value if isinstance(value, MultiValue | list) else [value]
+    large = (one for one in many if isinstance(one, int) and one >= LEAST_NUMBER)
+    return "known identifier in a number" if any(known_left(str(one)) for one in large) else ""
 
 
-def _hidden_text(value: Any, here: str, verifier: _Verifier) -> Iterator[Leak]:
+def _hidden_text(value: Any, known_left: Callable[[str], bool]) -> str:
     """Bytes that are mostly text, in one-byte or two-byte characters."""
-    if not isinstance(value, bytes) or not value or len(value) > MAX_HIDDEN:
-        return
-    for plain in (value, value[::2], value[1::2]):
-        runs = _PRINTABLE.findall(plain)
-        if 5 * sum(map(len, runs)) < 4 * len(plain.strip(b"\0")):
-            continue
-        for run in runs:
-            text = run.decode("utf-8", "replace")
-            if verifier.known_left(text) or (
-                not run.isascii() and verifier.known_left(run.decode("latin-1"))
-            ):
-                yield Leak(here, "known identifier in bytes that are text")
-                return
+    for _, block in (
+        blocks(value, size_bytes=HIDDEN_BLOCK, overlap=MAX_UID) if isinstance(value, bytes) else ()
+    ):
+        for plain in (bytes(block), bytes(block[::2]), bytes(block[1::2])):
+            runs = _PRINTABLE.findall(plain)
+            if 5 * sum(map(len, runs)) < 4 * len(plain.strip(b"\0")):
+                continue
+            for run in runs:
+                text = run.decode("utf-8", "replace")
+                if known_left(text) or (not run.isascii() and known_left(run.decode("latin-1"))):
+                    return "known identifier in bytes that are text"
+    return ""
