@@ -136,7 +136,7 @@ def ecg(study: Study) -> Made:
     for place, value in (
         ("WaveformOriginality", "ORIGINAL"),
         ("NumberOfWaveformChannels", 2),
-        ("NumberOfWaveformSamples", 500),
+        ("NumberOfWaveformSamples", 30000),
         ("SamplingFrequency", "500"),
         ("WaveformBitsAllocated", 16),
         ("WaveformSampleInterpretation", "SS"),
@@ -153,7 +153,7 @@ def ecg(study: Study) -> Made:
         ):
             made.keep(f"{source}/ChannelSourceSequence[0]/{attribute}", value, "codes")
         made.text(f"{source}/ChannelLabel", "{latin}", "waveform_text", "SH")
-    data = (1000 * np.sin(np.arange(1000) / 20)).astype("<i2").tobytes()
+    data = (1000 * np.sin(np.arange(60000) / 20)).astype("<i2").tobytes()
     made.keep(f"{group}/WaveformData", data, "waveform_samples", "OW")
     for i, sentence in enumerate(("<Sinus rhythm 72/min> {name}", "<QTc 431 ms>, confirmed by {reader}")):
         note = f"WaveformAnnotationSequence[{i}]"

@@ -168,8 +168,10 @@ def _pseudonym(check: Check, pair: Pair, frame: Frame) -> Iterator[Verdict]:
 
 
 def _document_gone(check: Check, pair: Pair, frame: Frame) -> Iterator[Verdict]:
-    text = "" if pair.after is None else pair.after.document
-    yield "privacy", check["category"], not any(holds(text, form) for form in check["forms"])
+    # Two letters stand somewhere in any compressed stream: short names are looked for in what is shown.
+    shown, whole = ("", "") if pair.after is None else (pair.after.shown, pair.after.document)
+    left = any(holds(shown if len(form) < 4 else whole, form) for form in check["forms"])
+    yield "privacy", check["category"], not left
 
 
 def _document_kept(check: Check, pair: Pair, frame: Frame) -> Iterator[Verdict]:

@@ -82,14 +82,18 @@ class Read:
         return b"\n".join(parts)
 
     @cached_property
-    def document(self) -> str:
-        """The text of an encapsulated document, streams and attachments included."""
+    def shown(self) -> str:
+        """The text of an encapsulated document as its reader sees it."""
         held = bytes(self.ds.get("EncapsulatedDocument", b""))
         if not held.startswith(b"%PDF"):
             return held.decode("utf-8", "replace")
         with pypdfium2.PdfDocument(held) as pdf:
-            shown = [page.get_textpage().get_text_range() for page in pdf]
-        return "\n".join(shown) + "\n" + _document_streams(self.ds).decode("latin-1")
+            return "\n".join(page.get_textpage().get_text_range() for page in pdf)
+
+    @cached_property
+    def document(self) -> str:
+        """The same with its streams and attachments."""
+        return f"{self.shown}\n{_document_streams(self.ds).decode('latin-1')}"
 
     @cached_property
     def frames(self) -> NDArray[Any] | None:

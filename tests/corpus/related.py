@@ -45,8 +45,10 @@ def structures(study: Study, cts: list[Made]) -> Made:
         made.put(f"ROIContourSequence[{i}]/ReferencedROINumber", i + 1)
         reference(made, f"{contour}/ContourImageSequence[0]", cts[i % len(cts)])
         made.put(f"{contour}/ContourGeometricType", "CLOSED_PLANAR")
-        made.put(f"{contour}/NumberOfContourPoints", 3)
-        made.keep(f"{contour}/ContourData", [0, 0, 5, 10.5, 0, 5, 10, 12, 5], "acquisition")
+        # Long, as drawn by a machine: many an outline is longer than the head of a file that a reader looks at first.
+        outline = [number for at in range(2500) for number in (at / 8, at % 97, 5)]
+        made.put(f"{contour}/NumberOfContourPoints", 2500)
+        made.keep(f"{contour}/ContourData", outline, "acquisition")
         made.put(f"RTROIObservationsSequence[{i}]/ObservationNumber", i + 1)
         made.put(f"RTROIObservationsSequence[{i}]/ReferencedROINumber", i + 1)
         made.put(f"RTROIObservationsSequence[{i}]/RTROIInterpretedType", "PTV")
