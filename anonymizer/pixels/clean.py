@@ -20,11 +20,12 @@ from anonymizer.errors import Unfit
 from anonymizer.known import Known
 from anonymizer.ocr import OcrMissingError, languages
 from anonymizer.pixels.bits import mask_unused_bits
-from anonymizer.pixels.find import Findings, read_picture
+from anonymizer.pixels.find import Findings, Seen, read_picture
 from anonymizer.pixels.judge import judge_for
+from anonymizer.pixels.leftover import leftover_signs
 from anonymizer.pixels.masking import Written, write_masks
 from anonymizer.pixels.masks import MaskRule, fingerprint
-from anonymizer.pixels.picture import NotDecodableError, Picture
+from anonymizer.pixels.picture import NotDecodableError, Picture, views
 from anonymizer.pixels.reading import Budget, OutOfTimeError
 from anonymizer.pixels.risk import Look, embedded_overlay, is_read, pixel_risk
 from anonymizer.pixels.slices import drawn_upon
@@ -42,6 +43,7 @@ BURNED_IN, DERIVATION, LOSSY_DONE, MANUFACTURER, MODALITY = (
 )
 PLACE = "(7FE0,0010)"
 _MOST_BOXES = 400
+_LEFTOVER_FRAMES = 12
 UNREADABLE = "The picture is damaged, so nobody can say what it shows. Ask the sender to send it again."
 _REASONS = {
     "text_unread": "Text in pictures cannot be read on this computer (no language packs), so names may stand in this one.",
@@ -143,7 +145,17 @@ def _read(picture: Picture, known: Known, strict: bool, dataset: DataSet) -> tup
         return findings, "too_much_to_read"
     except OcrMissingError:
         return findings, "text_unread"
+    _doubt_what_is_left(picture, findings)
     return findings, ""
+
+
+def _doubt_what_is_left(picture: Picture, findings: Findings) -> None:
+    """Mark drawn signs that no line explains, such as oblique or stacked letters, in frames evenly chosen."""
+    last = picture.frames - 1
+    for frame in sorted({round(step * last / (_LEFTOVER_FRAMES - 1)) for step in range(_LEFTOVER_FRAMES)}):
+        explained = [one.box for one in findings.seen if one.frame == frame]
+        grey = next(iter(views(picture, picture.stored_values(frame))))
+        findings.seen += [Seen(frame, box, "doubtful") for box in leftover_signs(grey, explained)]
 
 
 def _to_blank(picture: Picture, findings: Findings, rules: list[MaskRule]) -> dict[int, list[Box]]:

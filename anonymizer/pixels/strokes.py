@@ -230,6 +230,12 @@ def _parts(runs: _Runs, columns: int) -> _Parts:
     return _Parts(left, top, right, bottom, area, of_run)
 
 
+def parts_of(mask: Mask) -> _Parts | None:
+    """The connected parts of a mask; None where there are none, or more than drawing makes."""
+    runs = _runs(mask)
+    return _parts(runs, mask.shape[1]) if 6 <= len(runs.row) <= MAX_RUNS else None
+
+
 def _lines(mask: Mask) -> list[Box]:
     runs = _runs(mask)
     if not 6 <= len(runs.row) <= MAX_RUNS:
