@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -143,21 +144,27 @@ def _days(mark: Mark, days: list[dict[str, str]], readings: list[Reading], shift
     """A date left as it was is a leak, unless it is another one moved; one moved with the others is kept."""
     mark.days = len(days)
     moved = {day["text"]: _moved(day, shift, mark.case) for day in days} if shift else {}
+    others = {form for forms in moved.values() for form in forms}
     folded = [reading.folded for reading in readings]
     for day in days:
         original = Planted(category="date", text=day["text"])
         where = next((reading.place for reading in readings if left(original, reading)), None)
-        if where is not None and fold(day["text"]) not in moved.values():
+        if where is not None and fold(day["text"]) not in others:
             mark.leaks.append(f"date: {day['text']} ({where})")
-        elif shift and any(moved[day["text"]] in text for text in folded):
+        elif shift and any(form in text for form in moved[day["text"]] for text in folded):
             mark.moved += 1
         else:
             mark.unmoved.append(day["text"])
 
 
-def _moved(day: dict[str, str], shift: int, language: str) -> str:
-    there = date.fromisoformat(day["iso"]) + timedelta(days=shift)
-    return fold(written(there.isoformat(), day["pattern"], language))
+def _moved(day: dict[str, str], shift: int, language: str) -> set[str]:
+    """How the moved day may stand there: "May" is short and long, and 02 may become 2."""
+    there = (date.fromisoformat(day["iso"]) + timedelta(days=shift)).isoformat()
+    months = ("MMM", "MMMM") if "MMM" in day["pattern"] else ("M", "MM")
+    named = [re.sub("M+", month, day["pattern"]) for month in months]
+    patterns = {re.sub(r"(?<!d)d+(?!d)", days, pattern) for pattern in named for days in ("d", "dd")}
+    forms = {fold(written(there, pattern, language)) for pattern in patterns}
+    return forms | {re.sub(r"([a-z])\.", r"\1", form) for form in forms}
 
 
 def _clinical(
