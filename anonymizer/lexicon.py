@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from anonymizer.beside import kinds_beside
+from anonymizer.beside import initials_beside, kinds_beside
 from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known, PersonName
 from anonymizer.likeness import Likeness
@@ -97,13 +97,13 @@ class Lexicon:
         self._memo: dict[str, Entry | None] = {}
         self.unspaced_names: tuple[str, ...] = ()
         names = [*known.names, *(name for person in known.people for name in person.names)]
-        self._initials(names)
+        self._initials(names, known.names)
         self._gather(known, names)
         self._likeness = Likeness(self._words, self._joined_words, self.spelled)
         self.long_words = self._likeness.long_words
 
     # -- what the known identifiers contribute --------------------------------------------------------------------
-    def _initials(self, names: list[PersonName]) -> None:
+    def _initials(self, names: list[PersonName], patients: tuple[PersonName, ...]) -> None:
         """Initials, particles and roles: what may stand beside a name and belongs to it."""
         self.initials = frozenset(_firsts(f"{name.given} {name.middle}" for name in names))
         self.family_initials = frozenset(_firsts(name.family for name in names))
@@ -117,6 +117,8 @@ class Lexicon:
         }
         self.particles = frozenset(particles | apart | ({"al", "el"} if particles & {"al", "el"} else set()))
         self.initial_groups = frozenset(group for name in names for group in _initial_groups(name))
+        whole = (name for name in patients if name.family and name.given)
+        self.patient_initials = initials_beside(group for name in whole for group in _initial_groups(name))
         self.pairs = frozenset(
             pair
             for name in names

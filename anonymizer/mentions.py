@@ -37,24 +37,48 @@ _MIDDLE = re.compile(r"(?:-[^\W\d_a-z][^\W\d_]+)?(?:[ ][^\W\d_a-z]\.?)?[ ]")
 _MOST = 4
 _LEAST = 3
 _LONG_ENOUGH = 6  # shorter words that end as words of medicine do are also names: "Roma", "Noemi"
+_BY = re.compile(r"(?:(?<![^\W_])(?:av|by|af|von|par|por)[ ]|/[ ]?)$", re.IGNORECASE)
+_INITIALS = re.compile(r"[ ][^\W\d_a-zа-я]\.(?:[ ]?[^\W\d_a-zа-я]\.)?")
+_HOLDER = re.compile(
+    r"(?<![\w'’-])([^\W\d_a-z][^\W\d_]+(?:-[^\W\d_]+)?)[ ]([^\W\d_a-zåäö](?:[^\W\d_]+(?:-[^\W\d_]+)?|\.)?),?[ ]\(?$"
+)
+_SIGNED = re.compile(r"(?<![^\W_])(?:[Ss]ign|SIGN)\b[.:]?\s?([A-ZÅÄÖ][a-zåäö][A-ZÅÄÖ][a-zåäö])(?![^\W_])")
+_TOLD = {
+    "before": "institution",
+    "behind": "institution",
+    "maiden": "relative",
+    "staff": "office",
+    "short": "given",
+}
 _UNCASED = re.compile("[\u0590-\u08ff]")
 
 
 def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
     """What the word of this token announces: kind ("relative", "office", "given", "institution") and where it stands."""
     for kind in token.entry.beside:
-        if kind == "relative":
-            found = _people(text, token.end, first=_AFTER_RELATION, most=3)
-        elif kind == "office":
-            found = _people(text, token.end, first=_AFTER_RELATION, most=3)
-            if found and not _two_words(text, found) and not _given(text[slice(*found)]):
-                found = None
+        if kind in ("relative", "maiden"):
+            called = _called().match(text, token.end) if kind == "relative" else None
+            first = _NEXT if called or kind == "maiden" else _AFTER_RELATION
+            found = _people(text, called.end() if called else token.end, first=first, most=3, short=True)
+        elif kind in ("office", "staff"):
+            if before := _person_before(text, token.start):
+                yield "office", *before
+            found = _office_holder(text, token, alone=kind == "staff" and token.raw.isupper())
         elif kind == "given":
             found = _full_name(text, token)
+        elif kind == "short":
+            found = (
+                _full_name(text, token) if _BY.search(text[max(0, token.start - 8) : token.start]) else None
+            )
         else:
             found = _named_before(text, token) if kind == "before" else _named_behind(text, token)
         if found:
-            yield "institution" if kind in ("before", "behind") else kind, *found
+            yield _TOLD.get(kind, kind), *found
+
+
+def sign_codes(text: str) -> Iterator[tuple[int, int]]:
+    """The letters of those who signed: "sign AnBe"."""
+    return (found.span(1) for found in _SIGNED.finditer(text))
 
 
 def medical(word: str) -> bool:
@@ -85,14 +109,26 @@ def _nameable(raw: str, *, everyday: bool) -> bool:
     return not medical(fold(raw))
 
 
-def _people(text: str, at: int, *, first: re.Pattern[str], most: int) -> tuple[int, int] | None:
+def _hyphened_given(raw: str) -> bool:
+    """Whether a hyphenated word is a double given name, also of words of prose: "Per-Olof", "Ann-Britt"."""
+    parts = raw.split("-")
+    return len(parts) == 2 and all(part.istitle() for part in parts) and any(map(_given, parts))
+
+
+def _people(
+    text: str, at: int, *, first: re.Pattern[str], most: int, short: bool = False
+) -> tuple[int, int] | None:
+    """The capitalised words from here on; with `short` the first may be a given name that is a word of prose."""
     start = end = -1
     for count in range(most):
         found = (first if count == 0 else _NEXT).match(text, at if count == 0 else end)
         if (
             not found
             or found[1].isupper()
-            or not _nameable(found[1], everyday=count > 0)
+            or not (
+                _nameable(found[1], everyday=count > 0)
+                or (short and count == 0 and (_short(found[1]) or _hyphened_given(found[1])))
+            )
             or eponym_after(text, found.end(1))
         ):
             break
@@ -109,6 +145,39 @@ def _two_words(text: str, found: tuple[int, int]) -> bool:
 
 def _given(raw: str) -> bool:
     return fold(raw.split("-", maxsplit=1)[0]) in words("given_names")
+
+
+def _short(raw: str) -> bool:
+    return raw.istitle() and fold(raw.split("-", maxsplit=1)[0]) in words("given_short")
+
+
+def _office_holder(text: str, token: Token, *, alone: bool) -> tuple[int, int] | None:
+    """The name behind an office: two words, a given name, a surname with initials; or any name where `alone` is enough."""
+    found = _people(text, token.end, first=_AFTER_RELATION, most=3, short=True)
+    if not found:
+        return None
+    if initials := _INITIALS.match(text, found[1]):
+        return found[0], initials.end()
+    raw = text[slice(*found)]
+    return found if alone or _two_words(text, found) or _given(raw) or _short(raw) else None
+
+
+def _person_before(text: str, at: int) -> tuple[int, int] | None:
+    """A common given name and a surname or its initial before an office: "Bo Ek ssk", "/Jan O, överläkare"."""
+    start = max(0, at - 60)
+    found = _HOLDER.search(text[start:at])
+    if not found or not (_given(found[1]) or _short(found[1])):
+        return None
+    folded = fold(found[2])
+    if folded in words("clinical") or folded in words("eponym_heads") or medical(folded):
+        return None
+    return start + found.start(1), start + found.end(2)
+
+
+@cache
+def _called() -> re.Pattern[str]:
+    phrases = sorted((word.replace("_", " ") for word in spelled("named")), key=len, reverse=True)
+    return re.compile(rf"[ \t]{{1,2}}(?:{'|'.join(map(re.escape, phrases))})(?=[ \t])", re.IGNORECASE)
 
 
 def _full_name(text: str, token: Token) -> tuple[int, int] | None:

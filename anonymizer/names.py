@@ -67,6 +67,8 @@ class NameFinder:
         if candidates:
             yield from self._runs(text, candidates)
         yield from self._cut_tail(text, candidates)
+        if self.lexicon.patient_initials:
+            yield from ((*hit.span(1), "name") for hit in self.lexicon.patient_initials.finditer(text))
         for name in self.lexicon.unspaced_names:
             at = text.find(name)
             while at >= 0:

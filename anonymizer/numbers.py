@@ -21,6 +21,7 @@ _LETTER_FOR_DIGIT = re.compile(r"\d[OoIlSB|]|[OoIlSB|]\d")
 _AS_DIGITS = str.maketrans("OoIl|SB", "0011158")
 _PREFIX_SIGNS = 12  # "+46 (0)" and the like
 WHOLE = 5
+_BACKWARDS = 10
 _GAP = r"[\s\-+./_^:\u2010-\u2015\u2212]{0,2}"
 _COUNTRY_1 = ("1", "7")
 _COUNTRY_2 = frozenset(
@@ -131,6 +132,8 @@ class Numbers:
         forms = [significant]
         if len(digits) == 12 and digits[:2] in ("18", "19", "20"):
             forms.append(digits[2:])  # a Swedish personal number is also written without its century
+        if kind == "number":  # a file name or a test label may hold it backwards
+            forms += [form[::-1] for form in forms if len(form) >= _BACKWARDS]
         for form in forms:
             if len(form) >= LONG:
                 self._long.setdefault(form, kind)

@@ -167,8 +167,18 @@ _PHONE = re.compile(
     re.VERBOSE,
 )
 _AT = re.compile(r"\s?(?:@|[(\[{]\s?(?:at|snabel-a|ät)\s?[)\]}])\s?", re.IGNORECASE)
-_MAILBOX = re.compile(r"[^\s@<>()\[\]{},;:\"'^|]{1,64}$")
-_DOMAIN = re.compile(r"(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}")
+_SAID_DOT = r"\s?[(\[{]\s?(?:punkt|dot|point|punto|kropka|piste|nokta|точка)\s?[)\]}]\s?"
+_ATOM = r"[^\s@<>()\[\]{},;:\"'^|]{1,64}"
+_MAILBOX = re.compile(rf"(?:{_ATOM}{_SAID_DOT}){{0,3}}{_ATOM}$", re.IGNORECASE)
+_DOMAIN = re.compile(rf"(?:[\w\-]{{1,63}}(?:\.|{_SAID_DOT})){{1,8}}[^\W\d_]{{2,24}}", re.IGNORECASE)
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_HOST = r"(?:workstation|work station|arbetsstation|arbeitsplatz|station|host(?:name)?|server|client|klient|computer|dator|rechner|node?|ws|pc|ip(?:v4)?)"
+_IPV4 = re.compile(
+    rf"(?<![^\W_]){_HOST}(?:[ -]?(?:address|adress|adresse|name|nr|no|id))?[\s:=#@(_-]{{1,4}}(?:ip[\s:=]{{1,3}})?"
+    rf"(?P<ip>{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{2,5}})?)(?![\d.]*\d)"
+    rf"|(?<![\w.])(?P<before>{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{2,5}})?)(?=\s\(?{_HOST}(?![^\W_]))",
+    re.IGNORECASE,
+)
 _LINK = re.compile(
     r"(?:https?|ftp|file)://[^\s<>\"\]]+|(?<![\w@.])www\.[\w\-]+(?:\.[\w\-]+)+(?:/[^\s<>\"\]]*)?",
     re.IGNORECASE,
@@ -206,13 +216,16 @@ def _a_date(written: str) -> bool:
 
 
 def unknown_links(text: str) -> Iterator[Found]:
-    """E-mail addresses and web addresses."""
+    """E-mail addresses, web addresses, addresses of computers (IPv4, beside a word that says so)."""
     if "@" in text or "at" in text or "AT" in text or "ät" in text or "snabel" in text:
         for at in _AT.finditer(text):
-            mailbox = _MAILBOX.search(text[max(0, at.start() - 64) : at.start()])
+            mailbox = _MAILBOX.search(text[max(0, at.start() - 96) : at.start()])
             domain = _DOMAIN.match(text, at.end())
             if mailbox and domain:
                 yield at.start() - len(mailbox.group()), domain.end(), "email"
     if "://" in text or "www." in text or "WWW." in text:
         for match in _LINK.finditer(text):
             yield match.start(), match.end(), "link"
+    if text.count(".") > 2:
+        for match in _IPV4.finditer(text):
+            yield *match.span(match.lastgroup or 0), "link"

@@ -225,3 +225,16 @@ def test_no_text_is_slow_to_clean(unit: str) -> None:
     began = time.process_time()
     SHIFTING.clean(unit * (30_000 // len(unit)))
     assert time.process_time() - began < 2
+
+
+def test_a_word_that_a_clean_text_may_hold_is_no_needle_and_the_whole_name_is() -> None:
+    """A patient named as a side is: "Vänster lunga" stays, so its bytes are no leak."""
+    scrubber = Scrubber(Known.from_json({"names": ["Lång^Vänster", "Brandström^Gunilla"]}))
+    assert scrubber.clean("Vänster lunga").text == "Vänster lunga"
+    needles = scrubber.byte_needles()
+    texts = ("Vänster", "vänster", "VÄNSTER", "vanster")
+    assert not {text.encode(code) for text in texts for code in ("utf-8", "latin-1", "utf-16-le")} & set(
+        needles
+    )
+    assert not [needle for needle in needles if needle in "Vänster lunga, vänster lång kateter".encode()]
+    assert {"Lång^Vänster".encode(), "Brandström".encode("latin-1"), b"gunilla"} <= set(needles)
