@@ -60,19 +60,28 @@ def _drawn(picture: Image.Image, boxes: Sequence[Mapping[str, Any]]) -> Image.Im
 
 def shown(array: NDArray[np.generic], dataset: object) -> NDArray[np.uint8]:
     """Grey values through rescale and window (or the full range) to 8 bits; colour as it is."""
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
+    from pydicom.pixels import apply_color_lut
 
     interpretation = str(getattr(dataset, "PhotometricInterpretation", ""))
     if interpretation == "PALETTE COLOR":
         array = apply_color_lut(array, dataset)
     if array.ndim == 3:
-        return _scaled(array.astype(np.float64), full=array.dtype.itemsize == 1)
-    grey = np.asarray(apply_voi_lut(apply_modality_lut(array, dataset), dataset), dtype=np.float64)
-    shown = _scaled(grey, full=False)
+        return scaled(array.astype(np.float64), full=array.dtype.itemsize == 1)
+    shown = scaled(np.asarray(_windowed(array, dataset), dtype=np.float64), full=False)
     return 255 - shown if interpretation == "MONOCHROME1" else shown
 
 
-def _scaled(values: NDArray[np.float64], *, full: bool) -> NDArray[np.uint8]:
+def _windowed(array: NDArray[np.generic], dataset: object) -> NDArray[np.generic]:
+    """The values through the object's own tables; as stored where these are incomplete, for the picture is there all the same."""
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+    try:
+        return np.asarray(apply_voi_lut(apply_modality_lut(array, dataset), dataset))
+    except (AttributeError, LookupError, TypeError, ValueError, NotImplementedError):
+        return array
+
+
+def scaled(values: NDArray[np.float64], *, full: bool) -> NDArray[np.uint8]:
     low, high = (0.0, 255.0) if full else (float(values.min()), float(values.max()))
     span = high - low or 1.0
     return np.clip((values - low) * (255.0 / span), 0, 255).astype(np.uint8)
