@@ -55,7 +55,7 @@ def _readable(read: Any) -> bool:
 def _equal(pair: Any, bits: int | None) -> bool:
     before, after = pair.before.frames, pair.after.frames
     if before is None or after is None:
-        return before is None and after is None and pair.before.encoded == pair.after.encoded
+        return bool(pair.before.encoded == pair.after.encoded)
     if bits is not None:
         before, after = before.astype(np.int64) & bits, after.astype(np.int64) & bits
     return before.shape == after.shape and bool(np.array_equal(before, after))
