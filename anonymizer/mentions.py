@@ -38,6 +38,7 @@ _MOST = 4
 _LEAST = 3
 _LONG_ENOUGH = 6  # shorter words that end as words of medicine do are also names: "Roma", "Noemi"
 _BY = re.compile(r"(?:(?<![^\W_])(?:av|by|af|von|par|por)[ ]|/[ ]?)$", re.IGNORECASE)
+_NAMED_BEFORE = re.compile(r"(?<![^\W_])[^\W\d_a-z][^\W\d_]+,?[ ]\(?$")
 _INITIALS = re.compile(r"[ ][^\W\d_a-zа-я]\.(?:[ ]?[^\W\d_a-zа-я]\.)?")
 _HOLDER = re.compile(
     r"(?<![\w'’-])([^\W\d_a-z][^\W\d_]+(?:-[^\W\d_]+)?)[ ]([^\W\d_a-zåäö](?:[^\W\d_]+(?:-[^\W\d_]+)?|\.)?),?[ ]\(?$"
@@ -57,6 +58,12 @@ def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
     """What the word of this token announces: kind ("relative", "office", "given", "institution") and where it stands."""
     for kind in token.entry.beside:
         if kind in ("relative", "maiden"):
+            if (
+                kind == "maiden"
+                and token.raw.isascii()
+                and not _NAMED_BEFORE.search(text[: token.start][-40:])
+            ):
+                continue  # the Dutch "nee" is "no"
             called = _called().match(text, token.end) if kind == "relative" else None
             first = _NEXT if called or kind == "maiden" else _AFTER_RELATION
             found = _people(text, called.end() if called else token.end, first=first, most=3, short=True)
@@ -129,6 +136,7 @@ def _people(
                 _nameable(found[1], everyday=count > 0)
                 or (short and count == 0 and (_short(found[1]) or _hyphened_given(found[1])))
             )
+            or _per_what(text, found.end(1))
             or eponym_after(text, found.end(1))
         ):
             break
@@ -145,6 +153,12 @@ def _two_words(text: str, found: tuple[int, int]) -> bool:
 
 def _given(raw: str) -> bool:
     return fold(raw.split("-", maxsplit=1)[0]) in words("given_names")
+
+
+def _per_what(text: str, at: int) -> bool:
+    """Whether the "Per" that ends here is a word of prose: "ssk Per telefon"."""
+    behind = _NEXT.match(text, at)
+    return text[:at].endswith("Per") and behind is not None and fold(behind[1]) in words("per_what")
 
 
 def _short(raw: str) -> bool:

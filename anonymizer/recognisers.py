@@ -172,11 +172,11 @@ _ATOM = r"[^\s@<>()\[\]{},;:\"'^|]{1,64}"
 _MAILBOX = re.compile(rf"(?:{_ATOM}{_SAID_DOT}){{0,3}}{_ATOM}$", re.IGNORECASE)
 _DOMAIN = re.compile(rf"(?:[\w\-]{{1,63}}(?:\.|{_SAID_DOT})){{1,8}}[^\W\d_]{{2,24}}", re.IGNORECASE)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_HOST = r"(?:workstation|work station|arbetsstation|arbeitsplatz|station|host(?:name)?|server|client|klient|computer|dator|rechner|node?|ws|pc|ip(?:v4)?)"
+_HOST = r"(?:workstation|work station|arbetsstation|arbeitsplatz|station|host(?:name)?|server|client|klient|computer|dator|rechner|ws|pc|ip(?:v4)?)"
 _IPV4 = re.compile(
     rf"(?<![^\W_]){_HOST}(?:[ -]?(?:address|adress|adresse|name|nr|no|id))?[\s:=#@(_-]{{1,4}}(?:ip[\s:=]{{1,3}})?"
     rf"(?P<ip>{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{2,5}})?)(?![\d.]*\d)"
-    rf"|(?<![\w.])(?P<before>{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{2,5}})?)(?=\s\(?{_HOST}(?![^\W_]))",
+    rf"|(?<![\w.])(?<!version )(?<!software )(?P<before>(?:10\.{_OCTET}|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.{_OCTET}){{2}}(?::\d{{2,5}})?)(?=\s\(?{_HOST}(?![^\W_]))",
     re.IGNORECASE,
 )
 _LINK = re.compile(
