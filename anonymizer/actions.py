@@ -28,6 +28,7 @@ from anonymizer.forms import BASE64, FORMS, LARGE_NUMBERS, PLACEHOLDER, cap_age,
 from anonymizer.pseudonyms import Pseudonyms, folded_name, is_uid
 
 PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID = 0x00100010, 0x00100020, 0x00080050, 0x00200010
+GRAPHIC_LAYER = 0x00700002
 STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
 REMOVED = "REMOVED"
 UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,}|2\.25\.\d{20,39})(?![\w]|\.\d)")
@@ -136,7 +137,8 @@ class Actor:
         if cleaned == values and raw.isascii():
             return Outcome(element, "K")
         limit = MAX_CHARS.get(element.vr)
-        if limit:
+        if limit:  # what was longer when it came may stay so: cutting it would lose a sender's words
+            limit = max(limit, *map(len, values))
             cleaned = [value if len(value) <= limit else cut(value, limit) for value in cleaned]
         fitted = "\\".join(cleaned)
         if not fitted.strip(" \\"):
@@ -237,7 +239,11 @@ class Actor:
             if vr == "CS":
                 if is_private(element.tag) and not form.fullmatch(value):
                     return self.lost(element, type_)  # a vendor's free text that calls itself a term
-                shown = self._term(value)
+                shown = self._term(value, shortest=1 if is_private(element.tag) else 3)
+                if shown == REMOVED and element.tag == GRAPHIC_LAYER:
+                    shown = self.pseudonyms.code(
+                        keyword(element.tag), value
+                    )  # two layers must not become one
             elif value and (not form.fullmatch(value) or self._is_identifier(vr, value)):
                 return self.lost(element, type_)
             elif vr == "AS":
@@ -249,9 +255,12 @@ class Actor:
             return self.lost(element, type_)
         return Outcome(text_element(element, "\\".join(new)), "C")
 
-    def _term(self, value: str) -> str:
-        """A term (CS) as it stands, or what is left of it without the identifier, or `REMOVED`."""
-        if len(value) < 3:
+    def _term(self, value: str, *, shortest: int = 3) -> str:
+        """A term (CS) as it stands, or what is left of it without the identifier, or `REMOVED`.
+
+        ``shortest``: the standard's own terms of two letters (CT, MR, NO) are nobody's name; a vendor's may be.
+        """
+        if len(value) < shortest:
             return value
         if FORMS["CS"].fullmatch(value):
             if not self.cleaner.known_left(value) and not (

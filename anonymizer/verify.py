@@ -39,7 +39,7 @@ NUMBERS = {"UL": 4, "SL": 4, "UV": 8, "SV": 8}  # sizes in bytes; two bytes hold
 BYTES = frozenset({"OB", "UN"})
 DOCUMENTS = frozenset({"application/pdf", "text/xml", "application/xml", "text/plain"})
 PIXELS, DOCUMENT = 0x7FE0, 0x00420011  # both are read by what they are
-FEW, LEAST_NUMBER = 8, 100_000
+FEW, LEAST_NUMBER, LEAST_DIGITS = 8, 100_000, 6
 HIDDEN_BLOCK, SHORT = 1 << 20, 512
 UID_BEGINNING, MAX_UID = 10, 80
 _UID_RUN = re.compile(rb"\d+(?:\.\d+)*")
@@ -257,6 +257,8 @@ def _text(vr: str, value: Any, known_left: Callable[[str], bool]) -> str:
         texts = [text for text in texts if not text.startswith(("2.25.", "1.2.840.10008."))]
     if vr == "CS":
         texts = [text for text in texts if len(text) > 2]  # CT, M, NO: terms, never a name of their own
+    if vr in {"DS", "IS"}:  # 480.000000 is a measure: digits before the point make somebody's number
+        texts = [text for text in texts if len(text.partition(".")[0].strip(" +-")) >= LEAST_DIGITS]
     if any(text and known_left(text) for text in texts):
         return "known identifier in a value"
     return "name in another script" if vr == "PN" and any("=" in text for text in texts) else ""

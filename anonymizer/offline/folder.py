@@ -158,8 +158,9 @@ def _paths(in_dir: Path, out_dir: Path, *, resume: bool) -> list[Path]:
     found: list[Path] = []
     for folder, folders, names in os.walk(in_dir, followlinks=False):
         folders.sort()
-        found += [Path(folder, name) for name in sorted(names) if not Path(folder, name).is_symlink()]
-    return [path for path in found if path.is_file()]
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        found += [Path(folder, name) for name in sorted([*names, *links])]
+    return found
 
 
 def _all_known(known: Known, gathered: list[Gathered]) -> Known:
@@ -179,7 +180,7 @@ def _digest(plan: Plan, profile: Profile, paths: Sequence[Path], rows: Sequence[
         str(plan.media),
         _program(),
         *(f"{row.relative} {row.name}" for row in rows if isinstance(row, Errand)),
-        *(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths),
+        *(f"{path} {path.lstat().st_size} {path.lstat().st_mtime_ns}" for path in paths),
     ]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -256,6 +257,6 @@ def _write_comparison(path: Path, report: FolderReport, made: Sequence[Made]) ->
     try:
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
-        path.write_text(page(report, comparisons), encoding="utf-8")
+        path.write_text(page(report, comparisons), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise FolderError("The comparison cannot be written there.") from error

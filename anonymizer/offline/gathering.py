@@ -43,6 +43,8 @@ def gather(path: str) -> Gathered:
 
 
 def _gather(path: str) -> Gathered:
+    if os.path.islink(path) or not os.path.isfile(path):  # noqa: PTH114, PTH113 - a plain string crosses to the worker
+        return Gathered("", ignored="not_a_file")
     content = read(path)
     if isinstance(content, str):
         return Gathered("", failed=content)

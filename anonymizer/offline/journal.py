@@ -82,7 +82,7 @@ class Journal:
             if OURS.fullmatch(name) and name not in told:
                 path.unlink()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lines = [plan_digest, *(json.dumps(row, ensure_ascii=False) for row in rows.values())]
+        lines = [plan_digest, *(json.dumps(row) for row in rows.values())]
         fresh = self._rows.with_suffix(".new")
         fresh.touch(mode=0o600)
         fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -91,7 +91,7 @@ class Journal:
     def add(self, row: dict[str, Any]) -> None:
         """Remember a finished file."""
         with self._rows.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(json.dumps(row) + "\n")
 
     def finish(self) -> None:
         """Forget the run, the drawn key first."""

@@ -16,6 +16,7 @@ SENTENCES: Mapping[str, str] = {
     "Its own words were searched for what names the patient; --media writes a new one.",
     "program": "A program or its settings, as discs carry beside the pictures: left out.",
     "empty": "The file is empty: left out.",
+    "not_a_file": "A link, a pipe or the like, and no file of its own: left out. Copy what it points at into the folder.",
     "leak": "The copy still held something that identifies ({place}), so it was not written. Have the file looked at.",
     "not_read_again": "The copy could not be read again to its end ({place}), so it was not written. "
     "Split the document into smaller ones, or have it looked at.",

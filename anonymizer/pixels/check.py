@@ -23,7 +23,7 @@ from anonymizer import ocr
 from anonymizer.attribute_types import load_table
 from anonymizer.known import Known
 from anonymizer.pixels.judge import judge_for
-from anonymizer.pixels.preview import shown
+from anonymizer.pixels.preview import scaled, shown
 from anonymizer.pixels.reading import Budget, OutOfTimeError
 from anonymizer.pixels.risk import SLICES, is_slice_class
 
@@ -103,13 +103,21 @@ def _places(content: bytes | memoryview, known: Known) -> Iterator[str]:
     chosen = sorted({round(step * (frames - 1) / max(_MOST_FRAMES - 1, 1)) for step in range(_MOST_FRAMES)})
     met: set[bytes] = set()
     for frame in chosen:
-        picture = shown(np.asarray(pixel_array(dataset, index=frame)), dataset)
+        picture = _visible(np.asarray(pixel_array(dataset, index=frame)), dataset)
         digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
         if digest in met:
             continue
         met.add(digest)
         if _has_known(picture, judge, budget):
             yield f"frame {frame + 1}"
+
+
+def _visible(array: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:
+    """As the object asks to be shown; by its whole range of values where its tables cannot be applied."""
+    try:
+        return shown(array, dataset)
+    except Exception:  # noqa: BLE001 - pydicom raises what it likes on tables without their parts
+        return scaled(np.asarray(array, dtype=np.float64), full=array.dtype.itemsize == 1)
 
 
 def _has_known(picture: NDArray[np.uint8], judge: Any, budget: Budget) -> bool:

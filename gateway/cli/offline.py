@@ -109,9 +109,15 @@ def deidentify(
                 )
             report.unlink(missing_ok=True)
             report.touch(mode=0o600)
-            report.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        held = [(f["input"], f["reason"]) for f in told["files"] if f["status"] == "quarantined"]
+            said = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+            # A name that is no UTF-8 is written with JSON's own escapes.
+            report.write_text(said, encoding="utf-8", errors="backslashreplace")
+        held = [(_printable(f["input"]), f["reason"]) for f in told["files"] if f["status"] == "quarantined"]
         totals = ", ".join(f"{count} {what}" for what, count in told["totals"].items())
+        if not identifiers:
+            err.print(
+                "No --known file said whom to look for: only what the files themselves tell was taken out."
+            )
         if told["patients_named"] > 1:
             err.print(
                 f"These files name {told['patients_named']} patients as theirs. All were given one pseudonym: "
@@ -119,6 +125,10 @@ def deidentify(
             )
         human = table("held, not written", "why", rows=held, title=totals) if held else totals
         emit(ctx, data=told, human=human)
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _known(path: Path | None) -> Known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -185,3 +186,18 @@ def test_a_document_that_was_not_read_again_is_held_in_its_own_words(
     assert (row.status, row.code) == ("quarantined", code)
     assert said in row.reason
     assert not any(path.suffix == ".txt" for path in (tmp_path / "out").rglob("*"))
+
+
+def test_links_pipes_and_odd_names_are_told_and_end_nothing(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "away").symlink_to(tmp_path)
+    (folder / "dangling").symlink_to(tmp_path / "nowhere")
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff\xfename.dcm")).write_bytes(slice_of(8))
+    (folder / "a\nb.dcm").write_bytes(slice_of(9))
+    report = run(folder, tmp_path / "out", compare=tmp_path / "c.html")
+    assert report.totals == {
+        "files": 12, "deidentified": 8, "quarantined": 0, "ignored": 4, "to_look_at": 0,
+    }  # fmt: skip
+    assert [file.input for file in report.files if file.code == "not_a_file"] == ["away", "dangling", "pipe"]
+    json.loads(json.dumps(report.to_json()))
+    assert "\\udcff" in (tmp_path / "c.html").read_text(encoding="utf-8")
