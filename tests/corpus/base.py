@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_VR
 from tests.corpus.made import Made, spread_uid, writable
 from tests.corpus.paths import tag_of
 from tests.corpus.people import Case, dense
-from tests.corpus.words import DATED, DESCRIPTORS, NESTED, OUTSIDE, PRIVATE, RECOGNISED, STANDARD
+from tests.corpus.words import DATED, DESCRIPTORS, NATIVE, NESTED, OUTSIDE, PRIVATE, RECOGNISED, STANDARD
 
 MAKERS = (
     ("SIEMENS", "SOMATOM Force", "VB20A"),
@@ -150,11 +150,20 @@ def plant(made: Made, index: int) -> None:
             _code(made, place)
     for place, template in some(RECOGNISED, index, 2):
         made.text(place, template, "recognised")
+    native(made)
     if index % 4 == 1:
         for place, template, form in some(DATED, index // 4, 1):
             made.dated(place, template, date(2017, 1 + index % 12, 1 + index % 28), form)
     for place, vr, template in some(PRIVATE, index, 3):
         _private(made, place, vr, template)
+
+
+def native(made: Made) -> None:
+    """A finding in the case's own letters beside the name: both by one reading of the character set."""
+    family, forms = made.case.fields["family"]
+    words = NATIVE[made.case.country if made.case.code != "c18" else "ES"]
+    made.gone("ReasonForTheRequestedProcedure", f"{words}: {family}", "native_text", forms)
+    made.check("kept", "native_words", "ReasonForTheRequestedProcedure", words=[words])
 
 
 def some(table: tuple, index: int, count: int) -> list:

@@ -174,3 +174,10 @@ DATED = (
     ("AdditionalPatientHistory", "<Nephrectomy left> {date}", "%d.%m.%Y"),
     ("ImageComments", "<Compared with CT> {date}", "%Y%m%d"),
 )
+# A finding in the case's own language and letters, which a wrong reading of the character set would spoil.
+NATIVE = {
+    "SE": "Högersidig njursten, förträngning", "DE": "Lungenödem beidseits, Größe stabil", "PL": "Guz wątroby, powiększony",
+    "MT": "Għadma miksura", "LV": "Aknu bojājums, neliels", "RU": "Очаг в печени, без динамики", "AE": "آفة في الكبد",
+    "GR": "Όζος στο ήπαρ", "IL": "נגע בכבד", "TR": "Karaciğerde kitle, büyümüş", "JP": "肝臓の病変", "KR": "간 병변",
+    "CN": "肝脏病变", "GB": "Liver lesion", "ES": "Nódulo hepático, pequeño",
+}  # fmt: skip
