@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pypdfium2 as pdfium
 
 from anonymizer.documents.kinds import kind_of
-from anonymizer.documents.pdf import opened, refuse_unfit
+from anonymizer.documents.pdf import opened
+from anonymizer.documents.pdf_limits import refuse_unfit
 from anonymizer.documents.picture import PICTURES, frames_of
 from anonymizer.documents.picture_words import visible
 from anonymizer.documents.plain import decoded
@@ -26,6 +27,7 @@ READING_S = 40.0
 MAX_LETTERS = 2_000_000
 MAX_PAGES = 200
 _SCAN_LETTERS = 40
+_MOST_LETTERS = 100_000
 _DPI = 200
 _MOST_PIXELS = 12_000_000
 _LEAST_CONFIDENCE = 65.0
@@ -67,7 +69,7 @@ def _pdf_texts(content: bytes, budget: Budget) -> Iterator[str]:
         for number in range(min(len(document), MAX_PAGES)):
             page = document[number]
             reader = page.get_textpage()
-            text = reader.get_text_range()
+            text = reader.get_text_range(count=min(reader.count_chars(), _MOST_LETTERS))
             reader.close()
             yield text
             if sum(sign.isalnum() for sign in text) < _SCAN_LETTERS and can_read() and _drawn(page):

@@ -1,10 +1,9 @@
-"""Measures how far the lines of a scanned page lean, and evens its light; it reads no word."""
+"""Measures how far the lines of a scanned page lean; it reads no word."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 _MOST_POINTS = 40_000
 _WIDEST = 8.0
@@ -36,18 +35,3 @@ def skew_degrees(grey: NDArray[np.uint8]) -> float:
     fine = [best + float(step) for step in np.arange(-0.4, 0.41, 0.1)]
     best = max(fine, key=crowding)
     return best if crowding(best) > 1.08 * crowding(0.0) and abs(best) < _WIDEST else 0.0
-
-
-def whitened(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Divide by the ground's own light where it is uneven (a photographed page); leave even pages alone."""
-    rows, columns = grey.shape
-    if min(rows, columns) < 128:
-        return grey
-    small = Image.fromarray(grey).resize((max(8, columns // 32), max(8, rows // 32)), Image.Resampling.BOX)
-    light = small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.BoxBlur(2))
-    levels = np.asarray(light)
-    if int(levels.min()) > 215 or int(np.percentile(levels, 95)) - int(np.percentile(levels, 5)) < 24:
-        return grey
-    ground = np.asarray(light.resize((columns, rows), Image.Resampling.BILINEAR), dtype=np.float32)
-    evened = grey.astype(np.float32) * (255.0 / np.maximum(ground, 40.0))
-    return np.minimum(evened, 255.0).astype(np.uint8)

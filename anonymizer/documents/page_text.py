@@ -11,6 +11,7 @@ from anonymizer.documents.values import NotCleanable
 
 #: Left, top, right, bottom in pixels of the drawn page.
 Box = tuple[int, int, int, int]
+MAX_LETTERS = 100_000
 _HYPHENS = (0x02, 0xFFFE)
 
 
@@ -25,7 +26,10 @@ class PageText:
         signs: list[str] = []
         hyphen = False
         raw = self._text_page.raw
-        for index in range(pdfium_c.FPDFText_CountChars(raw)):
+        count = pdfium_c.FPDFText_CountChars(raw)
+        if count > MAX_LETTERS:
+            raise NotCleanable("too_large")
+        for index in range(count):
             code = pdfium_c.FPDFText_GetUnicode(raw, index)
             if code in _HYPHENS:
                 hyphen = True

@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pikepdf
 import pypdfium2 as pdfium
 
 from anonymizer.documents.judges import Judges
+from anonymizer.documents.pdf_limits import refuse_unfit
 from anonymizer.documents.pdf_page import Findings, clean_page
 from anonymizer.documents.pdf_writer import PdfWriter
 from anonymizer.documents.reading import Budget
 from anonymizer.documents.values import PAGE_LOOKS, DeidentifiedDocument, DocumentReport, NotCleanable
 
-MAX_PAGES = 500
 #: Computing time for reading the words of a document's pages; a sandboxed task has some 150 s in all.
 READING_S = 100.0
 
@@ -39,37 +38,6 @@ def opened(content: bytes) -> Iterator[Any]:
         raise NotCleanable("unreadable") from error
     finally:
         document.close()
-
-
-def refuse_unfit(content: bytes) -> None:
-    """Raise for what cannot be drawn whole: locked files, XFA forms, portfolios (deidentification.md section 6)."""
-    try:
-        with pikepdf.open(io.BytesIO(content)) as pdf:
-            if pdf.is_encrypted:
-                raise NotCleanable("encrypted")
-            root = pdf.Root
-            form = root.get("/AcroForm")
-            if isinstance(form, pikepdf.Dictionary) and "/XFA" in form:
-                raise NotCleanable("xfa")
-            if "/Collection" in root:
-                raise NotCleanable("portfolio")
-            count = len(pdf.pages)
-    except pikepdf.PasswordError as error:
-        raise NotCleanable("encrypted") from error
-    except (
-        pikepdf.PdfError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        RecursionError,
-        AttributeError,
-    ) as error:
-        raise NotCleanable("unreadable") from error
-    if not count:
-        raise NotCleanable("empty")
-    if count > MAX_PAGES:
-        raise NotCleanable("too_long")
 
 
 def clean_pdf(content: bytes, judges: Judges) -> DeidentifiedDocument:

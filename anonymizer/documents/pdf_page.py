@@ -20,6 +20,7 @@ from anonymizer.documents.judges import Judges
 from anonymizer.documents.page_ink import unread
 from anonymizer.documents.page_text import PageText
 from anonymizer.documents.paint import cover_words
+from anonymizer.documents.pdf_limits import bounded_objects
 from anonymizer.documents.pdf_writer import Page, Placed
 from anonymizer.documents.reading import (
     SURE,
@@ -76,11 +77,11 @@ class _Drawn:
 
     picture: Image.Image
     letters: int
-    pictures: bool
-    strokes: bool
     unmapped: bool
     placed: list[Placed]
     text: str
+    pictures: bool = False
+    strokes: bool = False
 
 
 def clean_page(document: Any, number: int, judges: Judges, findings: Findings, budget: Budget) -> Page:
@@ -89,6 +90,7 @@ def clean_page(document: Any, number: int, judges: Judges, findings: Findings, b
     width, height = page.get_size()
     if min(width, height) < MIN_SIDE_POINTS or max(width, height) > 40_000:
         raise NotCleanable("unreadable")
+    things = bounded_objects(page)
     scale = min(DPI / 72, (MAX_PAGE_PIXELS / (width * height)) ** 0.5)
     picture = (
         page.render(
@@ -98,14 +100,16 @@ def clean_page(document: Any, number: int, judges: Judges, findings: Findings, b
         .convert("RGB")
     )
     untouched = picture.copy()
-    _drop_invisible(page)
+    pictures, strokes = _objects(page, things)
+    _drop_invisible(page, things)
     reader = PageText(page, picture.size)
     counted = dict(findings.counts)
     try:
-        drawn = _by_text_layer(page, reader, picture, judges, findings)
+        drawn = _by_text_layer(reader, picture, judges, findings)
     finally:
         reader.close()
         page.close()
+    drawn.pictures, drawn.strokes = pictures, strokes
     if drawn.unmapped:
         findings.look("unmapped", number)
     if not can_read():
@@ -141,9 +145,9 @@ def clean_page(document: Any, number: int, judges: Judges, findings: Findings, b
     )
 
 
-def _drop_invisible(page: Any) -> None:
+def _drop_invisible(page: Any, things: list[Any]) -> None:
     """Take out text that is not painted (ISO 32000-2 9.3.6, modes 3 and 7): a scanner's guess, or what somebody hid."""
-    for thing in list(page.get_objects(max_depth=6)):
+    for thing in things:
         if thing.type != pdfium_c.FPDF_PAGEOBJ_TEXT:
             continue
         if pdfium_c.FPDFTextObj_GetTextRenderMode(thing.raw) not in _UNPAINTED:
@@ -178,11 +182,8 @@ def _has_drawn_notes(page: Any) -> bool:
     return False
 
 
-def _by_text_layer(
-    page: Any, reader: PageText, picture: Image.Image, judges: Judges, findings: Findings
-) -> _Drawn:
+def _by_text_layer(reader: PageText, picture: Image.Image, judges: Judges, findings: Findings) -> _Drawn:
     spans = judges.scrubber.spans(reader.text)
-    pictures, strokes = _objects(page)
     readable = sum(sign.isalnum() for sign in reader.text)
     placed, text = painted_by_text(picture, reader, spans)
     for span in spans:
@@ -190,19 +191,17 @@ def _by_text_layer(
     return _Drawn(
         picture=picture,
         letters=sum(sign.isalnum() for word in placed for sign in word.text),
-        pictures=pictures,
-        strokes=strokes,
         unmapped=reader.unmapped > max(2, readable // 100),
         placed=placed,
         text=text,
     )
 
 
-def _objects(page: Any) -> tuple[bool, bool]:
+def _objects(page: Any, things: list[Any]) -> tuple[bool, bool]:
     """Whether the page holds pictures, and many drawn strokes."""
     strokes = pictures = 0
     area = page.get_width() * page.get_height()
-    for thing in page.get_objects(max_depth=6):
+    for thing in things:
         if thing.type == _PATH:
             strokes += 1
         elif thing.type == _PICTURE:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from anonymizer.documents.page_skew import skew_degrees, whitened
+from anonymizer.documents.page_light import darkened, has_pale_ink, whitened
+from anonymizer.documents.page_skew import skew_degrees
 from anonymizer.documents.upright import Seen, quarter_turns
 from anonymizer.folding import fold
 from anonymizer.ocr import OcrMissingError, OcrTimeError, Word, languages, read_words
@@ -126,7 +127,7 @@ def read_upright(picture: Image.Image, budget: Budget, *, text: str = "", quick:
     """Read a page that is known to stand upright; ``text`` is what its text layer says, and tells the languages."""
     wanted = _languages_of(text) or (("eng",) if quick else ())
     reading = _read(picture, wanted, budget, most=1760 if quick else MOST_SIDE)
-    return reading if quick else _with_leftovers(reading, budget)
+    return reading if quick and not has_pale_ink(_grey(picture, 1760)) else _with_leftovers(reading, budget)
 
 
 def _better(reading: Reading, picture: Image.Image, seen: Seen, budget: Budget) -> Reading:
@@ -183,11 +184,10 @@ def _with_leftovers(reading: Reading, budget: Budget) -> Reading:
     for word in sure:
         left, top, right, bottom = (int(edge * scale) for edge in box_of(word))
         draw.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=255)
-    grey = np.asarray(rest)
-    dark = float((grey < _DARK).mean())
+    views = _views(np.asarray(rest))
     found: list[Word] = []
     unfinished = False
-    for view in (grey, 255 - grey) if dark > _DARK_GROUND else (grey,) if dark > _ANY_INK else ():
+    for view in views:
         if budget.spent():
             raise OcrTimeError(OcrTimeError.__doc__)
         try:
@@ -210,6 +210,17 @@ def _with_leftovers(reading: Reading, budget: Budget) -> Reading:
         ]
     kept = [word for word in reading.words if word.confidence > SURE or not _among(word, found)]
     return replace(reading, words=(*kept, *found), unfinished=unfinished)
+
+
+def _views(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The ways to look at what was not read: as it is, light on dark, and with pale ink made dark."""
+    dark = float((grey < _DARK).mean())
+    views = [grey] if dark > _ANY_INK else []
+    if dark > _DARK_GROUND:
+        views.append((255 - grey).astype(np.uint8))
+    if has_pale_ink(grey):
+        views.append(darkened(grey))
+    return views
 
 
 def _among(word: Word, others: Iterable[Word]) -> bool:

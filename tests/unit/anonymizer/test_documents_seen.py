@@ -194,6 +194,46 @@ def test_light_words_on_a_dark_bar_are_read() -> None:
     assert FAMILY not in seen_in(made.content)
 
 
+def test_pale_words_are_read() -> None:
+    """A name hardly darker than the paper is gone to the eye, and plain to anybody who turns up the contrast."""
+    pale = papers.page((f"{GIVEN} {FAMILY}",), size=16).point(lambda value: 240 if value < 128 else 255)
+    for content in (scan_pdf(pale), papers.encoded(pale)):
+        made = made_of(content)
+        assert made.report.counts["name"] == 1
+        assert left_in(made.content) == []
+    builder = planted.PdfBuilder()
+    builder.page(
+        b"0.93 g BT /F1 14 Tf 3 Tr 0 0 Td (x) Tj 0 Tr 60 700 Td (vit) Tj ET 0 g "
+        + planted._text(planted.lines())
+    )
+    assert made_of(builder.save()).report.counts["name"] >= 1
+
+
+def _nested_forms(levels: int, times: int) -> bytes:
+    builder = planted.PdfBuilder()
+    inner = builder.form(b"0 0 10 10 re f", (0, 0, 500, 500))
+    for _ in range(levels):
+        outer = builder.form(b"/F Do " * times, (0, 0, 500, 500))
+        outer.Resources = Dictionary(XObject=Dictionary(F=inner))
+        inner = outer
+    page = builder.page(b"/F Do ")
+    page.Resources.XObject = Dictionary(F=inner)
+    return builder.save()
+
+
+def test_a_page_that_draws_more_than_a_true_one_is_refused_before_it_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(made_of(_nested_forms(3, 3)), DeidentifiedDocument)
+    bombs = [_nested_forms(9, 10)]
+    builder = planted.PdfBuilder()
+    builder.page(b"BT /F1 9 Tf " + b"(a ) Tj " * 160_000 + b"ET")
+    for content in (*bombs, builder.save()):
+        made = deidentify_document(content, media_type="", known=KNOWN, pseudonyms_shift_days=0)
+        assert isinstance(made, QuarantinedDocument)
+        assert made.code == "too_large"
+
+
 def test_without_language_packs_a_human_reads_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("pdf_page", "picture_words"):
         monkeypatch.setattr(f"anonymizer.documents.{module}.can_read", lambda: False)
