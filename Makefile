@@ -56,7 +56,7 @@ crash: system-packages dev ## kill at 500 moments and at every system call of th
 fuzz: dev ## throw a million mutated conversations (FUZZ_INPUTS, FUZZ_SEED) at the DICOM node
 	@$(PY) -m tests.fuzz.dicom --inputs $${FUZZ_INPUTS:-1000000} --seed $${FUZZ_SEED:-1}
 
-corpus: system-packages dev ## plant a corpus of 240 objects, de-identify it with the real command, print the score (CORPUS=folder)
+corpus: system-packages dev ## plant a corpus of 240 objects, de-identify it with the command, print the score (CORPUS=folder)
 	@$(PY) -W ignore -m tests.corpus make $${CORPUS:-.corpus}/in --pydicom
 	@$(PY) -W ignore -m tests.corpus deidentify $${CORPUS:-.corpus}/in $${CORPUS:-.corpus}/out
 	@$(PY) -W ignore -m tests.corpus score $${CORPUS:-.corpus}/in $${CORPUS:-.corpus}/out $${CORPUS:-.corpus}/score.json

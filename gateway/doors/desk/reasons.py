@@ -62,6 +62,7 @@ TITLES: dict[str, str] = {
     "other_picture": N_("Picture of another kind"),
     "oversized_value": N_("An attribute that is too long"),
     "packed": N_("File inside a document"),
+    "picture": N_("Picture of an unknown kind"),
     "pixels_unreadable": N_("Damaged picture"),
     "portfolio": N_("Folder of files in one PDF"),
     "scanned": N_("Scanned or drawn picture"),
