@@ -193,9 +193,9 @@ def make(
     shutil.rmtree(out, ignore_errors=True)
     foreign = write_foreign(out / "cases" / "pydicom") if pydicom_files else 0
     turns, total, counts, round_ = Turns(), 0, {}, 0
-    chosen = [c for c in cases() if not people or c.code in people]
+    chosen = [(number, c) for number, c in enumerate(cases()) if not people or c.code in people]
     while total < objects:
-        for number, case in enumerate(chosen):
+        for number, case in chosen:
             if total >= objects and not whole_round:
                 break
             made = compose(case, number, seed + 1000 * round_, turns, only)

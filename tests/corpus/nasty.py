@@ -86,11 +86,11 @@ def sequence_as_un(made: Made) -> None:
 def wrong_vr(made: Made) -> None:
     """Names and numbers under a VR that a table would let pass."""
     case = made.case
-    made.gone("00181030", case.latin.upper(), "wrong_vr", [case.latin], "CS")
+    made.gone("ProtocolName", case.latin.upper(), "wrong_vr", [case.latin], "CS")
     digits = "".join(c for c in case.number if c.isdigit())[:12]
-    made.gone("00201206", digits, "wrong_vr", [digits], "IS")
-    made.gone("00189313", f"{case.latin} {case.mrn}", "wrong_vr", [case.latin, case.mrn], "LO")
-    made.gone("00280034", f"{case.latin}", "wrong_vr", [case.latin], "SH")
+    made.gone("NumberOfStudyRelatedSeries", digits, "wrong_vr", [digits], "IS")
+    made.gone("DataCollectionCenterPatient", f"{case.latin} {case.mrn}", "wrong_vr", [case.latin, case.mrn], "LO")
+    made.gone("PixelAspectRatio", f"{case.latin}", "wrong_vr", [case.latin], "SH")
 
 
 def truncated(made: Made) -> None:
