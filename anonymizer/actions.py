@@ -30,6 +30,7 @@ from anonymizer.pseudonyms import Pseudonyms, folded_name, is_uid
 PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID = 0x00100010, 0x00100020, 0x00080050, 0x00200010
 GRAPHIC_LAYER = 0x00700002
 STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
+PIXEL_ASPECT_RATIO = 0x00280034  # 1:1, the only dummy, is told by its absence (PS3.3 C.7.6.3.1.7)
 REMOVED = "REMOVED"
 UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,}|2\.25\.\d{20,39})(?![\w]|\.\d)")
 DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "AE": "ANON", "IS": "1", "DS": "1",
@@ -174,7 +175,7 @@ class Actor:
     def lost(self, element: Element, type_: str) -> Outcome:
         """Nothing of the value may stay: removed, emptied or replaced as its Type asks."""
         action = resolve("X", type_)
-        if action == "X":
+        if action == "X" or element.tag == PIXEL_ASPECT_RATIO:
             return GONE
         if action == "Z":
             return Outcome(Element(element.tag, element.vr), "Z")

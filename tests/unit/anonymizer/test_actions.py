@@ -122,3 +122,9 @@ def test_ages():
     assert cap_age("104Y") == "090Y"
     assert cap_age("999M") == "999M"
     assert cap_age("700W") == "700W"
+
+
+def test_a_pixel_ratio_that_is_no_ratio_goes_since_one_to_one_is_told_by_absence(actor):
+    lost = actor.lost(Element(0x00280034, "IS", b"Ek"), "1C")
+    assert lost.element is None
+    assert actor.lost(Element(0x00200013, "IS", b"Ek"), "1C").element is not None
