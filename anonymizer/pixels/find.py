@@ -20,7 +20,9 @@ State = Literal["masked", "kept", "doubtful"]
 _WHOLE_FRAMES = 6
 _ALIKE = 10.0  # mean difference in grey levels below which two stretches show the same
 _BANNER_DOUBT = 0.6
+_MOST_SAMPLES = 300  # kept stretches that are looked for in other frames
 _READ_WELL = 70.0
+_SETTLED = 0.6  # of a stretch that was judged: spaces between words are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _judge(
     frame, factor = shown
     reading = reading.reduced(factor)
     strong = [one.box.reduced(factor) for one in found if one.strong]
+    long = [one.box.reduced(factor) for one in found if one.strong or one.box.width > 4 * one.box.height]
     together = _neighbours(reading.lines)
     judged = []
     for line in [*reading.lines, *together]:
@@ -134,23 +137,21 @@ def _judge(
             judged.append((line, verdict))
     for line, verdict in judged:
         findings.known |= verdict.known
+        sure: list[Box] = []
         if verdict.stranger or verdict.verdict == "doubt":
             # Another reading of the same stretch, as good or better, gave harmless words only.
-            sure = [
-                box for held, box, mark in findings.harmless if held == frame and mark >= line.confidence - 5
-            ]
+            sure = [box for at, box, mark in findings.harmless if at == frame and mark >= line.confidence - 5]
             if _share(line.box, sure) > 0.7:
                 continue
         masked = set(verdict.words) or set(range(len(line.words)))
         for index, box in enumerate(line.boxes):
-            if verdict.verdict == "mask" and index in masked:
-                state: State = "masked"
-            else:
-                state = "doubtful" if verdict.verdict == "doubt" else "kept"
+            state: State = "doubtful" if verdict.verdict == "doubt" else "kept"
+            if verdict.verdict == "mask" and index in masked and _share(box, sure) <= 0.9:
+                state = "masked"
             findings.seen.append(Seen(frame, box, state))
     for box in reading.doubts:
         findings.seen.append(Seen(frame, box, "doubtful"))
-    _settle(frame, findings, strong, banners)
+    _settle(frame, findings, long, banners)
 
 
 def _neighbours(lines: list[Line]) -> list[Line]:
@@ -187,7 +188,7 @@ def _settle(frame: int, findings: Findings, strong: list[Box], banners: list[Box
     for one in here:
         if one.state == "kept" and _share(one.box, masked) < 0.5:
             settled[one] = None
-        elif one.state == "doubtful" and _share(one.box, [*masked, *kept]) <= 0.8:
+        elif one.state == "doubtful" and _share(one.box, [*masked, *kept]) <= _SETTLED:
             in_banner = _share(one.box, banners) > _BANNER_DOUBT
             settled[Seen(frame, one.box, "masked" if in_banner else "doubtful")] = None
     findings.seen = rest + list(settled)
@@ -236,29 +237,51 @@ def _share(box: Box, others: list[Box]) -> float:
 
 
 def _spread(picture: Picture, findings: Findings, budget: Budget) -> None:
-    """Mask text in every frame that shows it: what was found in one frame is looked for in all of them."""
+    """Give every frame what it shows of what was judged in another: text that goes or stays there goes or stays here."""
     if picture.frames < 2:
         return
-    samples: list[tuple[Box, NDArray[np.int16], NDArray[np.bool_], float]] = []
-    for frame, boxes in findings.boxes("masked").items():
-        grey = next(iter(views(picture, picture.stored_values(frame))))
-        for box in boxes:
-            part = grey[box.top : box.bottom, box.left : box.right].astype(np.int16)
-            if not part.size:
-                continue
-            away = np.abs(part - int(np.median(part)))
-            contrast = float(np.percentile(away, 95))
-            samples.append((box, part, away > 0.4 * contrast, max(contrast, 8.0)))
-    if not samples:
-        return
-    have = {(one.frame, one.box) for one in findings.seen if one.state == "masked"}
-    for frame in range(picture.frames):
+    samples: dict[tuple[State, Box], list[_Sample]] = {}
+    grey_of: dict[int, NDArray[np.int16]] = {}
+    for one in findings.seen:
+        if one.state == "doubtful" or (len(samples) > _MOST_SAMPLES and one.state == "kept"):
+            continue
+        if one.frame not in grey_of:
+            grey_of = {one.frame: _first_view(picture, one.frame)}
+        sample = _Sample.of(grey_of[one.frame], one.box)
+        alike = samples.setdefault((one.state, one.box), [])
+        if sample is not None and not any(sample.shown_in(held.whole) for held in alike):
+            alike.append(sample)
+    have = {(one.frame, one.state, one.box) for one in findings.seen}
+    for frame in range(picture.frames) if samples else ():
         budget.left_s()
-        grey = next(iter(views(picture, picture.stored_values(frame)))).astype(np.int16)
-        for box, part, strokes, contrast in samples:
-            if (frame, box) in have or not strokes.any():
-                continue
+        grey = _first_view(picture, frame)
+        for (state, box), alike in samples.items():
             here = grey[box.top : box.bottom, box.left : box.right]
-            if float(np.median(np.abs(here - part)[strokes])) < 0.35 * contrast:
-                have.add((frame, box))
-                findings.seen.append(Seen(frame, box, "masked"))
+            if (frame, state, box) not in have and any(sample.shown_in(here) for sample in alike):
+                findings.seen.append(Seen(frame, box, state))
+
+
+def _first_view(picture: Picture, frame: int) -> NDArray[np.int16]:
+    return next(iter(views(picture, picture.stored_values(frame)))).astype(np.int16)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The strokes of a stretch, by which it is known again in other frames."""
+
+    whole: NDArray[np.int16]
+    strokes: NDArray[np.bool_]
+    contrast: float
+
+    @classmethod
+    def of(cls, grey: NDArray[np.int16], box: Box) -> _Sample | None:
+        whole = grey[box.top : box.bottom, box.left : box.right].copy()
+        if not whole.size:
+            return None
+        away = np.abs(whole - int(np.median(whole)))
+        contrast = float(np.percentile(away, 95))
+        strokes = away > 0.4 * contrast
+        return cls(whole, strokes, max(contrast, 8.0)) if strokes.any() else None
+
+    def shown_in(self, here: NDArray[np.int16]) -> bool:
+        return float(np.median(np.abs(here - self.whole)[self.strokes])) < 0.35 * self.contrast

@@ -25,6 +25,7 @@ _WHOLE_PIXELS = 700_000  # what is read as a whole; larger frames are reduced fo
 _DETECTED_PIXELS = 16_000_000
 _EDGE, _MOST_INK = 75, 0.2  # grey levels around a drawn shade; share of a frame that ink may take
 _LETTER = 36  # height in pixels at which letters are read best
+_ENOUGH = 0.65  # of a stretch, read with confidence: spaces between words are not read
 _MOST_CROPS = 90
 _MOST_WEAK = 24
 
@@ -204,10 +205,10 @@ def _line(words: list[Word], scale: float, origin: tuple[int, int]) -> Line:
 
 def _stretches(grey: Grey, asked: list[Candidate], found: Reading, budget: Budget, *, turned: int) -> None:
     """Read each stretch that no confident line covers; clear print that stays unread is doubtful."""
-    sure = [box for line in found.lines if line.confidence >= CONFIDENT for box in line.boxes]
     weak = 0
+    whole = list(found.lines)
     for number, one in enumerate(asked):
-        if _covered(one.box, sure):
+        if _read_share(one.box, whole) > _ENOUGH:
             continue
         weak += not one.strong
         if number >= _MOST_CROPS or weak > _MOST_WEAK:
@@ -215,18 +216,27 @@ def _stretches(grey: Grey, asked: list[Candidate], found: Reading, budget: Budge
                 raise OutOfTimeError
             break
         lines = _read_stretch(grey, one, budget, turned)
-        best = max(lines, key=lambda line: line.confidence, default=None)
-        if best is not None and best.confidence >= CONFIDENT:
-            found.lines += [line for line in lines if line.confidence >= CONFIDENT / 2]
-        else:
-            found.lines += lines
-            if one.strong and (one.box.width > 4 * one.box.height or any(map(_says_something, lines))):
-                found.doubts.append(one.box)
+        found.lines += lines
+        if _read_share(one.box, [*whole, *lines]) <= _ENOUGH and _is_telling(one, lines):
+            found.doubts.append(one.box)
     found.doubts = merged(found.doubts)
 
 
-def _covered(box: Box, sure: list[Box]) -> bool:
-    return sum(box.overlap(one) for one in sure) > 0.5
+def _read_share(box: Box, lines: list[Line]) -> float:
+    """Which share of a stretch's columns was read with confidence; a sign at its end is not the stretch."""
+    columns = np.zeros(box.width, np.bool_)
+    for line in lines:
+        over = line.box
+        high = min(box.bottom, over.bottom) - max(box.top, over.top)
+        if line.confidence >= CONFIDENT and high >= 0.5 * min(box.height, over.height):
+            columns[max(over.left - box.left, 0) : max(over.right - box.left, 0)] = True
+    return float(columns.mean())
+
+
+def _is_telling(one: Candidate, lines: list[Line]) -> bool:
+    """Whether a stretch that was not read may be writing: long ones by themselves, short ones where OCR saw letters."""
+    wide = one.box.width / one.box.height
+    return wide > 6 or (one.strong and (wide > 4 or any(map(_says_something, lines))))
 
 
 def _says_something(line: Line) -> bool:
@@ -235,15 +245,15 @@ def _says_something(line: Line) -> bool:
 
 def _read_stretch(grey: Grey, one: Candidate, budget: Budget, turned: int) -> list[Line]:
     """One line by itself, in up to three ways: with what stands beside it, alone, and alone as a block."""
-    best: list[Line] = []
+    best, found = 0.0, []
     attempts: tuple[tuple[int, Layout], ...] = ((2, "line"), (0, "line"), (0, "block"))
-    for aside, layout in attempts if one.strong else attempts[:1]:
+    for aside, layout in attempts if one.strong or one.box.width > 4 * one.box.height else attempts[:1]:
         lines = _read_crop(grey, one.box, aside * one.box.height, layout, budget, turned)
-        if _confidence(lines) > _confidence(best):
-            best = lines
-        if _confidence(best) >= CONFIDENT:
+        found += [line for line in lines if line not in found]
+        best = max(best, _read_share(one.box, lines))
+        if best > _ENOUGH:
             break
-    return best
+    return found
 
 
 def _read_crop(grey: Grey, line: Box, aside: int, layout: Layout, budget: Budget, turned: int) -> list[Line]:
