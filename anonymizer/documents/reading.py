@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from anonymizer.documents.page_light import darkened, has_pale_ink, whitened
 from anonymizer.documents.page_skew import skew_degrees
@@ -178,13 +178,12 @@ def _with_leftovers(reading: Reading, budget: Budget) -> Reading:
     """Read once more what the page's layout passed over: loose words, and light words on dark ground."""
     picture = reading.picture
     scale = _scale(picture.size, MOST_SIDE)
-    rest = Image.fromarray(_bright(np.asarray(_shown(picture, scale))))
-    draw = ImageDraw.Draw(rest)
+    shown = _bright(np.asarray(_shown(picture, scale)))
     sure = [word for word in reading.words if word.confidence > SURE]
-    for word in sure:
-        left, top, right, bottom = (int(edge * scale) for edge in box_of(word))
-        draw.rectangle((left - 2, top - 2, right + 2, bottom + 2), fill=255)
-    views = _views(np.asarray(rest))
+    boxes = [tuple(int(edge * scale) for edge in box_of(word)) for word in sure]
+    views = _views(_without(shown, boxes))
+    if has_pale_ink(shown):
+        views.append(_without(darkened(shown), boxes))
     found: list[Word] = []
     unfinished = False
     for view in views:
@@ -212,14 +211,20 @@ def _with_leftovers(reading: Reading, budget: Budget) -> Reading:
     return replace(reading, words=(*kept, *found), unfinished=unfinished)
 
 
+def _without(grey: NDArray[np.uint8], boxes: Iterable[tuple[int, ...]]) -> NDArray[np.uint8]:
+    """The picture with the words that were read taken out."""
+    rest = grey.copy()
+    for left, top, right, bottom in boxes:
+        rest[max(0, top - 2) : bottom + 3, max(0, left - 2) : right + 3] = 255
+    return rest
+
+
 def _views(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """The ways to look at what was not read: as it is, light on dark, and with pale ink made dark."""
+    """The ways to look at what was not read: as it is, and light on dark."""
     dark = float((grey < _DARK).mean())
     views = [grey] if dark > _ANY_INK else []
     if dark > _DARK_GROUND:
         views.append((255 - grey).astype(np.uint8))
-    if has_pale_ink(grey):
-        views.append(darkened(grey))
     return views
 
 

@@ -209,8 +209,7 @@ def _parts(runs: _Runs, columns: int) -> _Parts:
     lower = np.repeat(first, many) + offsets
     label = np.arange(len(runs.row))
     while True:
-        before = label.copy()
-        least = np.minimum(label[upper], label[lower])
+        before, least = label.copy(), np.minimum(label[upper], label[lower])
         np.minimum.at(label, label[upper], least)
         np.minimum.at(label, label[lower], least)
         label = label[label]
@@ -231,17 +230,16 @@ def _parts(runs: _Runs, columns: int) -> _Parts:
 
 
 def parts_of(mask: Mask) -> _Parts | None:
-    """The connected parts of a mask; None where there are none, or more than drawing makes."""
+    """The connected parts of a mask; None for too few or too many."""
     runs = _runs(mask)
     return _parts(runs, mask.shape[1]) if 6 <= len(runs.row) <= MAX_RUNS else None
 
 
 def _lines(mask: Mask) -> list[Box]:
-    runs = _runs(mask)
-    if not 6 <= len(runs.row) <= MAX_RUNS:
+    parts = parts_of(mask)
+    if parts is None:
         return []
     rows, columns = mask.shape
-    parts = _parts(runs, columns)
     density = np.cumsum(np.pad(np.cumsum(mask, axis=1, dtype=np.int64), ((0, 0), (1, 0))), axis=0)
     density = np.pad(density, ((1, 0), (0, 0)))
     found: list[Box] = []

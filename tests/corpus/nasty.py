@@ -89,7 +89,9 @@ def wrong_vr(made: Made) -> None:
     made.gone("ProtocolName", case.latin.upper(), "wrong_vr", [case.latin], "CS")
     digits = "".join(c for c in case.number if c.isdigit())[:12]
     made.gone("NumberOfStudyRelatedSeries", digits, "wrong_vr", [digits], "IS")
-    made.gone("DataCollectionCenterPatient", f"{case.latin} {case.mrn}", "wrong_vr", [case.latin, case.mrn], "LO")
+    made.gone(
+        "DataCollectionCenterPatient", f"{case.latin} {case.mrn}", "wrong_vr", [case.latin, case.mrn], "LO"
+    )
     made.gone("PixelAspectRatio", f"{case.latin}", "wrong_vr", [case.latin], "SH")
 
 

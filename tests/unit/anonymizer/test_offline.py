@@ -156,7 +156,9 @@ def test_every_file_is_told_with_its_reason_and_no_value(folder: Path, tmp_path:
 def test_a_copy_that_still_identifies_is_not_written(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anonymizer.offline.cleaning.verify_document", lambda *_args, **_more: ("page 1: text",))
+    monkeypatch.setattr(
+        "anonymizer.offline.cleaning.verify_document", lambda *_args, **_more: ("page 1: text",)
+    )
     report = run(folder, tmp_path / "out")
     assert not (tmp_path / "out" / "documents").exists()
     (told,) = {file.reason for file in report.files if file.code == "leak"}

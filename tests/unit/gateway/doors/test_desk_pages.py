@@ -17,7 +17,7 @@ from gateway.doors.desk import event_words, reasons, words
 from gateway.doors.desk.app import desk_app
 from gateway.doors.http import DoorConfig
 from gateway.journeys.answer_case import sign_answer
-from gateway.journeys.make_copy import RECALLED
+from gateway.journeys.make_copy import MASK_ENDED, RECALLED
 from gateway.journeys.sandboxed import Held
 from tests.fakes import sentences
 from tests.fakes.door_client import ORIGIN, Browser
@@ -534,7 +534,7 @@ def test_every_term_of_the_house_has_its_words():
 
 
 def test_every_code_of_a_finding_has_a_name_and_no_name_is_left_over():
-    codes = sentences.told()[1] | {RECALLED, "document_look"}
+    codes = sentences.told()[1] | {RECALLED, MASK_ENDED, "document_look"}
     assert codes - set(reasons.TITLES) == set()
     assert set(reasons.TITLES) - codes == set()
     assert {"burned_in", "unknown_sop_class", "text_unread", "time_limit", "malware", "xfa"} <= codes
