@@ -164,6 +164,10 @@ def _moved(day: dict[str, str], shift: int, language: str) -> set[str]:
     named = [re.sub("M+", month, day["pattern"]) for month in months]
     patterns = {re.sub(r"(?<!d)d+(?!d)", days, pattern) for pattern in named for days in ("d", "dd")}
     forms = {fold(written(there, pattern, language)) for pattern in patterns}
+    month = fold(written(there, "MMMM", language))
+    forms |= {form.replace(month, month[:3]) for form in forms} | {
+        form.replace(month, f"{month[:3]}.") for form in forms
+    }
     return forms | {re.sub(r"([a-z])\.", r"\1", form) for form in forms}
 
 
