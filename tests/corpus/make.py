@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom import uid
 
-from tests.corpus import carried, colour, images, nasty, related, reports
+from tests.corpus import carried, colour, discs, images, nasty, related, reports
 from tests.corpus.base import Study, new_study
 from tests.corpus.encode import COLOUR, GREY, LOSSY_GREY, part10, possible
 from tests.corpus.foreign import write_foreign
@@ -123,7 +123,7 @@ def _nasty(study: Study, turns: Turns) -> None:
     nasty.high_bit(study, syntax=uid.RLELossless)
     nasty.private_class(study)
     nasty.without_meta(study, syntax=uid.ImplicitVRLittleEndian)
-    study.made.append(nasty.dicomdir(study, made[:3]))
+    study.made.append(discs.dicomdir(study, made[:3]))
 
 
 BUNDLES = {
