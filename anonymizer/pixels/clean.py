@@ -23,7 +23,7 @@ from anonymizer.pixels.bits import mask_unused_bits
 from anonymizer.pixels.find import Findings, Seen, read_picture
 from anonymizer.pixels.judge import judge_for
 from anonymizer.pixels.leftover import leftover_signs
-from anonymizer.pixels.masking import Written, write_masks
+from anonymizer.pixels.masking import write_masks
 from anonymizer.pixels.masks import MaskRule, fingerprint
 from anonymizer.pixels.picture import NotDecodableError, Picture, views
 from anonymizer.pixels.reading import Budget, OutOfTimeError
@@ -44,6 +44,7 @@ BURNED_IN, DERIVATION, LOSSY_DONE, MANUFACTURER, MODALITY = (
 PLACE = "(7FE0,0010)"
 _MOST_BOXES = 400
 _LEFTOVER_FRAMES = 12
+_MORE_ROUNDS = 2
 UNREADABLE = "The picture is damaged, so nobody can say what it shows. Ask the sender to send it again."
 _REASONS = {
     "text_unread": "Text in pictures cannot be read on this computer (no language packs), so names may stand in this one.",
@@ -114,14 +115,17 @@ def _work(
     overlay: bool,
 ) -> None:
     rules = [rule for rule in masks if rule.matches(dataset)]
-    findings, trouble = Findings(), ""
+    findings, trouble, boxes = Findings(), "", dict[int, list[Box]]()
     try:
         picture = Picture.of(dataset, outcome.syntax)
         findings, trouble = _read(picture, known, strict, dataset)
         boxes = _to_blank(picture, findings, rules)
         if boxes or overlay:
             written = write_masks(picture, boxes, clear_unused=overlay)
-            _describe(dataset, written, outcome, notes, boxes=boxes, overlay=overlay)
+            left_lossy, outcome.syntax = written.left_lossy, written.syntax
+            if findings.boxes("masked"):
+                _look_again(dataset, outcome, known, strict, findings, boxes)
+            _describe(dataset, outcome, notes, boxes=boxes, overlay=overlay, left_lossy=left_lossy)
     except NotDecodableError as fault:
         if not fault.missing:
             raise Unfit("pixels_unreadable", UNREADABLE, PLACE) from None
@@ -131,6 +135,27 @@ def _work(
     outcome.look = _looks(outcome, findings, trouble, rules, blanked=bool(boxes), overlay=overlay)
     if not outcome.look and trouble == "":
         dataset.put(Element(BURNED_IN, "CS", b"NO"))
+
+
+def _look_again(
+    dataset: DataSet,
+    outcome: PixelOutcome,
+    known: Known,
+    strict: bool,
+    findings: Findings,
+    boxes: dict[int, list[Box]],
+) -> None:
+    """Read what is left once the masks are on, until nothing more is to be blanked: a bright line hides a pale one."""
+    for _ in range(_MORE_ROUNDS):
+        picture = Picture.of(dataset, outcome.syntax)
+        more, trouble = _read(picture, known, strict, dataset)
+        masked = more.boxes("masked")
+        if not masked or trouble:
+            return
+        write_masks(picture, added := _to_blank(picture, more, []))
+        findings.seen += [one for one in more.seen if one.state == "masked"]
+        for frame, found in added.items():
+            boxes[frame] = [*boxes.get(frame, []), *found]
 
 
 def _read(picture: Picture, known: Known, strict: bool, dataset: DataSet) -> tuple[Findings, str]:
@@ -238,15 +263,14 @@ def _told(findings: Findings) -> tuple[dict[str, Any], ...]:
 
 def _describe(
     dataset: DataSet,
-    written: Written,
     outcome: PixelOutcome,
     notes: Notebook,
     *,
     boxes: dict[int, list[Box]],
     overlay: bool,
+    left_lossy: bool,
 ) -> None:
     """Say in the object and in the report what was done to its picture."""
-    outcome.syntax = written.syntax
     outcome.masked = sum(len(found) for found in boxes.values())
     said = []
     if boxes:
@@ -255,7 +279,7 @@ def _describe(
     if overlay:
         notes.note(PLACE, "C", "an overlay inside the encoded picture was cleared")
         said.append("Bits outside the picture cleared")
-    if written.left_lossy:
+    if left_lossy:
         said.append("stored without further loss")
         dataset.put(Element(LOSSY_DONE, "CS", b"01"))
     before = dataset.get(DERIVATION)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anonymizer.elements import PIXEL_DATA, DataSet, Element, Raw
-from anonymizer.frames import offset_table
+from anonymizer.frames import offset_table, strip_frame
 from anonymizer.pixels.picture import LOSSY, NotDecodableError, Picture, Pixels
 from anonymizer.pixels.strokes import Box
 
@@ -27,6 +27,8 @@ RLE, JPEG_LS, J2K = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80", "1.2.840.10
 #: Encoded anew in the same syntax; what is not here becomes JPEG-LS or JPEG 2000 without loss.
 _SAME = frozenset({RLE, JPEG_LS, J2K})
 _BECOMES_J2K = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (91, 201, 202, 203))
+#: Their encoders sign what they make with a comment, which a second pass would take away.
+_SIGNED = frozenset({JPEG_LS, J2K})
 _EXTENDED = (0x7FE00001, 0x7FE00002)
 
 
@@ -148,33 +150,26 @@ def _write_same(picture: Picture, boxes: Mapping[int, list[Box]], clear_unused: 
         values = picture.stored_values(index)
         if clear_unused:
             values = _cleared(picture, values)
-        colours = "RGB" if picture.photometric.startswith("YBR_RCT") else picture.photometric
-        frames.append(_encoded(picture, _blanked(picture, values, here), picture.syntax, colours))
-    if picture.photometric.startswith("YBR_RCT") and any(boxes.values()):
-        frames = [
-            frame
-            if boxes.get(index)
-            else _encoded(picture, picture.stored_values(index), picture.syntax, "RGB")
-            for index, frame in enumerate(frames)
-        ]
-        _put(picture.dataset, 0x00280004, "CS", "RGB")
-        _number(picture.dataset, 0x00280006, 0)
+        frames.append(_encoded(picture, _blanked(picture, values, here), picture.syntax, picture.photometric))
     _put_frames(picture.dataset, frames)
     return Written(picture.syntax)
 
 
 def _write_other(picture: Picture, boxes: Mapping[int, list[Box]], clear_unused: bool) -> Written:
     syntax = J2K if picture.syntax in _BECOMES_J2K else JPEG_LS
-    colour = picture.samples > 1
+    in_colour = (
+        "YBR_RCT" if syntax == J2K else "RGB"
+    )  # PS3.5 8.2.4: what JPEG 2000 without loss calls its colours
+    photometric = in_colour if picture.samples > 1 else picture.photometric
     frames: list[Raw] = []
     for index in range(picture.frames):
         values = picture.stored_values(index)
         if clear_unused:
             values = _cleared(picture, values)
         changed = _blanked(picture, values, boxes.get(index, []))
-        frames.append(_encoded(picture, changed, syntax, "RGB" if colour else picture.photometric))
-    if colour:
-        _put(picture.dataset, 0x00280004, "CS", "RGB")
+        frames.append(_encoded(picture, changed, syntax, photometric))
+    if picture.samples > 1:
+        _put(picture.dataset, 0x00280004, "CS", photometric)
         _number(picture.dataset, 0x00280006, 0)
     _put_frames(picture.dataset, frames)
     return Written(syntax, left_lossy=picture.syntax in LOSSY)
@@ -212,7 +207,7 @@ def _encoded(picture: Picture, values: Pixels, syntax: str, photometric: str) ->
             frame = get_encoder(UID(syntax)).encode(np.ascontiguousarray(values), **layout)
     except Exception:  # noqa: BLE001 - encoders raise what they like
         raise NotDecodableError(missing=True) from None
-    return bytes(frame)
+    return (strip_frame(frame, syntax)[0] if syntax in _SIGNED else b"") or bytes(frame)
 
 
 def _put_frames(dataset: DataSet, frames: list[Raw]) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ from tests.unit.anonymizer import made
 FILES = [Path(name) for name in sorted(get_testdata_files()) if Path(name).is_file()]
 #: Real objects named after nobody: words such as "Test" are their harvest, found by chance in noise.
 NOT_OBJECTS = {"not_dicom", "dicomdir", "damaged"}
+#: Its codestream has no header that any decoder reads, and its class may show writing.
+NO_PICTURE = "JPEG2000-embedded-sequence-delimiter.dcm"
 
 
+@cache
 def both(path: Path, profile: str = "mdt-default"):
     content = path.read_bytes()
     return content, deidentify_instance(
@@ -35,7 +39,10 @@ def test_every_public_file_is_cleaned_or_refused_with_a_reason():
     verdicts = Counter()
     for path in FILES:
         _, result = both(path)
-        verdicts["clean" if isinstance(result, Deidentified) else result.code] += 1
+        if path.name != NO_PICTURE or isinstance(result, Deidentified):
+            verdicts["clean" if isinstance(result, Deidentified) else result.code] += 1
+        else:
+            assert result.code == "pixels_unreadable"
     assert verdicts["clean"] >= 140
     assert set(verdicts) <= NOT_OBJECTS | {"clean"}
 

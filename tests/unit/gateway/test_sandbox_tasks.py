@@ -145,5 +145,6 @@ def test_a_wrong_call_is_not_blamed_on_the_file(sandbox, options):
 def test_every_word_of_the_journeys_has_its_task():
     assert TASKS.keys() == {
         *("harvest_instance", "deidentify_instance", "verify_instance", "render_preview"),
+        "harvest_document",
         *("deidentify_document", "verify_document", "preview_document", "kind_of"),
     }
