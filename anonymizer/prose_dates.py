@@ -6,13 +6,11 @@ A date that may be the date of birth is reported as such; times of day are left 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
 
-from anonymizer.folding import fold
+from anonymizer.month_rows import MonthRows, whole_name
 from anonymizer.words import rows
 
 _YEAR = r"(?:18|19|20)\d\d"
@@ -76,16 +74,6 @@ def _birth_forms(born: Iterable[date]) -> re.Pattern[str] | None:
     )
 
 
-@cache
-def _rows_of() -> dict[str, tuple[tuple[int, int], ...]]:
-    """Folded month word to the rows and months it stands for."""
-    table: dict[str, list[tuple[int, int]]] = {}
-    for row, (_, names) in enumerate(rows("months")):
-        for month, name in enumerate(names, start=1):
-            table.setdefault(fold(name), []).append((row, month))
-    return {word: tuple(places) for word, places in table.items()}
-
-
 class DateFinder:
     """Finds and shifts dates by one number of days, for one case."""
 
@@ -106,13 +94,11 @@ class DateFinder:
                 for match in self._birth_forms.finditer(text)
             ]
         if month_words:
-            favour = Counter(
-                row for start, end in month_words for row, _ in _rows_of().get(fold(text[start:end]), ())
-            )
-            taken = -1
+            months = MonthRows(text, month_words)
+            taken = 0
             for start, end in month_words:
-                date_ = self._named(text, start, end, favour)
-                if date_ and date_.start >= taken:
+                date_ = self._named(text, start, end, months, taken) if start >= taken else None
+                if date_:
                     found.append(date_)
                     taken = date_.end
         return found
@@ -179,15 +165,16 @@ class DateFinder:
         )
 
     # -- month names ----------------------------------------------------------------------------------------------
-    def _named(self, text: str, start: int, end: int, favour: Counter[int]) -> FoundDate | None:
+    def _named(self, text: str, start: int, end: int, months: MonthRows, taken: int) -> FoundDate | None:
+        """The date around a month's name; what stands before ``taken`` is of the date before."""
         word = text[start:end]
-        places = _rows_of().get(fold(word))
-        if not places:
+        place = months.choose(start, end)
+        if not place:
             return None
-        row, month = max(places, key=lambda place: (favour[place[0]], -place[0]))
+        row, month = place
         parts: list[tuple[int, int, str]] = [(start, end, "m")]
-        before = text[max(0, start - _WINDOW) : start]
-        offset = max(0, start - _WINDOW)
+        offset = max(taken, start - _WINDOW)
+        before = text[offset:start]
         day_before = _DAY_BEFORE.search(before)
         year_before = None if day_before else _YEAR_BEFORE.search(before)
         day = year = 0
@@ -249,6 +236,13 @@ class DateFinder:
             )
             written += [text[at:start], new]
             at = end
+            if (
+                part == "m"
+                and start < parts[-1][0]
+                and text[end : end + 1] == "."
+                and whole_name(row, later.month)
+            ):
+                at += 1
         return FoundDate(
             parts[0][0],
             parts[-1][1],
