@@ -1,4 +1,4 @@
-"""Before and after, side by side, for the person who checks a run: distinct differences by attribute, and small pictures.
+"""Before and after, side by side, for the person who checks a run: differences, those that identify first, and small pictures.
 
 The page shows what was taken out. It is for the house that holds the originals and never leaves it.
 """
@@ -12,12 +12,12 @@ import io
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydicom import dcmread
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 
 from anonymizer.documents import preview
 from anonymizer.errors import AnonymizerError
@@ -106,41 +106,65 @@ def _page(content: bytes, kind: str) -> bytes:
 
 
 # -- the page -----------------------------------------------------------------------------------------------------
-_HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="robots" content="noindex"><title>Before and after</title><style>
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:1rem}
+_HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">
+<title>Before and after</title><style>
+:root{color-scheme:light dark}*{box-sizing:border-box}
+body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:80rem;padding:1rem}
 .warn{border:2px solid #b00020;border-radius:.5rem;padding:.6rem 1rem;font-weight:600}
 table{border-collapse:collapse;width:100%;margin:.5rem 0 2rem}td,th{border-bottom:1px solid #8886;padding:.3rem .5rem;
-text-align:left;vertical-align:top;overflow-wrap:anywhere}th{position:sticky;top:0;background:Canvas}
-del{background:#b0002033}ins{background:#0a7d2833;text-decoration:none}.n{text-align:right}
-figure{display:inline-grid;grid-template-columns:1fr 1fr;gap:.4rem;margin:0 1rem 1.5rem 0;max-width:46rem;vertical-align:top}
+text-align:left;vertical-align:top}td{overflow-wrap:anywhere}th{white-space:nowrap}.n{text-align:right;white-space:nowrap}
+.changes{table-layout:fixed}.changes th:first-child{width:26%}.changes th.n{width:4.5rem}
+td[data-h=Copy]{white-space:nowrap}small{color:GrayText}summary{font-size:1.17rem;font-weight:700;cursor:pointer;padding:.3rem 0}
+del{background:#b0002033}ins{background:#0a7d2833;text-decoration:none}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,34rem),1fr));gap:1.5rem 1rem}
+figure{display:grid;grid-template-columns:1fr 1fr;gap:.4rem;margin:0;align-content:start}
 figure img{max-width:100%;border:1px solid #8886}figcaption{grid-column:1/3;overflow-wrap:anywhere}
-.none{border:1px dashed #8886;padding:1rem}</style></head><body>"""
+.none{border:1px dashed #8886;padding:1rem}
+@media(max-width:40rem){tr:has(th){display:none}td{display:block;border:0;padding:.1rem 0;text-align:left}
+tr{display:block;border-bottom:1px solid #8886;padding:.4rem 0}td[data-h]:not(:empty)::before{content:attr(data-h) ": ";color:GrayText}}
+</style></head><body>"""
+
+#: What a difference is about, in the order of the page: a title, and the value representations of it.
+_KINDS = (
+    ("Names, numbers and places", ("PN",)),
+    ("Dates, times and ages", ("DA", "DT", "TM", "AS")),
+    ("Other words", ("LO", "SH", "ST", "LT", "UT", "UC", "AE", "UR", "CS")),
+    ("Figures, private elements and bytes", ()),
+    ("UIDs", ("UI",)),
+)
+_WHO = re.compile(
+    r"Patient(?!Position|Orientation)|Physician|Person|Operator|Institution|Department|Station|Accession|Address|Phone|"
+    r"StudyID|SerialNumber|Issuer|Insurance|Request(?:er|ing)|EntityTitle|Username|Occupation|Religious|Residence"
+)
 
 
 def page(report: FolderReport, comparisons: Sequence[tuple[str, Comparison]]) -> str:
     """One self-contained HTML page, without script."""
-    totals = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in report.totals.items())
     parts = [
         _HEAD,
         _WARNING,
-        f"<p>{html.escape(report.profile)}, {html.escape(report.edition)}. {html.escape(totals)}.</p>",
+        f"<p>{_e(report.said)}. Profile {_e(report.profile)}, {_e(report.edition)}.</p>",
     ]
     held = [file for file in report.files if file.status != "deidentified"]
     if held:
-        rows = "".join(f"<tr><td>{_e(file.input)}<td>{_e(file.reason)}" for file in held)
-        parts.append(f"<h2>Not written</h2><table><tr><th>File<th>Why{rows}</table>")
+        parts.append("<h2>Not written</h2>" + _rows(("File", "Why"), ((f.input, f.reason) for f in held)))
     looks = [file for file in report.files if file.look and file.status == "deidentified"]
     if looks:
-        rows = "".join(
-            f"<tr><td>{_e(file.input)}<td>{_e(file.output)}<td>{_e(' '.join(file.look))}" for file in looks
-        )
-        parts.append(
-            f"<h2>To look at before it is passed on</h2><table><tr><th>File<th>Copy<th>Why{rows}</table>"
-        )
+        lines = ((f.input, f.output, " ".join(f.look)) for f in looks)
+        parts.append("<h2>To look at before it is passed on</h2>" + _rows(("File", "Copy", "Why"), lines))
     parts += _pictures(comparisons)
     parts += _table(comparisons)
     return "".join(parts) + "</body></html>\n"
+
+
+def _rows(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{one}" for one in heads)
+    cells = (
+        "".join(f"<td data-h='{name}'>{_e(cell)}" for name, cell in zip(heads, line, strict=True))
+        for line in lines
+    )
+    return f"<table><tr>{head}{''.join(f'<tr>{one}' for one in cells)}</table>"
 
 
 _WARNING = (
@@ -155,10 +179,12 @@ def _e(text: str) -> str:
 
 def _pictures(comparisons: Sequence[tuple[str, Comparison]]) -> Iterator[str]:
     shown = [(name, one) for name, one in comparisons if one.before or one.after]
-    if shown:
-        yield "<h2>Pictures and pages</h2>"
+    if not shown:
+        return
+    yield "<h2>Pictures and pages</h2><p>The original stands left, its copy right.</p><div class='pictures'>"
     for name, one in shown:
         yield f"<figure>{_image(one.before, 'before')}{_image(one.after, 'after')}<figcaption>{_e(name)}</figcaption></figure>"
+    yield "</div>"
 
 
 def _image(png: bytes, which: str) -> str:
@@ -174,13 +200,49 @@ def _table(comparisons: Sequence[tuple[str, Comparison]]) -> Iterator[str]:
     if not counted:
         return
     yield f"<h2>What changed</h2><p>{len(counted)} distinct differences, each once.</p>"
-    yield "<table><tr><th>Attribute<th>Before<th>After<th class='n'>Files"
-    for (place, before, after), count in sorted(counted.items())[:MOST_ROWS]:
+    left = MOST_ROWS
+    for number, (title, _) in enumerate(_KINDS):
+        rows = sorted(((one, n) for one, n in counted.items() if _kind(one[0]) == number), key=_order)
+        shown, left = rows[:left], max(0, left - len(rows))
+        if not rows:
+            continue
+        more = f"<p>{len(rows) - len(shown)} more are not shown.</p>" if len(rows) > len(shown) else ""
+        last = number == len(_KINDS) - 1  # what only keeps references together is folded
+        yield (
+            f"<details><summary>{title} ({len(rows)})</summary>"
+            if last
+            else f"<h3>{title} ({len(rows)})</h3>"
+        )
+        yield _changes(shown) + more + ("</details>" if last else "")
+
+
+def _changes(rows: Sequence[tuple[Difference, int]]) -> str:
+    parts = ["<table class='changes'><tr><th>Attribute<th>Before<th>After<th class='n'>Files"]
+    for (place, before, after), count in rows:
         old, new = _marked(before, after)
-        yield f"<tr><td>{_e(place)}<td>{old}<td>{new}<td class='n'>{count}"
-    yield "</table>"
-    if len(counted) > MOST_ROWS:
-        yield f"<p>{len(counted) - MOST_ROWS} more are not shown.</p>"
+        tags, _, name = place.rpartition(" ")
+        parts.append(
+            f"<tr><td>{_e(name or 'private or unknown')} <small>{_e(tags)}</small><td data-h='Before'>{old}"
+            f"<td data-h='After'>{new}<td class='n' data-h='Files'>{count}"
+        )
+    return "".join(parts) + "</table>"
+
+
+def _order(row: tuple[Difference, int]) -> tuple[bool, bool, Difference]:
+    """The patient first, the file's header last."""
+    place = row[0][0]
+    return not place.startswith("(0010,"), place.startswith("(0002,"), row[0]
+
+
+def _kind(place: str) -> int:
+    """Tell which of the page's tables a difference stands in, by the last attribute of its place."""
+    group, element = re.findall(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)", place)[-1]
+    tag = int(group + element, 16)
+    known = dictionary_has_tag(tag)
+    vr = dictionary_VR(tag) if known else ""
+    if known and (vr == "PN" or (vr not in ("AS", "UI") and _WHO.search(keyword_for_tag(tag)))):
+        return 0
+    return next((number for number, (_, kinds) in enumerate(_KINDS) if vr in kinds), 3)
 
 
 def _marked(before: str, after: str) -> tuple[str, str]:

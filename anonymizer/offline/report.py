@@ -92,6 +92,16 @@ class FolderReport:
             totals["to_look_at"] += bool(file.look and file.status == "deidentified")
         return totals
 
+    @property
+    def said(self) -> str:
+        """The totals as a person says them."""
+        told = self.totals
+        looks = f" ({told['to_look_at']} to be looked at)" if told["to_look_at"] else ""
+        return (
+            f"{told['files']} {'file' if told['files'] == 1 else 'files'}: {told['deidentified']} de-identified{looks}, "
+            f"{told['quarantined']} held, {told['ignored']} left out"
+        )
+
     def to_json(self) -> dict[str, Any]:
         counts: Counter[str] = Counter()
         for file in self.files:

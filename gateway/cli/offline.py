@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from anonymizer.errors import AnonymizerError
 from anonymizer.known import Known
+from anonymizer.ocr import languages
 from anonymizer.offline import deidentify_folder
 from anonymizer.offline.journal import NAME as UNFINISHED
+from anonymizer.offline.report import FolderReport
 from anonymizer.pixels.masks import MaskRule
+from anonymizer.profile import PROFILES
 from gateway.cli.console import emit, err, progress, spoken_errors, table
 from gateway.cli.frame import read_text
 from gateway.domain.errors import InvalidError
@@ -26,33 +30,46 @@ _MADE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 def register(app: typer.Typer) -> None:
     """Add the command to the root."""
-    app.command("deidentify", help="De-identify a folder of DICOM files and documents, offline.")(deidentify)
+    app.command(
+        "deidentify",
+        help="De-identify a folder of one patient's DICOM files and documents, offline: clean copies come out, the "
+        "originals stay as they are. What cannot be cleaned is listed and not written.",
+    )(deidentify)
 
 
 def deidentify(
     ctx: typer.Context,
-    in_dir: Annotated[Path, typer.Argument(metavar="IN_DIR", exists=True, file_okay=False)],
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR")],
+    in_dir: Annotated[
+        Path, typer.Argument(metavar="IN_DIR", exists=True, file_okay=False, help="The originals; only read.")
+    ],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="An empty folder, or a new one.")],
     known: Annotated[
         Path | None,
         typer.Option(
             metavar="KNOWN.json", help="What identifies the patient (docs/spec/known-identifiers.md)."
         ),
     ] = None,
-    profile: Annotated[str, typer.Option(help="mdt-default, strict or identified.")] = "mdt-default",
+    profile: Annotated[
+        str, typer.Option(help="mdt-default or strict; `consilium describe` tells them.")
+    ] = "mdt-default",
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Where the report is written.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="Write a report, a row for each file: keep it outside OUT_DIR."
+        ),
     ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.html", help="Write a page with before and after: it shows the patient's data."
+            metavar="FILE.html",
+            help="Write a page with before and after, to check a run by: it shows the patient's data.",
         ),
     ] = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The case's key, made if missing: later files get the same pseudonyms."
+            metavar="FILE",
+            help="The key of this patient's stand-ins, made if missing: later files get the same. Keep it secret.",
         ),
     ] = None,
     masks: Annotated[
@@ -62,15 +79,21 @@ def deidentify(
         ),
     ] = None,
     media: Annotated[
-        bool, typer.Option("--media", help="Write a DICOMDIR, and names that it may hold.")
+        bool, typer.Option("--media", help="Lay the copies out as a disc: short names and a DICOMDIR.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
-    workers: Annotated[int, typer.Option(min=0, help="How many at once; 0 takes the computer's cores.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Files at once; 0: one for each core.")] = 0,
 ) -> None:
     """De-identify a folder; what is quarantined is listed and not written."""
     with spoken_errors(ctx):
         identifiers = _known(known)
         _apart(out_dir, in_dir)
+        _profile(profile)
+        if not languages():
+            err.print(
+                "Tesseract has no language pack with Latin letters here: pictures that may show text are held. "
+                "Install tesseract-ocr-eng and tesseract-ocr-swe to have them read."
+            )
         with progress("de-identifying") as move:
             done = 0
 
@@ -94,7 +117,11 @@ def deidentify(
                     workers=workers,
                 )
             except AnonymizerError as error:
-                step = "See `consilium deidentify --help`."
+                step = (
+                    "Name an empty folder, or one that does not exist yet."
+                    if _filled(out_dir)
+                    else "Name another place."
+                )
                 if (out_dir / UNFINISHED).exists():
                     step = "Go on with --resume. Do not pass the output folder on before: it is unfinished."
                 raise InvalidError(str(error), next_step=step) from error
@@ -112,8 +139,6 @@ def deidentify(
             said = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
             # A name that is no UTF-8 is written with JSON's own escapes.
             report.write_text(said, encoding="utf-8", errors="backslashreplace")
-        held = [(_printable(f["input"]), f["reason"]) for f in told["files"] if f["status"] == "quarantined"]
-        totals = ", ".join(f"{count} {what}" for what, count in told["totals"].items())
         if not identifiers:
             err.print(
                 "No --known file said whom to look for: only what the files themselves tell was taken out."
@@ -123,8 +148,26 @@ def deidentify(
                 f"These files name {told['patients_named']} patients as theirs. All were given one pseudonym: "
                 "check that they are one person under several names, or take the others out."
             )
-        human = table("held, not written", "why", rows=held, title=totals) if held else totals
-        emit(ctx, data=told, human=human)
+        if not result.files:
+            err.print("IN_DIR holds no file: nothing was written. Check the path.")
+        emit(ctx, data=told, human=lambda console: _say(console, result))
+
+
+def _say(console: Console, result: FolderReport) -> None:
+    """The totals, what was held, and what a human must see before the folder leaves."""
+    console.print(result.said)
+    held = [(_printable(file.input), file.reason) for file in result.files if file.status == "quarantined"]
+    looks = [
+        (file.output, " ".join(file.look))
+        for file in result.files
+        if file.look and file.status == "deidentified"
+    ]
+    if held:
+        console.print()
+        console.print(table("held, not written", "why", rows=held))
+    if looks:
+        console.print()
+        console.print(table("look at this copy before you pass it on", "why", rows=looks))
 
 
 def _printable(name: str) -> str:
@@ -134,12 +177,31 @@ def _printable(name: str) -> str:
 def _known(path: Path | None) -> Known:
     if path is None:
         return Known()
+    text = read_text(path, what="the file of known identifiers")
+    step = "See docs/spec/known-identifiers.md for the shape."
     try:
-        return Known.from_json(json.loads(read_text(path, what="the file of known identifiers")))
+        return Known.from_json(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise InvalidError(f"{path.name} is no JSON: {_where(error)}", next_step=step) from error
     except (AnonymizerError, ValueError, TypeError) as error:
-        raise InvalidError(
-            str(error), next_step="See docs/spec/known-identifiers.md for the shape."
-        ) from error
+        raise InvalidError(f"{path.name}: {error}", next_step=step) from error
+
+
+def _where(error: json.JSONDecodeError) -> str:
+    """Where a file stops being JSON; never what stands there."""
+    return f"something is wrong at line {error.lineno}, column {error.colno}"
+
+
+def _profile(name: str) -> None:
+    """Refuse a profile that is none, and the one that leaves everything as it is."""
+    useful = [one for one, profile in PROFILES.items() if not profile.identified]
+    if name not in useful:
+        said = "leaves everything as it is" if name in PROFILES else "does not exist"
+        raise InvalidError(f"the profile {name} {said}", next_step=f"Choose {' or '.join(useful)}.")
+
+
+def _filled(out_dir: Path) -> bool:
+    return out_dir.is_dir() and any(out_dir.iterdir())
 
 
 def _apart(out_dir: Path, in_dir: Path) -> None:
@@ -173,6 +235,7 @@ def _masks(path: Path | None) -> tuple[MaskRule, ...]:
         masks = [MaskRule.from_json(row["mask"]) for row in _rules(rows) if _holds(row)]
     except (AnonymizerError, ValueError, KeyError) as error:
         said = "a rule does not say what it is" if isinstance(error, KeyError) else str(error)
+        said = _where(error) if isinstance(error, json.JSONDecodeError) else said
         raise InvalidError(
             f"the masks cannot be read: {said}", next_step="Write them with `consilium rules list --json`."
         ) from error

@@ -20,6 +20,11 @@ th { text-align: left; background: var(--head); } th, td { padding: .25rem .5rem
 td.tag { font-family: ui-monospace, monospace; font-size: 12px; } td.tag { white-space: nowrap; }
 nav ol { columns: 2; } .sign { display: grid; grid-template-columns: 1fr 1fr; gap: 3rem; margin-top: 3.5rem; }
 .sign div { border-top: 1px solid var(--ink); padding-top: .3rem; }
+@media screen and (max-width: 40rem) {
+  body { margin: 1rem auto; padding: 0 1rem; } nav ol { columns: 1; } .sign { grid-template-columns: 1fr; }
+  dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } table, tbody, tr { display: block; } thead { display: none; }
+  tr { padding: .35rem 0; border-bottom: 1px solid var(--line); } td { display: inline; border: 0; padding: 0; overflow-wrap: anywhere; } td + td::before { content: " · "; color: var(--soft); }
+}
 @page { size: A4; margin: 16mm 14mm; }
 @media print { body { margin: 0; padding: 0; max-width: none; font-size: 10pt; } table { font-size: 7pt; } thead { display: table-header-group; } tr, .sign { break-inside: avoid; } .wide tr { break-inside: auto; } h2 { break-after: avoid; } nav { display: none; } }
 """
@@ -57,14 +62,14 @@ def page(made: Annex, rows: Sequence[Described], *, other: Annex | None, issued:
             told += _gathered(row for row in chosen if row not in single)
             groups.append(f'<h3 id="{anchor}">{escape(title)}</h3>{told}')
     subject = f"Profile {made.profile}" + (f", against {other.profile}" if other else "")
-    shown = "" if len(rows) == len(made.rows) else f" Shown here: {len(rows)}."
+    shown = "" if len(rows) == len(made.rows) else f"; shown here: {len(rows):,}"
     body = [
         f"<header><h1>De-identification: {escape(subject)}</h1><p>{escape(made.summary)}</p>",
         _facts((
             ("Issued", issued),
             ("Made by", f"Consilium {version}"),
             ("Digest of the rules", made.digest),
-            ("Attributes decided", f"{len(made.rows)}.{shown}"),
+            ("Attributes decided", f"{len(made.rows):,}{shown}"),
         )),
         "</header>",
         "<h2>Options</h2>",
