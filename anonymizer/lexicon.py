@@ -260,6 +260,7 @@ class Lexicon:
             or part in words("everyday")
             or part in words("function")
             or part in words("street_words")
+            or part in words("makers")
         )
 
     # -- asking ---------------------------------------------------------------------------------------------------

@@ -199,6 +199,8 @@ def test_harvest_takes_no_maker_no_code_and_no_everyday_word_for_a_name():
     found = harvest_instance(made.encoded(ds))
     assert (found.names, found.people, found.institutions) == ((), (), ())
     assert "JXD191021006" in {one.value for one in found.identifiers}
+    ds.InstitutionName = "Kuratorium OFFIS e.V."
+    assert harvest_instance(made.encoded(ds)).institutions == ()
 
 
 def test_bytes_that_are_text_are_read_and_noise_is_not():
