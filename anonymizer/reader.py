@@ -7,6 +7,7 @@ PS3.10 section 7 (file meta), PS3.5 section 7 and Annex A (transfer syntaxes), C
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ MAX_TAIL_BYTES = 1 << 16
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
+_UID = re.compile(r"(?=.{8,64}$)[0-2](?:\.(?:0|[1-9]\d*))+")
 DAMAGED = "The object is damaged or cut short and cannot be read to its end. Ask the sender to send it again."
 TOO_DEEP = "The object is built in a way no imaging device builds it (nested or repeated without end). Do not open it."
 NOT_DICOM = "This is not a complete DICOM object. If it should be one, ask the sender to send it again."
@@ -75,6 +77,7 @@ def read_part10(content: bytes | memoryview) -> Part10:
     reader = _Reader(body, explicit=syntax != IMPLICIT_LE, little=syntax != EXPLICIT_BE)
     reader.check_explicit()
     dataset, end = reader.root()
+    _identify(dataset, meta)
     return Part10(
         meta=meta,
         dataset=dataset,
@@ -82,6 +85,13 @@ def read_part10(content: bytes | memoryview) -> Part10:
         preamble_used=preamble_used,
         tail_bytes=len(body) - end,
     )
+
+
+def _identify(dataset: DataSet, meta: DataSet) -> None:
+    """Class and instance that only the file meta tells: they are the data set's own (PS3.10 table 7.1-1)."""
+    for tag, told in ((0x00080016, 0x00020002), (0x00080018, 0x00020003)):
+        if not dataset.ascii(tag) and _UID.fullmatch(uid := meta.ascii(told)):
+            dataset.elements[tag] = Element(tag, "UI", uid.encode("ascii") + b"\0" * (len(uid) % 2))
 
 
 def _guess(body: memoryview) -> str:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.data import get_testdata_file
+from pydicom.data import get_charset_files, get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from anonymizer import reader
@@ -197,3 +198,58 @@ def test_random_bytes_never_raise(content):
             made_up, profile=load_profile("strict"), pseudonyms=Pseudonyms(made.KEY), known=Known()
         )
         assert isinstance(result, Quarantined)
+
+
+def public(name: str) -> bytes:
+    path = get_testdata_file(name) or get_charset_files(name)[0]
+    return Path(path).read_bytes()
+
+
+#: Public files whose data set names no class or instance, while their file meta does, or whose UN holds a sequence.
+TOLD_BY_META = {
+    "UN_sequence.dcm": "1.2.840.10008.5.1.4.1.1.2",
+    "no_meta_group_length.dcm": "1.2.840.10008.5.1.4.1.1.481.1",
+    "priv_SQ.dcm": "1.2.840.10008.5.1.4.1.1.4",
+    "chrSQEncoding.dcm": "1.2.840.10008.5.1.4.1.1.4",
+    "chrSQEncoding1.dcm": "1.2.840.10008.5.1.4.1.1.4",
+}
+
+
+@pytest.mark.parametrize("name", TOLD_BY_META)
+def test_a_class_that_only_the_file_meta_tells_is_the_objects(name):
+    copy = made.reread(made.deidentified(public(name), known=Known()))
+    assert copy.SOPClassUID == TOLD_BY_META[name]
+    assert copy.SOPInstanceUID == copy.file_meta.MediaStorageSOPInstanceUID
+    old = dcmread(io.BytesIO(public(name))).file_meta.MediaStorageSOPInstanceUID
+    assert str(old).encode() not in made.deidentified(public(name), known=Known()).content
+
+
+@pytest.mark.parametrize(
+    "name", ["meta_missing_tsyntax.dcm", "nested_priv_SQ.dcm", "empty_charset_LEI.dcm", "no_meta.dcm"]
+)
+def test_a_fragment_that_names_no_class_anywhere_is_held(name):
+    assert made.refused(public(name)).code == "not_dicom"
+
+
+def test_file_meta_names_no_class_by_noise_and_never_another_than_the_data_set():
+    ds = made.ct()
+    ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    out = io.BytesIO()
+    ds.save_as(out)
+    assert read_part10(out.getvalue()).dataset.ascii(0x00080016) == made.ct().SOPClassUID
+    broken = public("UN_sequence.dcm").replace(b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2.840.1OO08.5.1.4.1.1.2\0")
+    assert made.refused(broken).code == "not_dicom"
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(sorted(TOLD_BY_META)), st.data())
+def test_mutated_fragments_never_raise(name, data):
+    content = bytearray(public(name))
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    for mutated in (bytes(content), bytes(content[:cut])):
+        result = deidentify_instance(
+            mutated, profile=load_profile("mdt-default"), pseudonyms=Pseudonyms(made.KEY), known=Known()
+        )
+        assert isinstance(result, Deidentified | Quarantined)
