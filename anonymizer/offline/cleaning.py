@@ -90,6 +90,8 @@ def clean(errand: Errand) -> Made:
         return _clean(errand, _PLAN)
     except FolderError:
         raise
+    except MemoryError:
+        return Made(report=told(errand.relative, errand.kind, "too_large"))
     except Exception:  # noqa: BLE001 - one file must not end the run, and its words must not be quoted
         return crashed(errand)
 
@@ -142,7 +144,9 @@ def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:
 def _read_again(half: Path, made: Deidentified, plan: Plan) -> tuple[Leak, ...]:
     """Verify the bytes as they lie on the disk."""
     if sum(map(len, made.pieces)) <= MAPPED_BYTES:
-        return verify_instance(half.read_bytes(), known=plan.known, original_uids=plan.uids)
+        with _writing():
+            content = half.read_bytes()
+        return verify_instance(content, known=plan.known, original_uids=plan.uids)
     with half.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         view = memoryview(mapped)
         try:
@@ -197,19 +201,28 @@ def _half_written(pieces: Iterable[Piece], name: str, plan: Plan) -> Iterator[tu
     half = Path(plan.out_dir, f"{name}.part")
     digest = hashlib.sha256()
     try:
-        half.parent.mkdir(parents=True, exist_ok=True)
-        with half.open("wb") as stream:
-            for piece in pieces:
-                for _, block in blocks(piece):
-                    digest.update(block)
-                    stream.write(block)
+        with _writing():
+            half.parent.mkdir(parents=True, exist_ok=True)
+            with half.open("wb") as stream:
+                for piece in pieces:
+                    for _, block in blocks(piece):
+                        digest.update(block)
+                        stream.write(block)
         yield half, digest.hexdigest()
-    except OSError as error:
-        raise FolderError("The output folder cannot be written to.") from error
     finally:
         with contextlib.suppress(OSError):
             half.unlink()
 
 
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Only around what touches the output folder: readers raise OSError of a file's content, which ends no run."""
+    try:
+        yield
+    except OSError as error:
+        raise FolderError("The output folder cannot be written to.") from error
+
+
 def _keep(half: Path, name: str, plan: Plan) -> None:
-    half.replace(Path(plan.out_dir, name))
+    with _writing():
+        half.replace(Path(plan.out_dir, name))

@@ -48,6 +48,7 @@ def deidentify_folder(
     resume: bool = False,
     progress: Progress | None = None,
     workers: int = 0,
+    apart: bool = True,
 ) -> FolderReport:
     """De-identify every file below ``in_dir`` into ``out_dir``.
 
@@ -67,7 +68,9 @@ def deidentify_folder(
     progress
         Told (files done, files in all); a file counts once in each of the two passes.
     workers
-        Processes at once; 0 means one a core, 1 works in this process.
+        Processes at once; 0 means one a core.
+    apart
+        False works in this process: no crash is outlived, and nothing limits what a file may take.
     """
     profile = load_profile(profile_name)
     if profile.identified:
@@ -94,6 +97,8 @@ def deidentify_folder(
         lambda _: Gathered("", failed="crashed"),
         workers,
         lambda _: tick(),
+        size_of=_size,
+        apart=apart,
     )
     plan = Plan(
         known=_all_known(known, gathered),
@@ -122,7 +127,16 @@ def deidentify_folder(
         journal.add({"report": one.report.to_json(), "index": dict(one.index) if one.index else None})
         tick()
 
-    for one in over(_pictured(waiting), clean, crashed, workers, done, begin=(begin, plan)):
+    for one in over(
+        _pictured(waiting),
+        clean,
+        crashed,
+        workers,
+        done,
+        begin=(begin, plan),
+        size_of=lambda errand: _size(errand.path),
+        apart=apart,
+    ):
         made[one.report.input] = one
     order = [made[str(path.relative_to(in_dir))] for path in paths]
     report = FolderReport(
@@ -136,7 +150,7 @@ def deidentify_folder(
         write_dicomdir(out_dir, [(one.report.output, one.index) for one in order if one.index])
     if compare is not None:
         _write_comparison(compare, report, order)
-    journal.finish()
+    journal.finish({file.output for file in report.files})
     return report
 
 
@@ -161,6 +175,13 @@ def _paths(in_dir: Path, out_dir: Path, *, resume: bool) -> list[Path]:
         links = [name for name in folders if Path(folder, name).is_symlink()]
         found += [Path(folder, name) for name in sorted([*names, *links])]
     return found
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)  # noqa: PTH202 - a plain string is what crosses to the worker
+    except OSError:
+        return 0  # what cannot be read is told by who reads it
 
 
 def _all_known(known: Known, gathered: list[Gathered]) -> Known:

@@ -38,6 +38,8 @@ def gather(path: str) -> Gathered:
     """Return one file's kind and what identifies in it; a defect of ours on one file is that file's failure."""
     try:
         return _gather(path)
+    except MemoryError:
+        return Gathered("", failed="too_large")
     except Exception:  # noqa: BLE001 - one file must not end the run, and its words must not be quoted
         return Gathered("", failed="crashed")
 

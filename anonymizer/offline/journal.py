@@ -19,7 +19,7 @@ from anonymizer.offline.report import FolderError
 
 NAME = ".unfinished"
 #: Names that a run gives; nothing else in the folder is touched.
-OURS = re.compile(r"(images|documents)/\d{6}\.[a-z.]+|IMAGES/IM\d{6}(\.part)?")
+OURS = re.compile(r"(images|documents)/\d{6}\.[a-z0-9.]+|IMAGES/IM\d{6}(\.part)?")
 
 
 class Journal:
@@ -62,7 +62,10 @@ class Journal:
                     row = json.loads(line)
                     if self._whole(row["report"]):
                         rows[row["report"]["input"]] = row
-        self._begin(plan_digest, rows)
+        try:
+            self._begin(plan_digest, rows)
+        except OSError as error:
+            raise FolderError("The output folder cannot be written to.") from error
         return rows
 
     def _whole(self, report: dict[str, Any]) -> bool:
@@ -76,11 +79,7 @@ class Journal:
 
     def _begin(self, plan_digest: str, rows: dict[str, dict[str, Any]]) -> None:
         """Write the memory anew, and take away what no row tells of: half-made or of another plan."""
-        told = {row["report"]["output"] for row in rows.values()}
-        for path in self._out.glob("*/*"):
-            name = str(path.relative_to(self._out))
-            if OURS.fullmatch(name) and name not in told:
-                path.unlink()
+        self._only({row["report"]["output"] for row in rows.values()})
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lines = [plan_digest, *(json.dumps(row) for row in rows.values())]
         fresh = self._rows.with_suffix(".new")
@@ -88,14 +87,24 @@ class Journal:
         fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
         fresh.replace(self._rows)
 
+    def _only(self, told: set[str]) -> None:
+        for path in self._out.glob("*/*"):
+            name = str(path.relative_to(self._out))
+            if OURS.fullmatch(name) and name not in told:
+                path.unlink()
+
     def add(self, row: dict[str, Any]) -> None:
         """Remember a finished file."""
-        with self._rows.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-
-    def finish(self) -> None:
-        """Forget the run, the drawn key first."""
         try:
+            with self._rows.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise FolderError("The output folder cannot be written to.") from error
+
+    def finish(self, copies: set[str]) -> None:
+        """Take away what a process that died left half made, and forget the run, the drawn key first."""
+        try:
+            self._only(copies)
             (self._folder / "key").unlink(missing_ok=True)
             shutil.rmtree(self._folder)
         except OSError as error:

@@ -23,7 +23,7 @@ def ours_both(folder: Path, out: Path) -> None:
     from anonymizer.offline import deidentify_folder
 
     report = deidentify_folder(
-        folder, out, known=Known.from_json({"names": ["Provsdotter^Alma"]}), key=b"k" * 32, workers=1
+        folder, out, known=Known.from_json({"names": ["Provsdotter^Alma"]}), key=b"k" * 32, apart=False
     )
     if report.totals["deidentified"] != report.totals["files"]:
         raise SystemExit("not everything was de-identified")

@@ -79,7 +79,7 @@ def test_a_folder_leaves_nothing_in_this_process_nor_does_one_that_failed(
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.dcm").write_bytes(slice_of(1, comment="CT buk Ottosdotter"))
-    deidentify_folder(tmp_path / "in", tmp_path / "out", known=KNOWN, workers=1)
+    deidentify_folder(tmp_path / "in", tmp_path / "out", known=KNOWN, apart=False)
     assert left() == []
     assert cleaning._PLAN is None
 
@@ -89,7 +89,7 @@ def test_a_folder_leaves_nothing_in_this_process_nor_does_one_that_failed(
 
     monkeypatch.setattr(cleaning, "deidentify_instance", stop)
     with pytest.raises(KeyboardInterrupt):
-        deidentify_folder(tmp_path / "in", tmp_path / "again", known=KNOWN, workers=1)
+        deidentify_folder(tmp_path / "in", tmp_path / "again", known=KNOWN, apart=False)
     assert left() == []
     assert cleaning._PLAN is None
 

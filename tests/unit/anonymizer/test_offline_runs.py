@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, out: Path, **more: object) -> FolderReport:
-    return deidentify_folder(folder, out, known=Known(), workers=1, **more)  # type: ignore[arg-type]
+    return deidentify_folder(folder, out, known=Known(), apart=False, **more)  # type: ignore[arg-type]
 
 
 def interrupt(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
