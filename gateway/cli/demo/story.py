@@ -167,9 +167,15 @@ def _work(story: Story) -> None:
         f"{counts['received']} images from hospital and disc: {counts['deidentified']} de-identified, {counts['quarantined']} held"
     )
     for document in found["documents"]:
+        became = _BECAME.get(document["state"], document["state"])
         story.saw(
-            f"document {document['category']:<17} {document['media_type']:<26} {document['state']} {document['note']}"
+            f"document {document['category']:<17} {document['media_type']:<17} {became} {document['note']}"
         )
+
+
+_VERDICTS = {"keep": "looked at, kept", "exclude": "left out (a verdict too: here to show it)"}
+#: What became of a document, for somebody who has not read the glossary.
+_BECAME = {"quarantined": "cleaned as far as a machine can; held for a human's look, in step 6"}
 
 
 def _judge(story: Story) -> None:
@@ -184,11 +190,14 @@ def _judge(story: Story) -> None:
         if finding["can_keep"]:
             picture = looks / f"{number}-{finding['code']}.png"
             story.exchange.call("finding", "look", finding["id"], "--to", str(picture))
-        # The photographed letter names the patient, as a human sees at once: it is left out.
-        shows_her = documents.get(finding["subject"], "").startswith("image/")
-        verdict = "exclude" if shows_her or not finding["can_keep"] else "keep"
+        # The names in the photographed letter are covered; it is left out all the same, so that both verdicts are seen.
+        is_photo = documents.get(finding["subject"], "").startswith("image/")
+        verdict = "exclude" if is_photo or not finding["can_keep"] else "keep"
         story.exchange.call("finding", "judge", finding["id"], verdict)
-        story.saw(f"{finding['code']}: {finding['reason']} → {verdict}")
+        story.saw(f"{finding['reason']} → {_VERDICTS[verdict]}")
+    story.saw(
+        "in your own exchange: /desk/, or `consilium finding list`; how to judge: docs/deidentification.md"
+    )
     story.proofs.append(("what the coordinator looked at", looks))
 
 
