@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.mapped import blocks
+
 SMALL = 1 << 12
 BLOCK = 1 << 20
 WORD = 4
@@ -51,7 +53,9 @@ class _Pass:
             if count < 1:
                 continue
             words = np.frombuffer(block, dtype="<u4", offset=first, count=count)
-            hits = np.flatnonzero(self._table[words * _MULTIPLIER >> _SHIFT])
+            places = words * _MULTIPLIER
+            places >>= _SHIFT
+            hits = np.flatnonzero(self._table.take(places))  # half the time of self._table[places]
             if not len(hits):
                 continue
             behind = words[np.minimum(hits + 1, count - 1)].astype(np.uint64)
@@ -63,10 +67,13 @@ class _Pass:
 
 
 class Needles:
-    """Needles of at least four bytes, prepared once."""
+    """Needles of at least four bytes, prepared once; ``beginnings`` are found wherever they stand, whatever is beside them."""
 
-    def __init__(self, needles: Iterable[bytes]) -> None:
-        self.needles = tuple(sorted({needle for needle in needles if len(needle) >= WORD}))
+    def __init__(self, needles: Iterable[bytes], beginnings: Iterable[bytes] = ()) -> None:
+        self.beginnings = frozenset(beginnings)
+        self.needles = tuple(
+            sorted({needle for needle in (*needles, *self.beginnings) if len(needle) >= WORD})
+        )
         by_stride: dict[int, list[bytes]] = {}
         for needle in self.needles:
             stride = next(size for size in (4, 2, 1) if len(needle) >= WORD + size - 1)
@@ -82,22 +89,18 @@ class Needles:
             yield from self._found_in_small(bytes(buffer))
             return
         view = memoryview(buffer)
-        for start in range(0, len(view), BLOCK):
-            block = view[start : start + BLOCK + self._longest + 1]
-            places = {place for one in self._passes for place in one.places(block)}
+        for start, block in blocks(buffer, size_bytes=BLOCK, overlap=self._longest + 1):
+            places = {place for one in self._passes for place in one.places(memoryview(block))}
             for at, needle in sorted(places):
-                if (
-                    0 <= at < BLOCK
-                    and block[at : at + len(needle)] == needle
-                    and _alone(view, start + at, needle)
-                ):
+                here = 0 <= at < BLOCK and block[at : at + len(needle)] == needle
+                if here and (needle in self.beginnings or alone(view, start + at, needle)):
                     yield start + at, needle
 
     def _found_in_small(self, plain: bytes) -> Iterator[tuple[int, bytes]]:
         for needle in self.needles:
             at = plain.find(needle)
             while at >= 0:
-                if _alone(plain, at, needle):
+                if needle in self.beginnings or alone(plain, at, needle):
                     yield at, needle
                 at = plain.find(needle, at + 1)
 
@@ -114,7 +117,7 @@ def _within(
     return sorted_values[np.minimum(places, len(sorted_values) - 1)] == values
 
 
-def _alone(buffer: bytes | memoryview, at: int, needle: bytes) -> bool:
+def alone(buffer: bytes | memoryview, at: int, needle: bytes) -> bool:
     """A short number, or a UID, is found by chance inside longer ones: it must stand alone."""
     if not DIGITS_AND_DOTS.issuperset(needle) or (len(needle) >= 8 and b"." not in needle):
         return True

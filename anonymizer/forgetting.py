@@ -15,7 +15,7 @@ from typing import Final
 MEMORIES: Final = (
     ("anonymizer.cleaner", "cleaner_for"),
     ("anonymizer.verify", "_verifier"),
-    ("anonymizer.verify", "_uids"),
+    ("anonymizer.verify", "_scan"),
     ("anonymizer.pixels.judge", "judge_for"),
     ("anonymizer.documents.judges", "judges_for"),
     ("anonymizer.folding", "fold"),
@@ -23,6 +23,7 @@ MEMORIES: Final = (
     ("anonymizer.folding", "skeleton"),
     ("anonymizer.beside", "kinds_beside"),
     ("anonymizer.charset", "charset_for"),
+    ("anonymizer.harvest", "_in_prose"),
     ("anonymizer.likeness", "_endings"),
     ("anonymizer.likeness", "protected"),
     ("anonymizer.pseudonyms", "folded_name"),

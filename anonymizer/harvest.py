@@ -175,8 +175,15 @@ def _take_prose(element: Element, charset: Charset, read: set[str]) -> None:
 def _with_prose(known: Known, read: set[str]) -> Known:
     """What comments and reports name behind labels (`harvest_text` is careful about what it takes for a name)."""
     for text in sorted(read):
-        known = known.merged(harvest_text(text))
+        if named := _in_prose(text):
+            known = known.merged(named)
     return known
+
+
+@lru_cache(maxsize=2_000)
+def _in_prose(text: str) -> Known:
+    """The slices of a series repeat their descriptions."""
+    return harvest_text(text)
 
 
 def _take_private(element: Element, charset: Charset, found: _Found, read: set[str]) -> None:

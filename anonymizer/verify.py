@@ -1,13 +1,12 @@
 """Reads again, by other code than the engine's, what is about to leave, and names each leak by place and kind only.
 
-Four looks: the raw bytes, every decoded element (parsed by pydicom, not by `reader`), the original UIDs, and the words in
+Three looks: every decoded element (parsed by pydicom, not by `reader`), the raw bytes (original UIDs too), and the words in
 pictures that may carry some.
 An empty result is the only one that may be released.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 import warnings
@@ -19,17 +18,17 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.multival import MultiValue
 
-from anonymizer.byte_scan import Needles
+from anonymizer.byte_scan import Needles, alone
 from anonymizer.documents import verify_document
 from anonymizer.known import Known
-from anonymizer.mapped import blocks
+from anonymizer.mapped import as_file, blocks
 from anonymizer.pixels.check import read_again
 from anonymizer.text import Scrubber
 
 # pydicom quotes values in what it logs.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 MAX_LEAKS = 200
-LARGE = 64 << 20  # beyond it pydicom would copy the picture; the byte scan reads it in place
+LARGE = 64 << 10  # values beyond it are taken from the file's bytes, and pictures are not copied at all
 MIN_UID_DOTS = 3  # "1.2.1" is a version number as often as a UID
 CLEAN_PREAMBLE = bytes(128)
 #: Elements whose text is ours or is checked by a stricter rule than "no known identifier".
@@ -74,27 +73,28 @@ class _Verifier:
         return _fault(tag, vr, value, self.known_left)
 
 
-class _Uids:
-    """The UIDs that may not leave, found by their beginnings, of which there are few."""
+class _Scan:
+    """One pass over the raw bytes for the known identifiers and, by their beginnings, for the UIDs that may not leave."""
 
-    def __init__(self, originals: frozenset[str]) -> None:
-        self._whole = frozenset(
+    def __init__(self, known: Needles, originals: frozenset[str]) -> None:
+        self._known = frozenset(known.needles)
+        self._uids = frozenset(
             uid.encode("ascii", "replace") for uid in originals if uid.count(".") >= MIN_UID_DOTS
         )
-        self._beginnings = tuple({uid[:UID_BEGINNING] for uid in self._whole})
+        self._needles = Needles(known.needles, {uid[:UID_BEGINNING] for uid in self._uids})
 
-    def found(self, buffer: bytes | memoryview) -> Iterator[int]:
-        """Where one stands alone: neither a digit nor a further component beside it."""
-        for start, block in blocks(buffer, overlap=MAX_UID):
-            content = bytes(block)
-            for beginning in self._beginnings:
-                at = content.find(beginning)
-                while at >= 0:
-                    run = _UID_RUN.match(content, at)
-                    alone = at == 0 or content[at - 1 : at] not in _UID_SIGNS
-                    if alone and run and run.group() in self._whole:
-                        yield start + at
-                    at = content.find(beginning, at + 1)
+    def found(self, buffer: bytes | memoryview) -> Iterator[Leak]:
+        for at, needle in self._needles.found(buffer):
+            if needle in self._known and alone(buffer, at, needle):
+                yield Leak(f"byte {at}", "known identifier in the bytes")
+            if needle in self._needles.beginnings and self._is_uid(buffer, at):
+                yield Leak(f"byte {at}", "original UID")
+
+    def _is_uid(self, buffer: bytes | memoryview, at: int) -> bool:
+        """Whether one stands alone there: neither a digit nor a further component beside it."""
+        run = _UID_RUN.match(bytes(buffer[at : at + MAX_UID]))
+        before = bytes(buffer[at - 1 : at]) if at else b""
+        return before not in _UID_SIGNS and run is not None and run.group() in self._uids
 
 
 @lru_cache(maxsize=4)
@@ -103,8 +103,8 @@ def _verifier(known: Known) -> _Verifier:
 
 
 @lru_cache(maxsize=4)
-def _uids(originals: frozenset[str]) -> _Uids:
-    return _Uids(originals)
+def _scan(known: Known, originals: frozenset[str]) -> _Scan:
+    return _Scan(_verifier(known).needles, originals)
 
 
 def verify_instance(
@@ -149,9 +149,7 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            large = len(output) > LARGE
-            stream = io.BufferedReader(_Mapped(output)) if large else io.BytesIO(output)
-            dataset = dcmread(stream, stop_before_pixels=large)
+            dataset = _parsed(output)
             # a DICOMDIR (PS3.3 F) names its instance in the File Meta alone
             if not dataset.get("SOPInstanceUID") and "DirectoryRecordSequence" not in dataset:
                 yield Leak("data set", "cannot be read back")
@@ -160,21 +158,28 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
             yield from _packed(dataset, verifier)
     except Exception:  # noqa: BLE001 - whatever a parser raises, unread is unverified
         yield Leak("data set", "cannot be read back")
-    for offset, _ in verifier.needles.found(output):  # (2) raw bytes, the picture's included
-        yield Leak(f"byte {offset}", "known identifier in the bytes")
-    for offset in _uids(originals).found(output):  # (3) original UIDs, also inside text
-        yield Leak(f"byte {offset}", "original UID")
-    for place in read_again(
-        output, verifier.scrubber.known, dataset
-    ):  # (4) words in pictures that may carry some
+    known = verifier.scrubber.known
+    yield from _scan(known, originals).found(
+        output
+    )  # (2) raw bytes, the picture's and original UIDs included
+    for place in read_again(output, known, dataset):  # (3) words in pictures that may carry some
         yield Leak(place, "known identifier in the picture")
+
+
+def _parsed(output: bytes | memoryview) -> Any:
+    """The data set as pydicom reads it, all but the picture, which would be copied; the byte scan reads that in place."""
+    dataset = dcmread(as_file(output), defer_size=LARGE)
+    for raw in list(dataset.values()):
+        if raw.value is None and raw.length and raw.tag.group != PIXELS:
+            dataset[raw.tag] = raw._replace(value=bytes(output[raw.value_tell : raw.value_tell + raw.length]))
+    return dataset
 
 
 def _packed(dataset: Any, verifier: _Verifier) -> Iterator[Leak]:
     """A document inside the object is read as a document, too (PS3.3 A.45, A.85)."""
-    kind = str(dataset.get("MIMETypeOfEncapsulatedDocument", ""))
     if "EncapsulatedDocument" not in dataset:
         return
+    kind = str(dataset.get("MIMETypeOfEncapsulatedDocument", ""))
     content = bytes(dataset.EncapsulatedDocument)[: dataset.get("EncapsulatedDocumentLength")]
     if kind not in DOCUMENTS:
         if wrong := _hidden_text(content, verifier.known_left):
@@ -182,33 +187,6 @@ def _packed(dataset: Any, verifier: _Verifier) -> Iterator[Leak]:
     else:
         for place in verify_document(content, media_type=kind, known=verifier.scrubber.known):
             yield Leak(f"(0042,0011) {place}", "in the document inside the object")
-
-
-class _Mapped(io.RawIOBase):
-    """A buffer read as a file, so that a large one is not copied."""
-
-    name = ""
-
-    def __init__(self, buffer: bytes | memoryview) -> None:
-        super().__init__()
-        self._buffer = memoryview(buffer)
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._buffer)}[whence]
-        return self._at
-
-    def readinto(self, into: Any) -> int:
-        piece = self._buffer[self._at : self._at + len(into)]
-        into[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
 
 
 def _dataset(dataset: Any, path: str, verifier: _Verifier) -> Iterator[Leak]:

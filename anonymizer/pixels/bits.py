@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.elements import PIXEL_DATA, DataSet, Element
+from anonymizer.mapped import blocks
 
 
 def mask_unused_bits(dataset: DataSet) -> int:
@@ -31,10 +32,13 @@ def mask_unused_bits(dataset: DataSet) -> int:
     if high != stored - 1 or len(element.value) < allocated // 8:
         return 0
     size = allocated // 8
-    pixels = np.frombuffer(element.value, dtype=f"<u{size}", count=len(element.value) // size)
     used = (1 << stored) - 1
-    if not int(np.bitwise_or.reduce(pixels)) & ~used:
+    met = 0
+    for _, block in blocks(element.value):
+        met |= int(np.bitwise_or.reduce(np.frombuffer(block, dtype=f"<u{size}", count=len(block) // size)))
+    if not met & ~used:
         return 0
+    pixels = np.frombuffer(element.value, dtype=f"<u{size}", count=len(element.value) // size)
     return _mask(element, pixels, dataset, stored, used)
 
 

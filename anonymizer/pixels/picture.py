@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from anonymizer.elements import PIXEL_DATA, DataSet, Raw
 from anonymizer.frames import frames_of
+from anonymizer.mapped import let_go
 
 Pixels = NDArray[Any]
 Grey = NDArray[np.uint8]
@@ -111,6 +112,10 @@ class Picture:
         if self.allocated == 1:
             return np.packbits(self.stored_values(index).ravel(), bitorder="little").tobytes()
         return memoryview(element.value)[index * self.frame_bytes : (index + 1) * self.frame_bytes]
+
+    def let_go(self) -> None:
+        """Forget the pages of the frames read so far, where the object is a mapped file: it may be larger than the memory."""
+        let_go(self.dataset.elements[PIXEL_DATA].value)
 
     def stored_values(self, index: int) -> Pixels:
         """(rows, columns) or (rows, columns, samples), colours last, as the object means them: no colour is converted.
@@ -271,6 +276,8 @@ def _of_levels(picture: Picture, values: Pixels) -> Iterator[Grey]:
         if span >= 1 and start < high and end > low and not alike:
             shown.append((start, end))
             yield _window(values, start, end)
+    if not shown:  # one level everywhere
+        yield np.zeros(values.shape, np.uint8)
 
 
 def _first(dataset: DataSet, tag: int) -> float | None:
