@@ -83,7 +83,7 @@ def _annex(name: str) -> Annex:
 def _chosen(made: Annex, other: Annex | None, only: list[str] | tuple[()], find: str) -> list[Described]:
     if unknown := sorted(set(only) - set(ALL_KINDS)):
         raise InvalidError(
-            f"no fate is called {unknown[0]!r}", next_step=f"Choose of {', '.join(ALL_KINDS)}."
+            f"no fate is called {unknown[0]!r}", next_step=f"Choose among {', '.join(ALL_KINDS)}."
         )
     rows = list(made.rows) if other is None else [row for row, _ in difference(made, other)]
     words = find.casefold().split()

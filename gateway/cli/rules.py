@@ -31,11 +31,13 @@ def list_(
     ctx: typer.Context,
     case: Annotated[
         str,
-        typer.Option(metavar="REF", help="Only the rules of this case; without it, those of devices too."),
+        typer.Option(
+            metavar="REF", help="The rules of this case only; without it those of all cases and of devices."
+        ),
     ] = "",
     ended: Annotated[bool, typer.Option("--ended", help="Also those that were revoked or declined.")] = False,
 ) -> None:
-    """List the reviewed rules; no word and no picture is shown."""
+    """List the reviewed rules; words and pictures are shown at the desk only."""
     with house_of(ctx) as parts, parts.house.records.view() as view:
         states: dict[str, Any] = {} if ended else {"state": ("active", "proposed")}
         where = states | ({"case_id": case_row(view, case).id} if case else {})
@@ -43,28 +45,15 @@ def list_(
         found += [] if case else view.device_rules.find(order="made_at", **states)
         refs = dict(view.cases.pick(("id", "ref")))
         told = [_as_json(rule, refs) for rule in found]
+        rows = [
+            (r["id"][:8], r["case"] or "device", _WORDS[r["kind"]], r["reach"], r["state"], r["made_at"])
+            for r in told
+        ]
+        shown = table("rule", "of", "what", "reach", "state", "made", rows=rows)
         emit(
             ctx,
             data=told,
-            human=table(
-                "rule",
-                "of",
-                "what",
-                "reach",
-                "state",
-                "made",
-                rows=[
-                    (
-                        r["id"][:8],
-                        r["case"] or "device",
-                        _WORDS[r["kind"]],
-                        r["reach"],
-                        r["state"],
-                        r["made_at"],
-                    )
-                    for r in told
-                ],
-            ),
+            human=shown if rows else "There is no reviewed rule yet: they are made at the desk.",
         )
 
 
