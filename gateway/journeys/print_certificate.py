@@ -11,6 +11,9 @@ _STYLE = (
     "h1{font-size:1.5rem}h2{font-size:1.1rem;margin:1.4rem 0 .3rem}table{border-collapse:collapse;width:100%}"
     "td,th{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #ccc}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;overflow-wrap:anywhere}"
+    "th{font-weight:600}table+table{margin-top:.8rem}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
+    "@media screen and (max-width:36rem){body{margin:1rem auto}table:not(.counts) :is(tr,th,td){display:block}"
+    "table:not(.counts) th{border:0;padding-bottom:0}}"
     "@media print{body{margin:0;font-size:11px}}"
 )
 _ACTIONS = {
@@ -110,7 +113,8 @@ def print_certificate(told: dict[str, Any]) -> bytes:
             "trail. <code>consilium package verify FILE.zip</code> checks both, without a network.</p>"
         ),
     ]
-    head = f"<title>Certificate {escape(told['case'])} {told['release']}</title><style>{_STYLE}</style>"
+    view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f"{view}<title>Certificate {escape(told['case'])} {told['release']}</title><style>{_STYLE}</style>"
     body = "\n".join(part for part in parts if part)
     page = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{head}</head><body>\n{body}\n</body></html>\n'
     return page.encode()
@@ -132,4 +136,4 @@ def _counts(title: str, pairs: Sequence[tuple[str, int]]) -> str:
     if not pairs:
         return ""
     rows = "".join(f'<tr><td>{escape(what)}</td><td class="n">{count}</td></tr>' for what, count in pairs)
-    return f"<table><tr><th>{escape(title)}</th><th></th></tr>{rows}</table>"
+    return f'<table class="counts"><tr><th>{escape(title)}</th><th></th></tr>{rows}</table>'

@@ -9,7 +9,7 @@ from gateway.domain.errors import NotFoundError
 from gateway.domain.ids import normal_case_ref
 from gateway.domain.people import Person
 from gateway.domain.release import Release
-from gateway.doors.desk import reasons
+from gateway.doors.desk import reasons, rule_words
 from gateway.doors.desk.deliveries import sending_panel
 from gateway.doors.desk.staff import Desk
 from gateway.journeys.release_case import (
@@ -74,6 +74,7 @@ class ReleasePages:
             grants=grants,
             people={person.id: person.email for person in people},
             reasons=reasons,
+            said_as=rule_words,
             reviewers=self._reviewers(),
             earlier=earlier,
             granted={g.person_id for g in grants if g.revoked_at is None},

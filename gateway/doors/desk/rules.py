@@ -223,7 +223,32 @@ def _boxes(copy: Copy | None, rules: Sequence[CaseRule | DeviceRule], frame: int
         for rule in rules
         for place in rule.body.get("rectangles", ())
     ]
-    return [*told, *reviewed]
+    doubts = _united([box for box in told if box["state"] == "doubtful"])
+    return [*(box for box in told if box["state"] != "doubtful"), *doubts, *reviewed]
+
+
+def _united(boxes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the boxes, those that lie on one another for the most part as one: it is one place for a human."""
+    found: list[dict[str, Any]] = []
+    for box in boxes:
+        place = dict(box)
+        while near := next((one for one in found if _is_same_place(one, place)), None):
+            found.remove(near)
+            left, top = min(near["left"], place["left"]), min(near["top"], place["top"])
+            right = max(one["left"] + one["width"] for one in (near, place))
+            bottom = max(one["top"] + one["height"] for one in (near, place))
+            place |= {"left": left, "top": top, "width": right - left, "height": bottom - top}
+        found.append(place)
+    return found
+
+
+def _is_same_place(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    wide, high = (
+        min(one[start] + one[size], other[start] + other[size]) - max(one[start], other[start])
+        for start, size in (("left", "width"), ("top", "height"))
+    )
+    smaller = min(box["width"] * box["height"] for box in (one, other))
+    return wide > 0 and high > 0 and 2 * wide * high > smaller
 
 
 def _staff(rules: Sequence[Any]) -> list[str]:

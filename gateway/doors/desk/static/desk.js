@@ -149,6 +149,7 @@ function rowsThatGrow() {
       if (!button) return;
       button.closest(".row").remove();
       settle();
+      (add.hidden ? rows.querySelector("input, select") : add).focus(); // what had the focus is gone
     });
     add.addEventListener("click", () => {
       const row = rows.querySelector(".row:last-of-type").cloneNode(true);

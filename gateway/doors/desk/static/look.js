@@ -40,14 +40,21 @@ function drawing(stage, sheet, rows) {
         mark = document.createElementNS(sheet.namespaceURI, "rect");
         mark.setAttribute("class", "drawn");
         mark.setAttribute("tabindex", "0");
-        mark.setAttribute("role", "img");
+        mark.setAttribute("role", "button"); // it takes keys: a screen reader has to hand them on
+        mark.setAttribute("aria-describedby", "look-keys");
         sheet.append(mark);
         places.set(row, mark);
       }
       ["x", "y", "width", "height"].forEach((name, index) => mark.setAttribute(name, box[index]));
     }
-    [...places].forEach(([, one], index) => {
-      one.setAttribute("aria-label", stage.dataset.names.replace("{number}", index + 1));
+    number();
+  };
+  // A row and its rectangle bear the same number, which is the row's.
+  const number = () => {
+    [...rows.querySelectorAll(".place")].forEach((row, index) => {
+      const name = stage.dataset.names.replace("{number}", index + 1);
+      row.setAttribute("aria-label", name);
+      places.get(row)?.setAttribute("aria-label", name);
     });
   };
   const rowOf = (mark) => [...places].find(([, one]) => one === mark)?.[0];
@@ -125,6 +132,7 @@ function drawing(stage, sheet, rows) {
     const ways = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
     if (event.key === "Delete" || event.key === "Backspace") {
       drop(row);
+      inputs(row)[0].focus({ preventScroll: true });
     } else if (ways[event.key]) {
       const [dx, dy] = ways[event.key];
       write(row, event.shiftKey ? [box[0], box[1], box[2] + dx, box[3] + dy] : [box[0] + dx, box[1] + dy, box[2], box[3]]);
@@ -144,6 +152,7 @@ function drawing(stage, sheet, rows) {
         places.delete(row);
       }
     }
+    number();
   });
   for (const row of rows.querySelectorAll(".place")) show(row);
 }
