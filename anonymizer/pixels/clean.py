@@ -18,13 +18,14 @@ from anonymizer.attribute_types import load_table
 from anonymizer.elements import PIXEL_DATA, DataSet, Element
 from anonymizer.errors import Unfit
 from anonymizer.known import Known
-from anonymizer.ocr import OcrMissingError, languages
+from anonymizer.ocr import OcrMissingError, Word, languages
 from anonymizer.pixels.bits import mask_unused_bits
 from anonymizer.pixels.find import Findings, Seen, read_picture
 from anonymizer.pixels.judge import judge_for
 from anonymizer.pixels.leftover import leftover_signs
 from anonymizer.pixels.masking import write_masks
 from anonymizer.pixels.masks import MaskRule, fingerprint
+from anonymizer.pixels.packed_slices import drawn_upon_packed
 from anonymizer.pixels.picture import NotDecodableError, Picture, views
 from anonymizer.pixels.reading import Budget, OutOfTimeError
 from anonymizer.pixels.risk import Look, embedded_overlay, is_read, pixel_risk
@@ -94,7 +95,8 @@ def clean_pixels(
     if mask_unused_bits(dataset):
         notes.note(PLACE, "C", "bits outside the picture were cleared")
     overlay = embedded_overlay(dataset) and dataset.elements[PIXEL_DATA].fragments is not None
-    drawn = not is_read(dataset) and not overlay and drawn_upon(dataset)
+    drawn = not (is_read(dataset) or overlay)
+    drawn = drawn and (drawn_upon(dataset) or drawn_upon_packed(dataset, syntax))
     reviewed = any(rule.verdict == "mask" and rule.matches(dataset) for rule in masks)
     if not (is_read(dataset) or overlay or drawn or reviewed):
         return outcome
@@ -118,13 +120,14 @@ def _work(
     findings, trouble, boxes = Findings(), "", dict[int, list[Box]]()
     try:
         picture = Picture.of(dataset, outcome.syntax)
-        findings, trouble = _read(picture, known, strict, dataset)
+        read: dict[bytes, tuple[Word, ...]] = {}
+        findings, trouble = _read(picture, known, strict, dataset, read)
         boxes = _to_blank(picture, findings, rules)
         if boxes or overlay:
             written = write_masks(picture, boxes, clear_unused=overlay)
             left_lossy, outcome.syntax = written.left_lossy, written.syntax
             if findings.boxes("masked"):
-                _look_again(dataset, outcome, known, strict, findings, boxes)
+                _look_again(dataset, outcome, known, strict, findings, boxes, read)
             _describe(dataset, outcome, notes, boxes=boxes, overlay=overlay, left_lossy=left_lossy)
     except NotDecodableError as fault:
         if not fault.missing:
@@ -144,11 +147,12 @@ def _look_again(
     strict: bool,
     findings: Findings,
     boxes: dict[int, list[Box]],
+    read: dict[bytes, tuple[Word, ...]],
 ) -> None:
     """Read what is left once the masks are on, until nothing more is to be blanked: a bright line hides a pale one."""
     for _ in range(_MORE_ROUNDS):
         picture = Picture.of(dataset, outcome.syntax)
-        more, trouble = _read(picture, known, strict, dataset)
+        more, trouble = _read(picture, known, strict, dataset, read)
         masked = more.boxes("masked")
         if not masked or trouble:
             return
@@ -158,14 +162,15 @@ def _look_again(
             boxes[frame] = [*boxes.get(frame, []), *found]
 
 
-def _read(picture: Picture, known: Known, strict: bool, dataset: DataSet) -> tuple[Findings, str]:
+def _read(
+    picture: Picture, known: Known, strict: bool, dataset: DataSet, read: dict[bytes, tuple[Word, ...]]
+) -> tuple[Findings, str]:
     findings = Findings()
     if not languages():
         return findings, "text_unread"  # whatever the picture shows: nobody can say that there is no text
     try:
-        read_picture(
-            picture, judge_for(known, strict), Budget(READING_S), banners=banners(dataset), findings=findings
-        )
+        budget = Budget(READING_S, read)
+        read_picture(picture, judge_for(known, strict), budget, banners=banners(dataset), findings=findings)
     except OutOfTimeError:
         return findings, "too_much_to_read"
     except OcrMissingError:

@@ -18,7 +18,11 @@ Grey = NDArray[np.uint8]
 State = Literal["masked", "kept", "doubtful"]
 #: Frames of a cine that are read as a whole, evenly spread; of the others what looks like a new line is read.
 _WHOLE_FRAMES = 6
-_ALIKE = 10.0  # mean difference in grey levels below which two stretches show the same
+_KEPT_FRAMES = 16  # of a mapped file, in memory at once
+_ALIKE, _ALIKE_SHARE = (
+    8.0,
+    0.12,
+)  # by which a block of a stretch may differ: grey levels, share of its contrast
 _BANNER_DOUBT = 0.6
 _MOST_SAMPLES = 300  # kept stretches that are looked for in other frames
 _READ_WELL = 70.0
@@ -52,16 +56,25 @@ class Findings:
         return found
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Stretch:
     """Pixels of a stretch that was looked at, to know it again in another frame."""
 
     box: Box
-    pixels: Grey
+    pixels: NDArray[np.int16]
+    limit: float
+
+    @classmethod
+    def of(cls, grey: Grey, box: Box) -> _Stretch:
+        pixels = grey[box.top : box.bottom, box.left : box.right].astype(np.int16)
+        low, high = np.percentile(pixels, (5, 95))
+        return cls(box, pixels, max(_ALIKE, _ALIKE_SHARE * float(high - low)))
 
     def shown_in(self, grey: Grey) -> bool:
+        """Whether all of it is shown: a changed digit in a long line is next to nothing of the line's mean."""
         here = grey[self.box.top : self.box.bottom, self.box.left : self.box.right]
-        return float(np.abs(here.astype(np.int16) - self.pixels).mean()) < _ALIKE
+        apart = np.abs(here - self.pixels).astype(np.float32)
+        return _most_in_a_block(apart, max(self.box.height // 3, 4)) < self.limit
 
 
 def read_picture(
@@ -75,7 +88,9 @@ def read_picture(
     step = max(picture.frames // _WHOLE_FRAMES, 1)
     looked_at: list[_Stretch] = []
     for index in range(picture.frames):
-        digest = hashlib.blake2b(bytes(picture.raw(index)), digest_size=16).digest()
+        if index % _KEPT_FRAMES == 0:
+            picture.let_go()
+        digest = hashlib.blake2b(picture.raw(index), digest_size=16).digest()
         if digest in digests:
             continue
         digests.add(digest)
@@ -83,14 +98,13 @@ def read_picture(
         whole = index % step == 0 or picture.frames <= _WHOLE_FRAMES
         asked = False
         for number, view in enumerate(views(picture, picture.stored_values(index))):
+            if view.min() == view.max():
+                continue
             grey, factor = enlarged(view)
             found = candidates(grey)
             new = [one for one in found if number or not _met(one, looked_at, grey)]
             if not number:
-                looked_at += [
-                    _Stretch(one.box, grey[one.box.top : one.box.bottom, one.box.left : one.box.right].copy())
-                    for one in new
-                ]
+                looked_at += [_Stretch.of(grey, one.box) for one in new]
             if new or whole:
                 reading = read_frame(
                     grey,
@@ -107,6 +121,19 @@ def read_picture(
     for number, one in enumerate(findings.seen):  # OCR may give boxes that reach beyond the frame
         inside = one.box.grown(0, picture.rows, picture.columns)
         findings.seen[number] = Seen(one.frame, inside, one.state)
+
+
+def _most_in_a_block(values: NDArray[np.float32], side: int) -> float:
+    """The greatest mean over squares of this side; what is left over at the edges counts as squares of its own."""
+    rows, columns = (np.arange(0, length, side) for length in values.shape)
+    sums = np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+    sizes = np.outer(
+        *(
+            np.diff(np.append(starts, length))
+            for starts, length in zip((rows, columns), values.shape, strict=True)
+        )
+    )
+    return float((sums / np.maximum(sizes, side * side / 2)).max())
 
 
 def _met(one: Candidate, looked_at: list[_Stretch], grey: Grey) -> bool:
@@ -144,14 +171,33 @@ def _judge(
             if _share(line.box, sure) > 0.7:
                 continue
         masked = set(verdict.words) or set(range(len(line.words)))
+        grains = _grains(line)
         for index, box in enumerate(line.boxes):
             state: State = "doubtful" if verdict.verdict == "doubt" else "kept"
             if verdict.verdict == "mask" and index in masked and _share(box, sure) <= 0.9:
+                if index in grains:
+                    continue
                 state = "masked"
             findings.seen.append(Seen(frame, box, state))
     for box in reading.doubts:
         findings.seen.append(Seen(frame, box, "doubtful"))
     _settle(frame, findings, long, banners)
+
+
+def _grains(line: Line) -> set[int]:
+    """Signs without a letter or digit that are far lower than the words beside them: OCR reads them into grain."""
+    tall = max(
+        (box.height for word, box in zip(line.words, line.boxes, strict=True) if _is_word(word)), default=0
+    )
+    return {
+        index
+        for index, (word, box) in enumerate(zip(line.words, line.boxes, strict=True))
+        if not _is_word(word) and box.height < 0.4 * tall
+    }
+
+
+def _is_word(text: str) -> bool:
+    return any(sign.isalnum() for sign in text)
 
 
 def _neighbours(lines: list[Line]) -> list[Line]:
@@ -254,6 +300,8 @@ def _spread(picture: Picture, findings: Findings, budget: Budget) -> None:
     have = {(one.frame, one.state, one.box) for one in findings.seen}
     for frame in range(picture.frames) if samples else ():
         budget.left_s()
+        if frame % _KEPT_FRAMES == 0:
+            picture.let_go()
         grey = _first_view(picture, frame)
         for (state, box), alike in samples.items():
             here = grey[box.top : box.bottom, box.left : box.right]

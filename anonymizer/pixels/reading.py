@@ -6,9 +6,9 @@ letters are dark. A stretch of clear print that gives no confident words is doub
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,14 @@ class OutOfTimeError(Exception):
 
 
 class Budget:
-    """Processor time for one object; asked before each step."""
+    """Processor time for one object; asked before each step.
 
-    def __init__(self, seconds: float) -> None:
+    ``read`` is what was read of a view, by the view's digest: a frame is read again once it is masked, and most of it is as before.
+    """
+
+    def __init__(self, seconds: float, read: dict[bytes, tuple[Word, ...]] | None = None) -> None:
         self._end = time.thread_time() + seconds
+        self.read = {} if read is None else read
 
     def left_s(self) -> float:
         left = self._end - time.thread_time()
@@ -153,11 +157,7 @@ def _whole_frame(grey: Grey, budget: Budget) -> list[Line]:
 
 
 def _read_whole(view: Grey, scale: float, budget: Budget) -> list[Line]:
-    try:
-        words = ocr.read_words(view, layout="sparse", limit_s=min(budget.left_s(), 8.0))
-    except OcrTimeError:
-        raise OutOfTimeError from None
-    return in_lines(words, scale, (0, 0))
+    return in_lines(_words(view, budget, layout="sparse", most_s=8.0), scale, (0, 0))
 
 
 def _is_noisy(grey: Grey) -> bool:
@@ -283,11 +283,18 @@ def _read_crop(grey: Grey, line: Box, aside: int, layout: Layout, budget: Budget
     return best
 
 
-def _words(shown: Grey, budget: Budget, **options: Any) -> tuple[Word, ...]:
-    try:
-        return ocr.read_words(shown, limit_s=min(budget.left_s(), 3.0), **options)
-    except OcrTimeError:
-        raise OutOfTimeError from None
+def _words(shown: Grey, budget: Budget, *, layout: Layout, most_s: float = 3.0) -> tuple[Word, ...]:
+    limit_s = min(budget.left_s(), most_s)
+    told = f"{layout} {shown.shape}".encode()
+    digest = hashlib.blake2b(
+        np.ascontiguousarray(shown).data, digest_size=16, person=b"view", key=told
+    ).digest()
+    if digest not in budget.read:
+        try:
+            budget.read[digest] = ocr.read_words(shown, limit_s=limit_s, layout=layout)
+        except OcrTimeError:
+            raise OutOfTimeError from None
+    return budget.read[digest]
 
 
 def _confidence(lines: list[Line]) -> float:

@@ -1,0 +1,42 @@
+"""Asks a few frames of a compressed CT, MR or PET slice whether something is drawn upon them, where decoding costs little.
+
+A frame of 512 x 512 takes 1 ms from RLE and 6 ms from JPEG-LS; from JPEG 2000 without loss it takes 33 ms, more than all
+else that is done with a slice, so those are asked only where their own words or class tell of writing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonymizer.elements import PIXEL_DATA, DataSet
+from anonymizer.pixels.picture import NotDecodableError, Picture
+from anonymizer.pixels.strokes import has_lines
+
+#: How many frames are decoded, evenly spread, by transfer syntax.
+FRAMES = {"1.2.840.10008.1.2.5": 3, "1.2.840.10008.1.2.4.80": 1, "1.2.840.10008.1.2.4.81": 1}
+_FEWEST, _MOST_SHARE = 40, 0.06  # as in `slices`
+_MOST_PIXELS = 1 << 20
+
+
+def drawn_upon_packed(dataset: DataSet, syntax: str) -> bool:
+    """Whether the highest value of a frame stands in lines of strokes; what cannot be decoded is not asked."""
+    element = dataset.get(PIXEL_DATA)
+    if element is None or element.fragments is None or syntax not in FRAMES:
+        return False
+    rows, columns = dataset.number(0x00280010), dataset.number(0x00280011)
+    if dataset.number(0x00280002, 1) != 1 or not 4096 <= rows * columns <= _MOST_PIXELS:
+        return False
+    try:
+        picture = Picture.of(dataset, syntax)
+        last = picture.frames - 1
+        steps = max(FRAMES[syntax] - 1, 1)
+        asked = sorted({round(step * last / steps) for step in range(FRAMES[syntax])})
+        return any(_drawn(picture.stored_values(frame)) for frame in asked)
+    except NotDecodableError:
+        return False
+
+
+def _drawn(values: np.ndarray[tuple[int, ...], np.dtype[np.int_]]) -> bool:
+    highest = values == values.max()
+    many = int(np.count_nonzero(highest))
+    return _FEWEST <= many <= _MOST_SHARE * values.size and has_lines(highest)
