@@ -41,6 +41,10 @@ PIXELS, DOCUMENT = 0x7FE0, 0x00420011  # both are read by what they are
 FEW, LEAST_NUMBER, LEAST_DIGITS = 8, 100_000, 6
 HIDDEN_BLOCK, SHORT = 1 << 20, 512
 UID_BEGINNING, MAX_UID = 10, 80
+METHOD = 0x00120063
+_SEAL = re.compile(
+    rb"seal [B-DF-HJ-NP-TV-Z]{24}"
+)  # ours, another one in each object, and without a vowel nobody's name
 _UID_RUN = re.compile(rb"\d+(?:\.\d+)*")
 _UID_SIGNS = frozenset(b"%c" % sign for sign in b"0123456789.")
 _PRINTABLE = re.compile(rb"[\t\n\r -~\xc0-\xff]{6,}")  # UTF-8 of other scripts is found by the byte scan
@@ -213,6 +217,8 @@ def _fault(tag: int, vr: str, value: Any, known_left: Callable[[str], bool]) -> 
     if 0x5000 <= group <= 0x501F or 0x6000 <= group <= 0x601F:
         return "overlay or curve"
     if vr in WORDY:
+        if tag == METHOD and isinstance(value, bytes):
+            value = _SEAL.sub(b"", value)
         return _text(vr, value, known_left)
     if vr in NUMBERS:
         return _number(NUMBERS[vr], value, known_left)

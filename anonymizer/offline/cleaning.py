@@ -14,11 +14,11 @@ from pathlib import Path
 
 from anonymizer.documents import QuarantinedDocument, deidentify_document, verify_document
 from anonymizer.documents.check_words import UNREAD
-from anonymizer.engine import Deidentified, Quarantined, deidentify_instance
+from anonymizer.engine import Quarantined, deidentify_instance
 from anonymizer.known import Known
 from anonymizer.mapped import blocks
 from anonymizer.offline.compare import Comparison, compare_document, compare_instance
-from anonymizer.offline.gathering import DICOM, MAPPED_BYTES, read
+from anonymizer.offline.gathering import DICOM, MAPPED_BYTES, forget, read
 from anonymizer.offline.report import FileReport, FolderError, told
 from anonymizer.pixels.masks import MaskRule
 from anonymizer.profile import load_profile
@@ -72,9 +72,10 @@ def begin(plan: Plan) -> None:
 
 
 def end() -> None:
-    """Drop the plan, and the key with it: in a process that lives on."""
+    """Drop the plan, the key with it, and the last file's bytes: in a process that lives on."""
     global _PLAN  # noqa: PLW0603 - as in `begin`
     _PLAN = None
+    forget()
 
 
 def crashed(errand: Errand) -> Made:
@@ -119,7 +120,7 @@ def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:
         )
     name = errand.name if plan.media else f"{errand.name}.dcm"
     with _half_written(made.pieces, name, plan) as (half, digest):
-        leaks = _read_again(half, made, plan)
+        leaks = _read_again(half, plan)
         if leaks:
             return Made(report=_leaking(errand, leaks))
         _keep(half, name, plan)
@@ -141,13 +142,11 @@ def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:
     return Made(report=report, index=index, comparison=comparison)
 
 
-def _read_again(half: Path, made: Deidentified, plan: Plan) -> tuple[Leak, ...]:
+def _read_again(half: Path, plan: Plan) -> tuple[Leak, ...]:
     """Verify the bytes as they lie on the disk."""
-    if sum(map(len, made.pieces)) <= MAPPED_BYTES:
-        with _writing():
-            content = half.read_bytes()
-        return verify_instance(content, known=plan.known, original_uids=plan.uids)
-    with half.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+    with _writing():
+        stream = half.open("rb")
+    with stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         view = memoryview(mapped)
         try:
             return verify_instance(view, known=plan.known, original_uids=plan.uids)

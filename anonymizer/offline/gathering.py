@@ -57,7 +57,9 @@ def _gather(path: str) -> Gathered:
         return Gathered("application/octet-stream", ignored="program")
     if head[:9].lower() == b"[autorun]":
         return Gathered("text/plain", ignored="program")
-    kind = kind_of(content) if isinstance(content, bytes) else _large_kind(head)
+    kind = (
+        DICOM if head[128:132] == b"DICM" else kind_of(bytes(content) if len(content) <= MAX_BYTES else head)
+    )
     if kind != DICOM and len(content) > MAX_BYTES:  # told before the bytes are copied into memory
         return Gathered(kind, failed="too_large")
     if kind != DICOM:
@@ -66,18 +68,46 @@ def _gather(path: str) -> Gathered:
     return Gathered(kind, known, uids, "dicomdir" if _DICOMDIR in head else "")
 
 
-def _large_kind(head: bytes) -> str:
-    return DICOM if head[128:132] == b"DICM" else kind_of(head)
+class _Reading:
+    """A buffer that one file after the other is read into: a new one for each would cost more than the reading.
+
+    Not mapped as large files are: a disc with a scratch must be an error that can be told, and not end the process.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def read(self, path: str, size: int) -> memoryview:
+        """The bytes of a file of ``size`` bytes, as far as they are still there; valid until the next is read."""
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        whole = memoryview(self._buffer)[:size]
+        have = 0
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a plain string is what crosses to the worker
+            while have < size and (more := stream.readinto(whole[have:])):
+                have += more
+        return whole[:have].toreadonly()
+
+    def forget(self) -> None:
+        self._buffer = bytearray()
 
 
-def read(path: str) -> bytes | memoryview | str:
-    """The bytes of a file, mapped where it is large; or the code of why not."""
+_READING = _Reading()
+
+
+def forget() -> None:
+    """Drop the bytes of the last file: in a process that lives on."""
+    _READING.forget()
+
+
+def read(path: str) -> memoryview | str:
+    """The bytes of a file, valid until the next is read, mapped where it is large; or the code of why not."""
     try:
         size = os.path.getsize(path)  # noqa: PTH202 - a plain string is what crosses to the worker
         if size > MAX_FILE_BYTES:
             return "too_large"
         if size <= MAPPED_BYTES:
-            return Path(path).read_bytes()
+            return _READING.read(path, size)
         with Path(path).open("rb") as stream:
             return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError):
