@@ -115,7 +115,7 @@ body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:80rem;padding:1r
 table{border-collapse:collapse;width:100%;margin:.5rem 0 2rem}td,th{border-bottom:1px solid #8886;padding:.3rem .5rem;
 text-align:left;vertical-align:top}td{overflow-wrap:anywhere}th{white-space:nowrap}.n{text-align:right;white-space:nowrap}
 .changes{table-layout:fixed}.changes th:first-child{width:26%}.changes th.n{width:4.5rem}
-td[data-h=Copy]{white-space:nowrap}small{color:GrayText}summary{font-size:1.17rem;font-weight:700;cursor:pointer;padding:.3rem 0}
+td[data-h=Copy]{white-space:nowrap}td[data-h=File]{min-width:12rem}small{color:GrayText}summary{font-size:1.17rem;font-weight:700;cursor:pointer;padding:.3rem 0}
 del{background:#b0002033}ins{background:#0a7d2833;text-decoration:none}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,34rem),1fr));gap:1.5rem 1rem}
 figure{display:grid;grid-template-columns:1fr 1fr;gap:.4rem;margin:0;align-content:start}
@@ -153,8 +153,10 @@ def page(report: FolderReport, comparisons: Sequence[tuple[str, Comparison]]) ->
     if looks:
         lines = ((f.input, f.output, " ".join(f.look)) for f in looks)
         parts.append("<h2>To look at before it is passed on</h2>" + _rows(("File", "Copy", "Why"), lines))
-    parts += _pictures(comparisons)
+    marked = {f"{file.input} → {file.output}" for file in looks}
+    parts += _pictures("Their pictures and pages", [one for one in comparisons if one[0] in marked])
     parts += _table(comparisons)
+    parts += _pictures("Other pictures and pages", [one for one in comparisons if one[0] not in marked])
     return "".join(parts) + "</body></html>\n"
 
 
@@ -177,11 +179,11 @@ def _e(text: str) -> str:
     return html.escape(text)
 
 
-def _pictures(comparisons: Sequence[tuple[str, Comparison]]) -> Iterator[str]:
+def _pictures(title: str, comparisons: Sequence[tuple[str, Comparison]]) -> Iterator[str]:
     shown = [(name, one) for name, one in comparisons if one.before or one.after]
     if not shown:
         return
-    yield "<h2>Pictures and pages</h2><p>The original stands left, its copy right.</p><div class='pictures'>"
+    yield f"<h2>{title}</h2><p>The original stands left, its copy right.</p><div class='pictures'>"
     for name, one in shown:
         yield f"<figure>{_image(one.before, 'before')}{_image(one.after, 'after')}<figcaption>{_e(name)}</figcaption></figure>"
     yield "</div>"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 _STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#111}"
-    "h1{font-size:1.5rem}h2{font-size:1.1rem;margin:1.4rem 0 .3rem}table{border-collapse:collapse;width:100%}"
+    "table:not(.counts) th{width:11rem}h1{font-size:1.5rem}h2{font-size:1.1rem;margin:1.4rem 0 .3rem}table{border-collapse:collapse;width:100%}"
     "td,th{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #ccc}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;overflow-wrap:anywhere}"
     "th{font-weight:600}table+table{margin-top:.8rem}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
@@ -20,12 +21,12 @@ _ACTIONS = {
     "X": "removed",
     "Z": "emptied",
     "D": "replaced by a dummy value",
-    "K": "kept",
     "C": "cleaned of identifying content",
     "U": "replaced by a keyed UID",
     "I": "replaced by a keyed stand-in",
     "P": "person replaced by a keyed stand-in",
     "S": "date shifted by the case's secret number of days",
+    "K": "kept",
 }
 _RULES = {
     "mask": "places masked in pictures",
@@ -48,7 +49,7 @@ def print_certificate(told: dict[str, Any]) -> bytes:
     parts = [
         f"<h1>De-identification of case {escape(told['case'])}, release {told['release']}</h1>",
         (
-            f"<p>Made {escape(told['made_at'])} by {escape(told['software']['name'])} {escape(told['software']['version'])}, "
+            f"<p>Made {_when(told['made_at'])} by {escape(told['software']['name'].capitalize())} {escape(told['software']['version'])}, "
             f"after {escape(told['standard'])}. This page repeats CERTIFICATE.json for people; it names nobody.</p>"
         ),
         "<h2>What was done</h2>",
@@ -60,7 +61,7 @@ def print_certificate(told: dict[str, Any]) -> bytes:
                 ("Digest of all rules", told["rules_sha256"]),
             ]
         ),
-        _counts("Elements and words", [(_ACTIONS.get(k, k), n) for k, n in told["actions"].items()]),
+        _counts("Elements and words", [(_action(k), told["actions"][k]) for k in _in_order(told["actions"])]),
         _rows(
             [
                 ("Pictures", _sentence(told["pixels"], "pictures", "with masked places", "masked_pictures")),
@@ -77,7 +78,10 @@ def print_certificate(told: dict[str, Any]) -> bytes:
         _counts(
             "Read again by version (last)",
             [
-                (f"{r['version'] or 'before 0.4'} ({r['last_at'] or '-'})", r["files"])
+                (
+                    f"{r['version'] or 'before 0.4'} ({_when(r['last_at']) if r['last_at'] else '-'})",
+                    r["files"],
+                )
                 for r in told["verification"]["readings"]
             ],
         ),
@@ -124,11 +128,31 @@ def _sentence(told: dict[str, int], count: str, words: str, other: str) -> str:
     return f"{told[count]} ({told[other]} {words})"
 
 
+def _when(told: str) -> str:
+    """A time of the certificate, which is UTC, to the minute."""
+    return f"{escape(told[:16].replace('T', ' '))} UTC"
+
+
+def _in_order(actions: Iterable[str]) -> list[str]:
+    """What was done to elements in the order of the words above, then the kinds of words that were taken out of texts."""
+    order = list(_ACTIONS)
+    return sorted(actions, key=lambda code: (order.index(code) if code in order else len(order), code))
+
+
+def _action(code: str) -> str:
+    return _ACTIONS.get(code) or f"taken out of texts: {code.replace('_', ' ')}"
+
+
 def _rows(pairs: Iterable[tuple[str, object]]) -> str:
     rows = "".join(
-        f"<tr><th>{escape(name)}</th><td><code>{escape(str(value))}</code></td></tr>" for name, value in pairs
+        f"<tr><th>{escape(name)}</th><td>{_digest(str(value)) or '<br>'.join(map(escape, str(value).split('; ')))}</td></tr>"
+        for name, value in pairs
     )
     return f"<table>{rows}</table>"
+
+
+def _digest(value: str) -> str:
+    return f"<code>{value}</code>" if re.fullmatch(r"[0-9a-f]{64}", value) else ""
 
 
 def _counts(title: str, pairs: Sequence[tuple[str, int]]) -> str:
