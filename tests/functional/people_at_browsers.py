@@ -199,7 +199,7 @@ class Coordinator(Person):
                 "async (path) => (await fetch(path, {headers: {Accept: 'application/json'}})).json()",
                 f"/desk/cases/{ref}/live.json",
             )
-            busy = told["working"] or told["instances_received"] > told["instances_deidentified"]
+            busy = told["working"] or told["instances_waiting"]  # what is held is not waited for
             if told["documents"] >= documents and not busy:
                 self.go(f"/desk/cases/{ref}")
                 return

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, expect
+from pydicom import dcmread
+from pydicom.uid import generate_uid
 
 from gateway.cli.demo.exchange import Exchange
 from gateway.cli.demo.material import Material, make_material
@@ -43,6 +47,7 @@ SHAPES = {"phone": PHONE["viewport"], "desk": DESK["viewport"]}
 TALLEST = {"phone": 2600, "desk": 1800}
 MOST_BYTES = 300_000
 SLICES = 12
+TYPE = Path(__file__).resolve().parents[2] / "anonymizer" / "documents" / "fonts" / "DejaVuSans.ttf"
 
 
 @dataclass
@@ -214,6 +219,7 @@ def her_second_look(scene: Scene, her: Coordinator) -> None:
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("complete", True)
     take(her, "desk-findings", "Desk: held for a look, with the picture of the de-identified copy")
+    the_house_learns(scene, her)
     her.judge(ref)
     her.complete(ref)
     her.build(ref)
@@ -221,6 +227,102 @@ def her_second_look(scene: Scene, her: Coordinator) -> None:
     her.approve("reviewer@consilium.example")
     take(her, "desk-release-approved", "Desk: an approved release and who may read it")
     assert exchange.call("case", "show", ref)["ref"] == ref
+
+
+def the_house_learns(scene: Scene, her: Coordinator) -> None:
+    """A place is drawn in a picture and proposed for its device; a word is judged; the privacy officer confirms."""
+    take, (ref, *_) = scene.album.take, scene.refs
+    her.page.get_by_role("link", name="Titta närmare").first.click()
+    expect(her.page.locator(".canvas img")).to_have_js_property("complete", True)
+    for side, value in zip(("left", "top", "width", "height"), (24, 300, 210, 48), strict=True):
+        her.page.locator(f".place input[name={side}]").nth(1).fill(str(value))
+    her.page.locator("[name=reach][value=device]").check()
+    her.page.fill("#f-reason", "Sköterskan skriver för hand längst ned")
+    take(her, "desk-look", "Desk: what the machine masked in a picture, and a place that a human draws")
+    her.press("button[name=kind][value=mask]")
+    her.go(f"/desk/cases/{ref}/rules")
+    her.page.fill("#f-word", "Lungkliniken")
+    her.page.locator("input[name=identifies][value=no]").check()
+    her.press("#word form button[type=submit]")
+    take(her, "desk-rules", "Desk: the reviewed rules of a case")
+    officer = Coordinator(scene.browser, scene.exchange, **scene.people["privacy"])
+    officer.sign_in("desk")
+    officer.go("/desk/rules")
+    take(officer, "desk-device-rules", "Desk: a rule for a device, which the privacy officer confirms")
+    officer.press("form[action$='/confirm'] button")
+    scene.done(officer)
+    her.wait_for_work(ref, documents=4)
+
+
+def papers(scene: Scene) -> None:
+    """Pages that lie in files: the certificate in the package, the annex of a profile, before and after of a folder."""
+    call, (ref, *_) = scene.exchange.call, scene.refs
+    package, annex, compared = (scene.place / name for name in ("package.zip", "annex.html", "compared.html"))
+    call("release", "export", ref, "--to", str(package))
+    said = [sys.executable, "-m", "gateway.cli.main", "describe", "mdt-default", "--html", str(annex)]
+    subprocess.run(said, check=True, capture_output=True)
+    few = replace(scene.material, ct_slices=scene.material.ct_slices[4:6])
+    folder = lay_out(few, scene.place / "a folder")
+    (folder / "SC.dcm").write_bytes(captured(scene.material))
+    (folder / "letter.pdf").write_bytes(scene.material.report_pdf)
+    known = scene.place / "known.json"
+    known.write_text(json.dumps(scene.material.patient_json), encoding="utf-8")
+    told = ("--known", str(known), "--compare", str(compared))
+    call("deidentify", str(folder), str(scene.place / "clean"), *told)
+    with zipfile.ZipFile(package) as files:
+        certificate = files.read("CERTIFICATE.html").decode()
+    reader = Person(scene.browser, scene.exchange, shape=DESK)
+    for name, page, title in (
+        ("paper-certificate", certificate, "Paper: the certificate of de-identification in a package"),
+        ("paper-annex", annex.read_text(encoding="utf-8"), "Paper: what a profile does, to be signed"),
+        ("paper-before-and-after", compared.read_text(encoding="utf-8"), "Paper: a folder before and after"),
+    ):
+        reader.page.set_content(page)
+        scene.album.take(reader, name, title)
+    scene.done(reader)
+
+
+def captured(material: Material) -> bytes:
+    """A screen of the same patient, captured at the scanner: her name in the banner, harmless words, and a scrawl below."""
+    image = dcmread(io.BytesIO(material.ct_slices[0]))
+    wide, high = 640, 400
+    picture = Image.new("L", (wide, high), 18)
+    drawing = ImageDraw.Draw(picture)
+    drawing.ellipse((210, 70, 430, 290), fill=70, outline=150, width=3)
+    drawing.ellipse((290, 140, 350, 200), fill=140)
+    type_ = ImageFont.truetype(str(TYPE), 20)
+    drawing.text((14, 10), str(image.PatientName).replace("^", ", "), font=type_, fill=230)
+    drawing.text((14, 40), str(image.PatientID), font=type_, fill=230)
+    drawing.text((560, 180), "L", font=ImageFont.truetype(str(TYPE), 34), fill=230)
+    drawing.text((450, 360), "W: 400  L: 40", font=type_, fill=230)
+    drawing.line(
+        [(36 + 5 * i, 324 + 13 * math.sin(i * 1.3) + 4 * math.sin(i * 3)) for i in range(36)],
+        fill=235,
+        width=3,
+    )
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    image.SOPInstanceUID = generate_uid(prefix=None, entropy_srcs=["screen", image.SOPInstanceUID])
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.SeriesInstanceUID = generate_uid(prefix=None, entropy_srcs=["screens", image.SeriesInstanceUID])
+    image.Modality, image.ConversionType, image.ImageType = "OT", "WSD", ["DERIVED", "SECONDARY"]
+    image.BurnedInAnnotation = "YES"
+    image.Rows, image.Columns = high, wide
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit, image.PixelRepresentation = 7, 0
+    for name in (
+        "RescaleSlope",
+        "RescaleIntercept",
+        "WindowCenter",
+        "WindowWidth",
+        "SmallestImagePixelValue",
+    ):
+        if name in image:
+            delattr(image, name)
+    image.PixelData = picture.tobytes()
+    image["PixelData"].VR = "OB"
+    out = io.BytesIO()
+    image.save_as(out)
+    return out.getvalue()
 
 
 def her_peers(scene: Scene, her: Coordinator) -> None:
@@ -376,8 +478,13 @@ def main() -> int:
                 sent = push(exchange, lay_out(one, place / name))
                 if sent.returncode:
                     raise SystemExit(f"storescu: {sent.stderr[-500:]}")
+            screen = place / "screen"
+            screen.mkdir()
+            (screen / "SC.dcm").write_bytes(captured(material))
+            push(exchange, screen, called=scene.refs[0])
             the_patient_sends(scene, link)
             her_second_look(scene, her)
+            papers(scene)
             her_peers(scene, her)
             the_reviewer_answers(scene)
             the_answer_arrives(scene, her)
