@@ -14,7 +14,7 @@ _STYLE = (
     "td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;overflow-wrap:anywhere}"
     "th{font-weight:600}table+table{margin-top:.8rem}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
     "@media screen and (max-width:36rem){body{margin:1rem auto}table:not(.counts) :is(tr,th,td){display:block}"
-    "table:not(.counts) th{border:0;padding-bottom:0}}"
+    "table:not(.counts) th{border:0;padding-bottom:0;width:auto}}"
     "@media print{body{margin:0;font-size:11px}}"
 )
 _ACTIONS = {
@@ -56,8 +56,8 @@ def print_certificate(told: dict[str, Any]) -> bytes:
         _rows(
             [
                 ("Profile", told["profile"]),
-                ("Options (CID 7050)", "; ".join(f"{o['code']} {o['meaning']}" for o in told["options"])),
-                ("Tables", "; ".join(f"{t['name']}: {t['edition']}" for t in told["tables"])),
+                ("Options (CID 7050)", "\n".join(f"{o['code']} {o['meaning']}" for o in told["options"])),
+                ("Tables", "\n".join(f"{t['name']}: {t['edition']}" for t in told["tables"])),
                 ("Digest of all rules", told["rules_sha256"]),
             ]
         ),
@@ -145,7 +145,7 @@ def _action(code: str) -> str:
 
 def _rows(pairs: Iterable[tuple[str, object]]) -> str:
     rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{_digest(str(value)) or '<br>'.join(map(escape, str(value).split('; ')))}</td></tr>"
+        f"<tr><th>{escape(name)}</th><td>{_digest(str(value)) or '<br>'.join(map(escape, str(value).splitlines()))}</td></tr>"
         for name, value in pairs
     )
     return f"<table>{rows}</table>"
