@@ -9,7 +9,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.lexicon import WORD, Lexicon
-from anonymizer.mentions import mentions
+from anonymizer.mentions import UNCASED, mentions
 from anonymizer.names import Found, Token, eponym_after, follow
 from anonymizer.streets import street_at
 from anonymizer.words import rows, spelled, words
@@ -87,7 +87,8 @@ class LabelReader:
         dotted = text[token.end : token.end + 1] == "."
         if token.raw.isupper() and not (dotted and token.raw == "DR"):
             return  # MR and DR are modalities, MS is a disease
-        if not (token.raw.istitle() or token.raw.isupper() or dotted or token.raw == "dr"):
+        cased = token.raw.lower() != token.raw.upper()
+        if cased and not (token.raw.istitle() or token.raw.isupper() or dotted or token.raw == "dr"):
             return
         degree = _DEGREE.match(text, token.end)
         start = degree.end() if degree else token.end
@@ -116,6 +117,10 @@ class LabelReader:
                 break
             held = self.lexicon.entry(part[1])
             if held and held.labels and len(folded) > 1:
+                break
+            if UNCASED.match(part[1]) and (
+                folded in words("no_names") or (count > 1 and not _goes_on(last, part[1]))
+            ):
                 break
             if start < 0:
                 start = part.start(1)
@@ -198,6 +203,11 @@ def weak_labels() -> frozenset[str]:
     return frozenset(
         " ".join(map(fold, WORD.findall(label))) for _, labels in rows("weak_labels") for label in labels
     )
+
+
+def _goes_on(last: str, word: str) -> bool:
+    """Whether a third Arabic word is still of a name: the family name with its article behind two without."""
+    return word.startswith("ال") and not last.startswith("ال")
 
 
 def _clinical(raw: str) -> bool:

@@ -83,6 +83,16 @@ def _street_endings() -> tuple[str, ...]:
     return tuple(word[1:] for word in words("street_words") if word.startswith("-"))
 
 
+@cache
+def _no_street_endings() -> tuple[str, ...]:
+    return tuple(word[1:] for word in words("no_streets") if word.startswith("-"))
+
+
+def _no_street(word: str) -> bool:
+    """Whether a word only ends as a street does: "Sortie 3", "Knäleden 12"."""
+    return word in words("clinical") or word in words("no_streets") or word.endswith(_no_street_endings())
+
+
 def _variants(part: str) -> set[str]:
     return {fold(part), german(part)}
 
@@ -302,7 +312,7 @@ class Lexicon:
             street = "lead"
         elif word in words("street_tails"):
             street = "between"
-        elif len(word) > 5 and word.endswith(_street_endings()) and word not in words("clinical"):
+        elif len(word) > 5 and word.endswith(_street_endings()) and not _no_street(word):
             street = "end"
         return Entry(
             strength=strength,

@@ -51,7 +51,7 @@ _TOLD = {
     "staff": "office",
     "short": "given",
 }
-_UNCASED = re.compile("[\u0590-\u08ff]")
+UNCASED = re.compile("[\u0590-\u08ff]")
 
 
 def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
@@ -98,11 +98,11 @@ def _endings() -> tuple[str, ...]:
     return tuple(sorted(ending for ending in words("clinical_endings") if len(ending) >= _LEAST))
 
 
-def _nameable(raw: str, *, everyday: bool) -> bool:
+def nameable(raw: str, *, everyday: bool) -> bool:
     """Whether a word may be one of a name that nobody told us of."""
     if (
         len(raw) < _LEAST
-        or not (raw[0].isupper() or _UNCASED.match(raw))
+        or not (raw[0].isupper() or UNCASED.match(raw))
         or (raw.isupper() and len(raw) < _LONG_ENOUGH)
     ):
         return False
@@ -133,14 +133,14 @@ def _people(
             not found
             or found[1].isupper()
             or not (
-                _nameable(found[1], everyday=count > 0)
+                nameable(found[1], everyday=count > 0)
                 or (short and count == 0 and (_short(found[1]) or _hyphened_given(found[1])))
             )
             or _per_what(text, found.end(1))
             or eponym_after(text, found.end(1))
         ):
             break
-        if text[found.end(1) : found.end(1) + 1] == ":" or (count and _UNCASED.match(found[1]) and count > 1):
+        if text[found.end(1) : found.end(1) + 1] == ":" or (count and UNCASED.match(found[1]) and count > 1):
             break
         start = found.start(1) if start < 0 else start
         end = found.end(1)
@@ -223,7 +223,7 @@ def _named_before(text: str, token: Token) -> tuple[int, int] | None:
         if not word:
             break
         generic = _generic(word[1])
-        if not generic and (telling or not _nameable(word[1], everyday=False)):
+        if not generic and (telling or not nameable(word[1], everyday=False)):
             break
         telling = telling or not generic
         start -= len(word.group())
@@ -239,7 +239,7 @@ def _named_behind(text: str, token: Token) -> tuple[int, int] | None:
         if not word:
             break
         generic = _generic(word[1])
-        if not (generic and not telling) and not _nameable(word[1], everyday=telling or bool(small)):
+        if not (generic and not telling) and not nameable(word[1], everyday=telling or bool(small)):
             break
         telling = telling or not generic
         end = word.end()

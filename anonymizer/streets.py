@@ -8,7 +8,8 @@ from anonymizer.names import Token
 
 _NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
 _CAPITAL = r"[^\W\d_a-zà-öø-ÿ]"
-_NUMBER = re.compile(rf"\s{{1,2}}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
+_NO_DATE = r"(?!\d{1,4}([./\-])\d{1,2}\1\d{2}|\d{4}-\d\d)"
+_NUMBER = re.compile(rf"(?:[^\S\t]){{1,2}}{_NO_DATE}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
 _BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
 _OF = re.compile(
     rf"{_CAPITAL}[\w'’.\-]{{1,24}}[ \-](?i:straße|strasse|weg|platz|allee|gasse|ufer|straat|katu|vägen|gatan|gata|vej|veien?)$"

@@ -22,6 +22,7 @@ from anonymizer.names import CUT_LENGTHS, NameFinder, Token
 from anonymizer.numbers import Numbers
 from anonymizer.prose_dates import DateFinder
 from anonymizer.recognisers import unknown_links, unknown_numbers
+from anonymizer.signed import signatures
 
 #: What stands in the place of each kind; stable, and short enough for a 16-character VR.
 PLACEHOLDERS: Mapping[str, str] = {
@@ -122,7 +123,7 @@ class Scrubber:
                 (hit.start(), hit.end(), "email" if "@" in hit.group() else "other", True, "")
                 for hit in self._literals.finditer(plain)
             ]
-        found += [(*place, "name", False, "") for place in sign_codes(plain)]
+        found += [(*place, "name", False, "") for place in (*sign_codes(plain), *signatures(plain))]
         found += [(*hit, False, "") for hit in unknown_links(plain)]
         if _DIGIT.search(plain):
             found += [(*hit, True, "") for hit in self._numbers.find(plain)]

@@ -8,7 +8,8 @@ from importlib import resources
 from anonymizer.folding import fold
 
 
-def _lines(name: str) -> list[str]:
+def lines(name: str) -> list[str]:
+    """The lines of one list that are no comments."""
     text = resources.files(__name__).joinpath(f"{name}.txt").read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
@@ -16,19 +17,19 @@ def _lines(name: str) -> list[str]:
 @cache
 def words(name: str) -> frozenset[str]:
     """The folded words of one list."""
-    return frozenset(fold(word) for line in _lines(name) for word in line.split())
+    return frozenset(fold(word) for line in lines(name) for word in line.split())
 
 
 @cache
 def spelled(name: str) -> frozenset[str]:
     """The words of one list as they are written, diacritics and all."""
-    return frozenset(word.casefold() for line in _lines(name) for word in line.split())
+    return frozenset(word.casefold() for line in lines(name) for word in line.split())
 
 
 @cache
 def rows(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The rows of a list of "key: values"; values are parted by commas where a row has one, else by spaces."""
-    split = (line.partition(":") for line in _lines(name))
+    split = (line.partition(":") for line in lines(name))
     return tuple(
         (key.strip(), tuple(part.strip() for part in (rest.split(",") if "," in rest else rest.split())))
         for key, _, rest in split

@@ -31,6 +31,12 @@ GENERIC = frozenset(
         "herrn",
         "frau",
         "mister",
+        "prof",
+        "professor",
+        "doktor",
+        "sister",
+        "nurse",
+        "schwester",
     ]
 )
 SHORT = {"inst": 7, "addr": 5}

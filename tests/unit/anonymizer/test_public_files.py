@@ -123,7 +123,8 @@ def test_no_copy_has_a_new_error_of_its_iod(profile, tmp_path):
         result = deidentify_instance(
             content, profile=load_profile(profile), pseudonyms=Pseudonyms(made.KEY), known=made.KNOWN
         )
-        if isinstance(result, Deidentified):
+        # Without its class in the data set nothing can be said of an original's IOD.
+        if isinstance(result, Deidentified) and "SOPClassUID" in dcmread(io.BytesIO(content), force=True):
             new = iod_errors(result.content, tmp_path) - iod_errors(content, tmp_path)
             assert not new, (name, new)
 

@@ -1,0 +1,90 @@
+"""Finds those who sign: a name behind a title of several words, and a line that is a name beside a line or word that is an office.
+
+One word's titles are `labels`'s and `mentions`'s. A name here is two capitalised words that no list holds, or one with initials.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from anonymizer.folding import fold
+from anonymizer.mentions import nameable
+from anonymizer.words import lines, words
+
+_CAPITAL = r"[^\W\d_a-zà-öø-ÿа-яёšžčřęąćłńóśźżığş\u0590-\u08ff\u0e00-\u0eff\u3040-\u9fff]"
+_PART = rf"{_CAPITAL}[^\W\d_]++(?:[-'’]{_CAPITAL}[^\W\d_]++)?"
+_INITIAL = rf"{_CAPITAL}\."
+_SMALL = r"(?:(?:von|van|der|den|de|del|la|las|los|du|af|av|ter|zu)\s){0,3}"
+_NAME = (
+    rf"(?:{_INITIAL}\s?(?:{_INITIAL}\s?)?{_SMALL}{_PART}"
+    rf"|{_PART}\s{_INITIAL}(?:\s?{_INITIAL})?"
+    rf"|{_PART}\s(?:{_INITIAL}\s)?{_SMALL}{_PART})"
+)
+_OFFICE = r"(?:[^\W\d_]++[.-]?[ ]?){1,3}"
+#: Degrees that are words of the clinic as well (LT is "left"): only a line that holds them and a name alone counts.
+_DEGREES = frozenset(
+    {"ll", "lt", "lkt", "el", "sh", "md", "mbbs", "frcr", "phd", "rn", "due", "mir", "ssk", "usk"}
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@cache
+def _behind_titles() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<![\w.-])(?:{_titles()})[ \t\xa0]{{0,2}}(?:\r?\n[ \t]{{0,20}})?(?P<name>{_NAME})(?![\w-])"
+    )
+
+
+@cache
+def _titles() -> str:
+    return "|".join(lines("long_titles"))
+
+
+@cache
+def _beside_offices() -> tuple[re.Pattern[str], ...]:
+    """A line that is a name with the office behind it or on the next line, and the other way round."""
+    either = rf"(?P<office>{_OFFICE})"
+    return (
+        re.compile(
+            rf"^[ \t]{{0,20}}(?P<name>{_NAME})(?:,[ \t]{{0,2}}|[ \t]{{0,20}}\r?\n[ \t]{{0,20}})(?P<title>{_titles()})?{either}?",
+            re.MULTILINE,
+        ),
+        re.compile(
+            rf"^[ \t]{{0,20}}{either}?[ \t]{{0,20}}(?:\r?\n[ \t]{{0,20}}|[ ])(?P<name>{_NAME})(?=[ \t]{{0,20}}$)",
+            re.MULTILINE,
+        ),
+    )
+
+
+def signatures(text: str) -> Iterator[tuple[int, int]]:
+    """Where the names of those who sign stand."""
+    for found in _behind_titles().finditer(text):
+        if _is_name(found["name"], everyday=True):
+            yield found.span("name")
+    for pattern in _beside_offices():
+        for found in pattern.finditer(text):
+            told = found.groupdict()
+            if (told.get("title") or _is_office(told["office"] or "")) and _is_name(
+                found["name"], everyday=False
+            ):
+                yield found.span("name")
+
+
+def _is_office(written: str) -> bool:
+    parts = [fold(part) for part in _WORD.findall(written)]
+    return any(
+        part in words("roles") or part in words("recognised_titles") or part in _DEGREES for part in parts
+    )
+
+
+def _is_name(written: str, *, everyday: bool) -> bool:
+    """Whether every whole word of it may be part of a name, and none is an office."""
+    pieces = written.split()
+    if any(fold(piece.strip(".")) in words("titles") for piece in pieces):
+        return False
+    parts = [part for part in pieces if len(part) > 2 and not part.endswith(".") and not part.islower()]
+    return bool(parts) and all(
+        nameable(part, everyday=not everyday) and fold(part) not in words("roles") for part in parts
+    )
