@@ -14,6 +14,7 @@ from typing import Any
 
 import pikepdf
 
+from anonymizer.documents.pdf_unfolded import refuse_bombs
 from anonymizer.documents.values import NotCleanable
 
 MAX_PAGES = 500
@@ -25,6 +26,7 @@ _DO = re.compile(rb"\bDo\b")
 
 def refuse_unfit(content: bytes) -> None:
     """Raise for what cannot be drawn whole: locked files, XFA forms, portfolios (deidentification.md section 6)."""
+    refuse_bombs(content)
     try:
         with pikepdf.open(io.BytesIO(content)) as pdf:
             if pdf.is_encrypted:
