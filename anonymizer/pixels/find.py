@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.pixels.judge import TextJudge
+from anonymizer.pixels.lines import Line, Reading
 from anonymizer.pixels.picture import Picture, enlarged, views
-from anonymizer.pixels.reading import Budget, Line, Reading, read_frame
+from anonymizer.pixels.reading import Budget, read_frame
 from anonymizer.pixels.strokes import Box, Candidate, candidates
 
 Grey = NDArray[np.uint8]
@@ -151,7 +152,7 @@ def _judge(
     """Judge what was read in a view of a frame; ``shown`` is the frame's number and how much larger the view is."""
     frame, factor = shown
     reading = reading.reduced(factor)
-    strong = [one.box.reduced(factor) for one in found if one.strong]
+    strong = [*(one.box.reduced(factor) for one in found if one.strong), *reading.printed]
     long = [one.box.reduced(factor) for one in found if one.strong or one.box.width > 4 * one.box.height]
     together = _neighbours(reading.lines)
     judged = []

@@ -17,21 +17,22 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
 from anonymizer.attribute_types import load_table
-from anonymizer.folding import fold, german
+from anonymizer.folding import fold
 from anonymizer.known import Known
+from anonymizer.pixels.needles import DIGIT_OF, LETTER_OF, SIGNS, needles
 from anonymizer.text import Scrubber
 from anonymizer.words import words as listed
 
 Verdict = Literal["mask", "keep", "doubt", "noise"]
 #: A line read with less confidence is masked only for a known identifier.
 SURE = 70.0
+_CLEAR = 80.0
 _ANY_SHIFT = 7  # the Scrubber tells dates only where it shifts them; in pixels each date goes
-_DIGIT_OF = str.maketrans("OoQDlI|i!SsBZzgqG", "00001111155822996")
-_LETTER_OF = str.maketrans("01|!5826", "oliisbzg")
 _TIME = re.compile(r"[012]?\d[:.][0-5]\d([:.][0-5]\d)?")
 _WITH_FIGURE = re.compile(r"([a-z]{1,8})[:=.]?\d{1,3}(?:[.,]\d{1,2})?")
-_SIGNS = re.compile(r"[^\w]|_")
-_MOST_NEEDLES = 4000
+_MEASURE = re.compile(
+    r"[\dOolI|i]{1,3}([.,][\dOolI|i]{1,2})?(?:cm|mm|Hz|dB|kV)"
+)  # "11cm" is read as "licm", too
 _EDGES = ".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°+"
 
 
@@ -57,6 +58,7 @@ class TextJudge:
         table = load_table("burned_in_words.json")
         self._harmless = frozenset(fold(word) for word in table["words"].split())
         self._long_harmless = [word for word in self._harmless | listed("clinical") if len(word) >= 6]
+        self._near_harmless = [word for word in self._harmless if len(word) >= 3] + self._long_harmless
         self._labels = frozenset(fold(word).strip(".#:") for word in table["labels"].split())
         self._patterns = re.compile("|".join(f"(?:{one})" for one in table["patterns"]), re.IGNORECASE)
         self._digits = int(table["shortest_digits"])
@@ -64,7 +66,7 @@ class TextJudge:
         phrases = {tuple(map(_bare, text.split())) for text in known.kept}
         self._phrases = sorted((phrase for phrase in phrases if len(phrase) > 1), key=len, reverse=True)
         self._kept = frozenset(phrase[0] for phrase in phrases if len(phrase) == 1)
-        names, self._numbers = _needles(known)
+        names, self._numbers = needles(known)
         self._names = names - {_letters(word) for word in self._kept}
 
     def known_in(self, text: str) -> bool:
@@ -130,12 +132,22 @@ class TextJudge:
         strange = tuple(
             index for index, word in enumerate(words) if index not in kept and not self._is_harmless(word)
         )
+        strange = self._without_parted(words, strange)
         if self._strict and sure:
             return Judgement("mask")
         if not strange:
             # Several harmless words are hardly a misread name, even where they were read with less confidence.
             enough = confidence >= (60 if signs < 6 or len(words) < 2 else 45)
             return Judgement("keep") if signs and (sure or (printed and enough)) else unread
+        if (
+            sure
+            and printed
+            and confidence < _CLEAR
+            and all(self._resembles(words[index]) for index in strange)
+        ):
+            return Judgement(
+                "doubt"
+            )  # a device's word that something crosses, or a stranger's: a human tells them apart
         if sure:
             worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 4]
             # One or two odd signs beside good words are a misread mark; more of them are text nobody knows.
@@ -145,12 +157,36 @@ class TextJudge:
             return Judgement("keep")
         return unread
 
+    def _resembles(self, word: str) -> bool:
+        """Whether each part of a word is but a letter away from a harmless one, or its beginning."""
+        parts = [part for part in re.split(r"[\W_\d]+", _bare(word)) if part]
+        return bool(parts) and all(
+            any(one.startswith(part) for one in self._long_harmless if len(part) >= 4)
+            or process.extractOne(part, self._near_harmless, scorer=OSA.distance, score_cutoff=1) is not None
+            for part in parts
+        )
+
+    def _without_parted(self, words: tuple[str, ...], strange: tuple[int, ...]) -> tuple[int, ...]:
+        """Without the parts of a harmless word that was read as two: what crosses a word parts it."""
+        whole: set[int] = set()
+        for index in range(len(words) - 1):
+            joined = _bare(words[index]) + _bare(words[index + 1])
+            if (
+                len(joined) >= 5
+                and joined.isalpha()
+                and (joined in self._harmless or joined in listed("clinical"))
+            ):
+                whole |= {index, index + 1}
+        return tuple(index for index in strange if index not in whole)
+
     def _is_harmless(self, word: str) -> bool:
         """Whether a word says nothing of a person; "MI=0.8" is read in its parts, and figures with letters that look alike."""
         if self._is_plain(word):
             return True
         parts = [part for part in re.split(r"[=<>:()]+", word) if part]
         if len(parts) > 1 and all(self._is_plain(part) for part in parts):
+            return True
+        if _MEASURE.fullmatch(word):
             return True
         figures = re.sub(r"(?<=[\d.,])[OolI|]|[OolI|](?=[\d.,])", _digit, word)
         return figures != word and self._is_plain(figures)
@@ -203,8 +239,8 @@ class TextJudge:
     def _known_number(self, text: str) -> bool:
         if not self._numbers:
             return False
-        compact = _SIGNS.sub("", text)
-        read = compact.translate(_DIGIT_OF).casefold()
+        compact = SIGNS.sub("", text)
+        read = compact.translate(DIGIT_OF).casefold()
         if sum(sign.isdigit() for sign in read) < 4:
             return False
         for needle in self._numbers:
@@ -263,7 +299,7 @@ class TextJudge:
 
 
 def _digit(sign: re.Match[str]) -> str:
-    return sign.group().translate(_DIGIT_OF)
+    return sign.group().translate(DIGIT_OF)
 
 
 def _near(needle: str, stretch: str, allowed: int) -> bool:
@@ -275,45 +311,7 @@ def _bare(word: str) -> str:
 
 
 def _letters(word: str) -> str:
-    return _SIGNS.sub("", fold(word)).translate(_LETTER_OF)
-
-
-def _needles(known: Known) -> tuple[frozenset[str], tuple[str, ...]]:
-    """What of the case is compared with tolerance: folded words of names and places, and compact numbers."""
-    people = [*known.names, *(name for person in known.people for name in person.names)]
-    texts = [part for name in people for part in (name.family, name.given, name.middle)]
-    clinical = listed("clinical") | listed("generic_institution") | listed("everyday")
-    certain = {
-        form for text in texts for word in re.split(r"[\W_]+", text) for form in (fold(word), german(word))
-    }
-    places = [*known.institutions, *(person.institution for person in known.people)]
-    places += [part for one in known.addresses for part in (one.street, one.city)]
-    certain |= {
-        word
-        for text in places
-        for word in map(fold, re.split(r"[\W_]+", text))
-        if len(word) >= 5 and word not in clinical
-    }
-    names = {word.translate(_LETTER_OF) for word in certain if len(word) >= 3}
-    numbers = {
-        _SIGNS.sub("", value).casefold()
-        for value in (
-            *(one.value for one in known.identifiers),
-            *(one.value for person in known.people for one in person.identifiers),
-            *known.phones,
-            *(phone for person in known.people for phone in person.phones),
-            *known.other,
-        )
-    }
-    for born in known.birth_dates:
-        numbers |= {f"{born:%Y%m%d}", f"{born:%d%m%Y}", f"{born:%m%d%Y}", f"{born:%y%m%d}"}
-    numbers |= {number[2:] for number in numbers if len(number) == 12 and number.isdigit()}
-    wanted = {
-        number.translate(_DIGIT_OF).casefold()
-        for number in numbers
-        if len(number) >= 4 and re.search(r"\d", number)
-    }
-    return frozenset(sorted(names)[:_MOST_NEEDLES]), tuple(sorted(wanted)[:_MOST_NEEDLES])
+    return SIGNS.sub("", fold(word)).translate(LETTER_OF)
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from PIL import Image
 
 from anonymizer import ocr
 from anonymizer.ocr import Layout, OcrTimeError, Word
+from anonymizer.pixels.grain import enlarged_box, without_grain
+from anonymizer.pixels.lines import Line, Reading, in_lines, moved_line
 from anonymizer.pixels.strokes import Box, Candidate, candidates, drawn_shades, merged
 
 Grey = NDArray[np.uint8]
@@ -26,6 +28,8 @@ _DETECTED_PIXELS = 16_000_000
 _EDGE, _MOST_INK = 75, 0.2  # grey levels around a drawn shade; share of a frame that ink may take
 _LETTER = 36  # height in pixels at which letters are read best
 _ENOUGH = 0.65  # of a stretch, read with confidence: spaces between words are not read
+_CROSSED = 0.5  # of a stretch, under what is asked already
+_GAP = 2.0  # heights of a line, beyond which what is unread in it is no space
 _MOST_CROPS = 90
 _MOST_WEAK = 24
 
@@ -49,40 +53,6 @@ class Budget:
         if left <= 0:
             raise OutOfTimeError
         return left
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Words that stand side by side, as read, with the box of each in pixels of the frame."""
-
-    words: tuple[str, ...]
-    boxes: tuple[Box, ...]
-    confidence: float
-    upright: bool = True
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    @property
-    def box(self) -> Box:
-        whole = self.boxes[0]
-        for box in self.boxes[1:]:
-            whole = whole.joined(box)
-        return whole
-
-
-@dataclass(slots=True)
-class Reading:
-    """What one frame says: lines that were read, and boxes that look like print and were not."""
-
-    lines: list[Line] = field(default_factory=list)
-    doubts: list[Box] = field(default_factory=list)
-
-    def reduced(self, factor: int) -> Reading:
-        """The same in pixels of a frame that was enlarged by a factor."""
-        lines = [replace(line, boxes=tuple(box.reduced(factor) for box in line.boxes)) for line in self.lines]
-        return Reading(lines, [box.reduced(factor) for box in self.doubts])
 
 
 def read_frame(
@@ -111,29 +81,60 @@ def read_frame(
     _stretches(grey, known or [], found, budget, turned=0)
     if whole and grey.size <= _DETECTED_PIXELS:
         _turned(grey, found, budget, known or [])
+        for view, factor in without_grain(grey):
+            _in_grain(view, factor, found, budget, known or [])
     return found
+
+
+def _in_grain(view: Grey, factor: int, found: Reading, budget: Budget, upright: list[Candidate]) -> None:
+    """Text that is hardly darker or lighter than the grain around it; what was read or is asked already is left out."""
+    seen = [box for line in found.lines if line.confidence >= CONFIDENT for box in line.boxes]
+    seen += [one.box for one in upright if one.strong]
+    fresh = [
+        one
+        for one in candidates(view)
+        if one.strong and _crossed(enlarged_box(one.box, factor), seen) < _CROSSED
+    ]
+    inner = Reading()
+    _stretches(view, fresh, inner, budget, turned=0)
+    found.lines += [
+        replace(line, boxes=tuple(enlarged_box(box, factor) for box in line.boxes)) for line in inner.lines
+    ]
+    found.doubts += [enlarged_box(box, factor) for box in inner.doubts]
+    found.printed += [enlarged_box(one.box, factor) for one in fresh]
 
 
 def _crossed(box: Box, others: list[Box]) -> float:
     """Which share of a box lies under others; columns of upright lines look like turned ones."""
-    return sum(box.overlap(other) for other in others)
+    under = np.zeros((box.height, box.width), np.bool_)
+    for other in others:
+        left, top = max(other.left - box.left, 0), max(other.top - box.top, 0)
+        under[top : max(other.bottom - box.top, 0), left : max(other.right - box.left, 0)] = True
+    return float(under.mean())
 
 
 def _turned(grey: Grey, found: Reading, budget: Budget, upright: list[Candidate]) -> None:
     """Text written upwards: the frame is turned, and what was read upright already is not asked again."""
     turned = np.ascontiguousarray(np.rot90(grey, -1))  # upwards becomes left to right
     rows = grey.shape[0]
-    seen = [box for line in found.lines if line.confidence >= CONFIDENT for box in line.boxes]
+    # Letters that lie on their side are read as single ones, with confidence.
+    lines = [line for line in found.lines if sum(sign.isalnum() for sign in line.text) >= 4]
+    seen = [box for line in lines if line.confidence >= CONFIDENT for box in line.boxes]
     strong = [one for one in candidates(turned) if one.strong and one.box.width > 3 * one.box.height]
     # (row, column) of the turned frame is (rows - 1 - column, row) of the frame.
     seen += [one.box for one in upright if one.strong]
-    fresh = [one for one in strong if _crossed(_back(one.box, rows), seen) < 0.3]
+    fresh = [one for one in strong if _crossed(_back(one.box, rows), seen) < _CROSSED]
     inner = Reading()
     _stretches(turned, fresh, inner, budget, turned=2)
     for line in inner.lines:
-        if line.confidence >= CONFIDENT:
+        if line.confidence >= CONFIDENT or _says_much(line):
             boxes = tuple(_back(box, rows) for box in line.boxes)
             found.lines.append(Line(line.words, boxes, line.confidence, upright=False))
+    found.printed += [_back(one.box, rows) for one in fresh]
+    for box in inner.doubts:
+        here = [line for line in inner.lines if line.box.overlap(box) > 0.5]
+        if any(map(_says_much, here)) or not here:
+            found.doubts.append(_back(box, rows))
 
 
 def _back(box: Box, rows: int) -> Box:
@@ -174,41 +175,12 @@ def _scaled(grey: Grey, scale: float) -> Grey:
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC))
 
 
-def in_lines(words: tuple[Word, ...], scale: float, origin: tuple[int, int]) -> list[Line]:
-    """Words of one line, parted where the gap is wider than two letters are high; boxes back in the frame's pixels."""
-    lines: list[list[Word]] = []
-    for word in words:
-        held = lines[-1] if lines else None
-        if held and held[-1].line == word.line:
-            tall = max(word.height, held[-1].height)
-            if word.left - (held[-1].left + held[-1].width) <= 2.0 * tall:
-                held.append(word)
-                continue
-        lines.append([word])
-    return [_line(line, scale, origin) for line in lines]
-
-
-def _line(words: list[Word], scale: float, origin: tuple[int, int]) -> Line:
-    boxes = tuple(
-        Box(
-            origin[0] + int(word.left / scale),
-            origin[1] + int(word.top / scale),
-            max(round(word.width / scale), 1),
-            max(round(word.height / scale), 1),
-        )
-        for word in words
-    )
-    letters = [max(len(word.text), 1) for word in words]
-    mean = sum(word.confidence * many for word, many in zip(words, letters, strict=True)) / sum(letters)
-    return Line(tuple(word.text for word in words), boxes, mean)
-
-
 def _stretches(grey: Grey, asked: list[Candidate], found: Reading, budget: Budget, *, turned: int) -> None:
     """Read each stretch that no confident line covers; clear print that stays unread is doubtful."""
     weak = 0
     whole = list(found.lines)
     for number, one in enumerate(asked):
-        if _read_share(one.box, whole) > _ENOUGH:
+        if _is_read(one, whole):
             continue
         weak += not one.strong
         if number >= _MOST_CROPS or weak > _MOST_WEAK:
@@ -217,20 +189,41 @@ def _stretches(grey: Grey, asked: list[Candidate], found: Reading, budget: Budge
             break
         lines = _read_stretch(grey, one, budget, turned)
         found.lines += lines
-        if _read_share(one.box, [*whole, *lines]) <= _ENOUGH and _is_telling(one, lines):
-            found.doubts.append(one.box)
+        if _read_share(one.box, [*whole, *lines]) <= _ENOUGH:
+            if _is_telling(one, lines):
+                found.doubts.append(one.box)
+        elif not _is_read(one, [*whole, *lines]):
+            found.doubts.append(_unread(one.box, [*whole, *lines]))
     found.doubts = merged(found.doubts)
+
+
+def _is_read(one: Candidate, lines: list[Line]) -> bool:
+    """Whether a stretch was read, but for the spaces between its words: at the end of a clear line may stand a pale one."""
+    gap = _unread(one.box, lines).width
+    return _read_share(one.box, lines) > _ENOUGH and (not one.strong or gap < _GAP * one.box.height)
+
+
+def _unread(box: Box, lines: list[Line]) -> Box:
+    """The longest part of a stretch that was not read with confidence."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([1], _columns_read(box, lines), [1]))))
+    parts = zip(edges[::2], edges[1::2], strict=True)
+    start, end = max(parts, key=lambda part: part[1] - part[0], default=(0, 0))
+    return Box(box.left + int(start), box.top, max(int(end - start), 1), box.height)
 
 
 def _read_share(box: Box, lines: list[Line]) -> float:
     """Which share of a stretch's columns was read with confidence; a sign at its end is not the stretch."""
-    columns = np.zeros(box.width, np.bool_)
+    return float(_columns_read(box, lines).mean())
+
+
+def _columns_read(box: Box, lines: list[Line]) -> NDArray[np.int8]:
+    columns = np.zeros(box.width, np.int8)
     for line in lines:
         over = line.box
         high = min(box.bottom, over.bottom) - max(box.top, over.top)
         if line.confidence >= CONFIDENT and high >= 0.5 * min(box.height, over.height):
-            columns[max(over.left - box.left, 0) : max(over.right - box.left, 0)] = True
-    return float(columns.mean())
+            columns[max(over.left - box.left, 0) : max(over.right - box.left, 0)] = 1
+    return columns
 
 
 def _is_telling(one: Candidate, lines: list[Line]) -> bool:
@@ -241,6 +234,11 @@ def _is_telling(one: Candidate, lines: list[Line]) -> bool:
 
 def _says_something(line: Line) -> bool:
     return sum(sign.isalnum() for sign in line.text) >= 2 and line.confidence >= 15
+
+
+def _says_much(line: Line) -> bool:
+    """Whether OCR saw a word's worth of letters: columns of anatomy are read as a few signs."""
+    return sum(sign.isalnum() for sign in line.text) >= 6 and line.confidence >= 30
 
 
 def _read_stretch(grey: Grey, one: Candidate, budget: Budget, turned: int) -> list[Line]:
@@ -275,7 +273,7 @@ def _read_crop(grey: Grey, line: Box, aside: int, layout: Layout, budget: Budget
         view = np.ascontiguousarray(np.rot90(stretched, turn)) if turn else stretched
         shown = np.pad(_scaled(view, scale), 12, mode="edge")
         lines = in_lines(_words(shown, budget, layout=layout), scale, (0, 0))
-        moved = [_moved(found, box, 12 / scale, turn) for found in lines]
+        moved = [moved_line(found, box, 12 / scale, turn) for found in lines]
         if _confidence(moved) > _confidence(best):
             best = moved
         if _confidence(best) >= CONFIDENT:
@@ -299,15 +297,3 @@ def _words(shown: Grey, budget: Budget, *, layout: Layout, most_s: float = 3.0) 
 
 def _confidence(lines: list[Line]) -> float:
     return max((line.confidence for line in lines), default=-1.0)
-
-
-def _moved(line: Line, crop: Box, padding: float, turn: int) -> Line:
-    """A line of a stretch, in the frame's pixels."""
-
-    def moved(box: Box) -> Box:
-        left, top = box.left - padding, box.top - padding
-        if turn:
-            left, top = crop.width - left - box.width, crop.height - top - box.height
-        return Box(max(int(crop.left + left), 0), max(int(crop.top + top), 0), box.width, box.height)
-
-    return Line(line.words, tuple(moved(box) for box in line.boxes), line.confidence)

@@ -137,9 +137,10 @@ def _grade(grey: NDArray[np.uint8], mask: Mask, box: Box) -> str:
     if contrast < 12:
         return ""
     shades, unrest = float(bright - middle) / contrast, float(ground.std()) / contrast
-    if shades > 0.3 or unrest > 0.6 or _stroke_width(here) > 0.5 * box.height:
+    soft = box.height <= 13 and unrest <= 0.15 and contrast >= 30  # small letters are nothing but soft edges
+    if shades > (0.7 if soft else 0.3) or unrest > 0.6 or _stroke_width(here) > 0.5 * box.height:
         return ""
-    quiet = (shades <= 0.24 and unrest <= 0.26) or (shades <= 0.06 and unrest <= 0.45)
+    quiet = soft or (shades <= 0.24 and unrest <= 0.26) or (shades <= 0.06 and unrest <= 0.45)
     long_enough = box.width >= max(2.6 * box.height, _SHORTEST_WORD) and box.height >= _LOWEST_LETTER
     return "strong" if quiet and long_enough else "weak"
 
@@ -262,8 +263,7 @@ def _gathered(parts: _Parts, letters: Ints, low: int, density: Ints, shape: tupl
     height = bottom - top
     chain = np.full(len(order), -1)
     lists: list[list[int]] = []
-    ends: list[tuple[int, int, int, int]] = []  # right, top, bottom of the last letter, index of the chain
-    open_ends: list[tuple[int, int, int, int]] = ends
+    open_ends: list[tuple[int, int, int, int]] = []  # right, top, bottom of the last letter, and its chain
     for index in range(len(order)):
         reach = left[index] - 3.0 * low - 4
         if len(open_ends) > 64 or index % 16 == 0:

@@ -1,0 +1,52 @@
+"""What of a case is looked for in words that were read: names and numbers in a form in which signs that look alike are one."""
+
+from __future__ import annotations
+
+import re
+
+from anonymizer.folding import fold, german
+from anonymizer.known import Known
+from anonymizer.words import words as listed
+
+DIGIT_OF = str.maketrans("OoQDlI|i!SsBZzgqG", "00001111155822996")
+LETTER_OF = str.maketrans("01|!5826", "oliisbzg")
+SIGNS = re.compile(r"[^\w]|_")
+_MOST_NEEDLES = 4000
+
+
+def needles(known: Known) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What of the case is compared with tolerance: folded words of names and places, and compact numbers."""
+    people = [*known.names, *(name for person in known.people for name in person.names)]
+    texts = [part for name in people for part in (name.family, name.given, name.middle)]
+    clinical = listed("clinical") | listed("generic_institution") | listed("everyday")
+    certain = {
+        form for text in texts for word in re.split(r"[\W_]+", text) for form in (fold(word), german(word))
+    }
+    places = [*known.institutions, *(person.institution for person in known.people)]
+    places += [part for one in known.addresses for part in (one.street, one.city)]
+    certain |= {
+        word
+        for text in places
+        for word in map(fold, re.split(r"[\W_]+", text))
+        if len(word) >= 5 and word not in clinical
+    }
+    names = {word.translate(LETTER_OF) for word in certain if len(word) >= 3}
+    numbers = {
+        SIGNS.sub("", value).casefold()
+        for value in (
+            *(one.value for one in known.identifiers),
+            *(one.value for person in known.people for one in person.identifiers),
+            *known.phones,
+            *(phone for person in known.people for phone in person.phones),
+            *known.other,
+        )
+    }
+    for born in known.birth_dates:
+        numbers |= {f"{born:%Y%m%d}", f"{born:%d%m%Y}", f"{born:%m%d%Y}", f"{born:%y%m%d}"}
+    numbers |= {number[2:] for number in numbers if len(number) == 12 and number.isdigit()}
+    wanted = {
+        number.translate(DIGIT_OF).casefold()
+        for number in numbers
+        if len(number) >= 4 and re.search(r"\d", number)
+    }
+    return frozenset(sorted(names)[:_MOST_NEEDLES]), tuple(sorted(wanted)[:_MOST_NEEDLES])
