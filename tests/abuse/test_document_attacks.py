@@ -38,6 +38,7 @@ SLY_SLICE = (
 PAGES = SLY_PAGES if EVERYTHING else {name: SLY_PAGES[name] for name in SLY_SLICE}
 PLANTED = (Planted(category="name", text=FAMILY), Planted(category="num", text=NUMBER))
 MUST_BE_HELD = {
+    "stream-bomb.pdf",
     "locked.pdf",
     "xfa.pdf",
     "portfolio.pdf",

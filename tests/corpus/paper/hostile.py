@@ -75,7 +75,7 @@ def tiff_pages(count: int) -> Callable[[], bytes]:
 
 
 def zip_bomb(inside: str) -> Callable[[], bytes]:
-    """An office file of which one part unfolds to 3 GB."""
+    """An office file of which one part unfolds to 1 GB."""
 
     def make() -> bytes:
         out = io.BytesIO(word("")())
@@ -84,7 +84,7 @@ def zip_bomb(inside: str) -> Callable[[], bytes]:
             archive.open(inside, "w", force_zip64=True) as part,
         ):
             block = b" " * 10_000_000
-            for _ in range(300):
+            for _ in range(100):
                 part.write(block)
         return out.getvalue()
 
@@ -215,9 +215,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = BREAKING_PDF | {
     "digits.txt": text("1" * 2_000_000),
     "dashes.txt": text("1-" * 1_000_000),
     "spaces.txt": text(" " * 3_000_000 + "x"),
-    "at.txt": text("a@" * 500_000),
+    "at.txt": text("a@" * 250_000),
     "letters.txt": text("a" * 3_000_000),
-    "labels.txt": text("Patient: " * 200_000),
+    "labels.txt": text("Patient: " * 100_000),
     "lines.txt": text("\n" * 2_000_000),
     "capitals.txt": text("Anna " * 400_000),
     "dots.txt": text("1." * 1_000_000),
