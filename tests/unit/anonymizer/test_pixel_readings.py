@@ -18,6 +18,7 @@ from anonymizer.pixels.find import _Stretch
 from anonymizer.pixels.strokes import Box
 from tests.unit.anonymizer import made
 from tests.unit.anonymizer.test_burned_in import (
+    J2K,
     JPEG_LS,
     NAME,
     RLE,
@@ -31,7 +32,7 @@ from tests.unit.anonymizer.test_burned_in import (
 
 
 # -- compressed slices --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("syntax", [RLE, JPEG_LS])
+@pytest.mark.parametrize("syntax", [RLE, JPEG_LS, J2K])
 def test_writing_on_a_compressed_slice_is_found_as_on_a_plain_one(syntax: str) -> None:
     drawn = slice_of(drawn=True)
     before = pixel_array(drawn)
@@ -41,7 +42,7 @@ def test_writing_on_a_compressed_slice_is_found_as_on_a_plain_one(syntax: str) -
     assert result.transfer_syntax == syntax
 
 
-@pytest.mark.parametrize("syntax", [RLE, JPEG_LS])
+@pytest.mark.parametrize("syntax", [RLE, JPEG_LS, J2K])
 def test_a_plain_compressed_slice_is_left_alone(syntax: str) -> None:
     plain = slice_of(drawn=False)
     before = pixel_array(plain)
