@@ -15,6 +15,7 @@ from anonymizer.words import spelled, words
 
 _WORD = r"[^\W\d_]+(?:[-'’][^\W\d_]+)*"
 _NEXT = re.compile(rf"[ \t]{{1,2}}({_WORD})")
+_AFTER_BORN = re.compile(rf"(?:(?<=[Gg]eb)\.)?[ \t]{{1,2}}({_WORD})")
 _AFTER_RELATION = re.compile(rf"(?:,?[ \t]{{1,2}}|[ \t]?:[ \t]{{1,2}}|[ \t]?\r?\n)(?:d['’])?({_WORD})")
 _BEFORE = re.compile(rf"(?<![^\W_])({_WORD})[ \t]{{1,2}}$")
 _SMALL = re.compile(
@@ -65,8 +66,15 @@ def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
             ):
                 continue  # the Dutch "nee" is "no"
             called = _called().match(text, token.end) if kind == "relative" else None
-            first = _NEXT if called or kind == "maiden" else _AFTER_RELATION
-            found = _people(text, called.end() if called else token.end, first=first, most=3, short=True)
+            first = _AFTER_BORN if kind == "maiden" else _NEXT if called else _AFTER_RELATION
+            found = _people(
+                text,
+                called.end() if called else token.end,
+                first=first,
+                most=3,
+                short=True,
+                everyday=kind == "maiden",
+            )
         elif kind in ("office", "staff"):
             if before := _person_before(text, token.start):
                 yield "office", *before
@@ -106,7 +114,7 @@ def nameable(raw: str, *, everyday: bool) -> bool:
         or (raw.isupper() and len(raw) < _LONG_ENOUGH)
     ):
         return False
-    for part in re.split(r"[-'’]", raw):
+    for part in filter(_more_than_a_letter, re.split(r"[-'’]", raw)):  # O'Brien, D'Souza
         lists = _NEVER if everyday else (*_NEVER, "everyday")
         if any(
             part.casefold() in spelled(name) or (part.isascii() and fold(part) in words(name))
@@ -116,6 +124,10 @@ def nameable(raw: str, *, everyday: bool) -> bool:
     return not medical(fold(raw))
 
 
+def _more_than_a_letter(part: str) -> bool:
+    return len(part) > 1
+
+
 def _hyphened_given(raw: str) -> bool:
     """Whether a hyphenated word is a double given name, also of words of prose: "Per-Olof", "Ann-Britt"."""
     parts = raw.split("-")
@@ -123,9 +135,15 @@ def _hyphened_given(raw: str) -> bool:
 
 
 def _people(
-    text: str, at: int, *, first: re.Pattern[str], most: int, short: bool = False
+    text: str,
+    at: int,
+    *,
+    first: re.Pattern[str],
+    most: int,
+    short: bool = False,
+    everyday: bool = False,
 ) -> tuple[int, int] | None:
-    """The capitalised words from here on; with `short` the first may be a given name that is a word of prose."""
+    """The capitalised words from here on; the first may be a given name (`short`) or a surname that is a word of prose."""
     start = end = -1
     for count in range(most):
         found = (first if count == 0 else _NEXT).match(text, at if count == 0 else end)
@@ -133,7 +151,7 @@ def _people(
             not found
             or found[1].isupper()
             or not (
-                nameable(found[1], everyday=count > 0)
+                nameable(found[1], everyday=everyday or count > 0)
                 or (short and count == 0 and (_short(found[1]) or _hyphened_given(found[1])))
             )
             or _per_what(text, found.end(1))
@@ -203,7 +221,7 @@ def _full_name(text: str, token: Token) -> tuple[int, int] | None:
     if start and text[start - 1] in "-'’":
         return None
     behind = _MIDDLE.match(text, token.end)
-    found = _people(text, behind.end() - 1, first=_NEXT, most=2) if behind else None
+    found = _people(text, behind.end() - 1, first=_NEXT, most=2, everyday=True) if behind else None
     if not found or not text[found[0] + 1 : found[0] + 2].islower():
         return None
     return start, found[1]
