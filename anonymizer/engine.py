@@ -202,12 +202,10 @@ def _refuse(read: Part10, sop_class: str) -> None:
 
 
 def _identify(read: Part10, content: bytes | memoryview, notes: Notebook) -> None:
-    """Some senders name class and instance in the file meta only; an instance without a name gets one from its bytes."""
+    """An instance without a name gets one from its bytes (what the file meta alone tells, the reader has taken)."""
     dataset, meta = read.dataset, read.meta
     if STUDY not in dataset and SERIES not in dataset:
         return  # a fragment of an object, not one without its name
-    if not dataset.ascii(SOP_CLASS) and meta.ascii(META_CLASS):
-        dataset.put(Element(SOP_CLASS, "UI", meta.ascii(META_CLASS).encode("ascii", "replace")))
     if dataset.ascii(SOP_CLASS) and not dataset.ascii(SOP_INSTANCE):
         named = meta.ascii(META_INSTANCE) or hashlib.sha256(content).hexdigest()
         dataset.put(Element(SOP_INSTANCE, "UI", named.encode("ascii", "replace")))

@@ -85,6 +85,9 @@ class _Scan:
         self._uids = frozenset(
             uid.encode("ascii", "replace") for uid in originals if uid.count(".") >= MIN_UID_DOTS
         )
+        self._longest = max(
+            (MAX_UID, *(len(uid) + 1 for uid in self._uids))
+        )  # longer ones than may be are sent
         self._needles = Needles(known.needles, {uid[:UID_BEGINNING] for uid in self._uids})
 
     def found(self, buffer: bytes | memoryview) -> Iterator[Leak]:
@@ -96,7 +99,7 @@ class _Scan:
 
     def _is_uid(self, buffer: bytes | memoryview, at: int) -> bool:
         """Whether one stands alone there: neither a digit nor a further component beside it."""
-        run = _UID_RUN.match(bytes(buffer[at : at + MAX_UID]))
+        run = _UID_RUN.match(bytes(buffer[at : at + self._longest]))
         before = bytes(buffer[at - 1 : at]) if at else b""
         return before not in _UID_SIGNS and run is not None and run.group() in self._uids
 

@@ -20,8 +20,9 @@ from anonymizer.documents.values import NotCleanable
 MOST_BYTES = 320 << 20
 _PIECE = 1 << 20
 _MOST_WITHIN = 4
-_START = re.compile(rb"stream(?:\r\n|\n|\r)")
-_ASCII_85 = re.compile(rb"[!-uz\s]{40}")
+_START = re.compile(rb"stream[ \t]*[\r\n]{1,4}")
+_ASCII_85 = re.compile(rb"(?:<~)?[!-uz\s]{40}")
+_HEX = re.compile(rb"[0-9A-Fa-f\s]{40}")
 _OVERLAP = 4
 _FIRST = 1 << 14
 
@@ -36,9 +37,10 @@ def refuse_bombs(content: bytes) -> None:
         if _is_zlib(content[start : start + 2]):
             left -= _measure(memoryview(content)[start:])
         elif end >= 0 and _ASCII_85.match(content, start):
-            end = end if end > start else content.find(b"~>", start)
+            mark, unpacked = (b">", _from_hex) if _HEX.match(content, start) else (b"~>", _from_ascii)
+            end = end if end > start else content.find(mark, start)
             left -= max(end - start, 0)
-            if end > 0 <= left and _is_zlib((plain := _from_ascii(content[start:end]))[:2]):
+            if end > 0 <= left and _is_zlib((plain := unpacked(content[start:end]))[:2]):
                 _measure(memoryview(plain))
         if left < 0:
             raise NotCleanable("too_large")
@@ -46,7 +48,14 @@ def refuse_bombs(content: bytes) -> None:
 
 def _from_ascii(text: bytes) -> bytes:
     try:
-        return base64.a85decode(text, adobe=False)
+        return base64.a85decode(text.removeprefix(b"<~"), adobe=False)
+    except ValueError:
+        return b""
+
+
+def _from_hex(text: bytes) -> bytes:
+    try:
+        return bytes.fromhex(text.decode("ascii"))
     except ValueError:
         return b""
 
@@ -64,6 +73,7 @@ class _Unfolding:
         self._stream = zlib.decompressobj()
         self._within: _Unfolding | None = None
         self._bytes = 0
+        self._head = b""
         self.over = False
         self.unused = 0
 
@@ -76,8 +86,11 @@ class _Unfolding:
                 self.over = True  # damaged, or no packing at all: readers unfold no further
                 return
             rest = self._stream.unconsumed_tail
-            if not self._bytes and _is_zlib(plain[:2]) and self._depth < _MOST_WITHIN:
-                self._within = _Unfolding(self._depth + 1)
+            if len(self._head) < 2:  # the first piece may be a single byte
+                self._head += plain[: 2 - len(self._head)]
+                if _is_zlib(self._head) and self._depth < _MOST_WITHIN:
+                    self._within = _Unfolding(self._depth + 1)
+                    plain = self._head[: self._bytes] + plain
             self._bytes += len(plain)
             if self._bytes > MOST_BYTES:
                 raise NotCleanable("too_large")

@@ -31,6 +31,12 @@ def test_an_original_uid_is_found_across_the_edge_of_a_block(edge, before):
     assert (leak.place, leak.kind) == (f"byte {edge - before}", "original UID")
 
 
+def test_a_uid_longer_than_the_standard_allows_is_found_whole():
+    uid = UID + ".1234567890" * 5
+    (leak,) = _Scan(Needles(()), frozenset({uid})).found(bytes(9000) + uid.encode() + bytes(9000))
+    assert leak.kind == "original UID"
+
+
 @pytest.mark.parametrize("beside", [f"{UID}9", f"{UID}.1", f"1{UID}", f"2.{UID}", UID[:-1]])
 def test_a_uid_inside_a_longer_one_is_another(beside):
     content = bytes(9000) + beside.encode() + bytes(9000)

@@ -27,12 +27,27 @@ def stream(data: bytes) -> bytes:
     return b"%PDF-1.7\n1 0 obj <</Filter/FlateDecode>>\nstream\r\n" + data + b"\nendstream endobj\n"
 
 
+def byte_by_byte(data: bytes) -> bytes:
+    """Packed so that the first piece unfolds to a single byte."""
+    packer = zlib.compressobj(0)
+    return (
+        packer.compress(data[:1])
+        + packer.flush(zlib.Z_FULL_FLUSH)
+        + packer.compress(data[1:])
+        + packer.flush()
+    )
+
+
 OVER = zlib.compress(bytes(MOST + 1), 9)
 BOMBS = {
     "plain": OVER,
     "twice": zlib.compress(OVER),
     "three times": zlib.compress(zlib.compress(OVER)),
     "as letters": base64.a85encode(OVER) + b"~>",
+    "as letters with a mark": base64.a85encode(OVER, adobe=True),
+    "as hexadecimals": OVER.hex().encode("ascii") + b">",
+    "behind an empty line": b"\r\n" + OVER,
+    "twice, byte by byte": byte_by_byte(OVER),
     "cut short": zlib.compress(bytes(2 * MOST), 9)[:-20],
 }
 
