@@ -9,7 +9,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.lexicon import WORD, Lexicon
-from anonymizer.mentions import UNCASED, mentions
+from anonymizer.mentions import UNCASED, mentions, uncased_prose
 from anonymizer.names import Found, Token, eponym_after, follow
 from anonymizer.streets import street_at
 from anonymizer.words import rows, spelled, words
@@ -92,12 +92,16 @@ class LabelReader:
             return
         degree = _DEGREE.match(text, token.end)
         start = degree.end() if degree else token.end
-        named = self._name_chain(text, start, most=3, commas=False)
+        named = self._name_chain(
+            text, start, most=3, commas=False, prose=UNCASED.match(token.raw) is not None
+        )
         if named and text[start : named[0]].strip(" .\t") == "":
             yield Labelled("title", fold(token.raw), *named)
 
-    def _name_chain(self, text: str, at: int, *, most: int, commas: bool = True) -> tuple[int, int] | None:
-        """The capitalised words from here on that clinical words do not stop."""
+    def _name_chain(
+        self, text: str, at: int, *, most: int, commas: bool = True, prose: bool = False
+    ) -> tuple[int, int] | None:
+        """The capitalised words from here on that clinical words do not stop; `prose` of a script without capitals."""
         start = end = -1
         last = ""
         for count in range(most):
@@ -119,7 +123,7 @@ class LabelReader:
             if held and held.labels and len(folded) > 1:
                 break
             if UNCASED.match(part[1]) and (
-                folded in words("no_names") or (count > 1 and not _goes_on(last, part[1]))
+                uncased_prose(part[1]) or (prose and count > 1 and not _goes_on(last, part[1]))
             ):
                 break
             if start < 0:

@@ -47,9 +47,8 @@ class Entry:
     beside: tuple[
         str, ...
     ] = ()  # what it announces of people and institutions nobody told us of (`mentions`)
-    street: str = (
-        ""  # "end" (Storgatan), "word" (Baker Street), "lead" (ul. Długa), "between" (Atatürk Caddesi 12)
-    )
+    # "end" (Storgatan), "doubtful" (Rückweg), "word" (Baker Street), "lead" (ul. Długa), "between" (Atatürk Caddesi 12)
+    street: str = ""
 
 
 _NOTHING = Entry()
@@ -88,9 +87,13 @@ def _no_street_endings() -> tuple[str, ...]:
     return tuple(word[1:] for word in words("no_streets") if word.startswith("-"))
 
 
-def _no_street(word: str) -> bool:
-    """Whether a word only ends as a street does: "Sortie 3", "Knäleden 12"."""
-    return word in words("clinical") or word in words("no_streets") or word.endswith(_no_street_endings())
+def _street_end(word: str) -> str:
+    """Whether a word ends as a street does: "end", "doubtful" for one that also is a word ("Rückweg 7"), "" for none ("Sortie 3")."""
+    if len(word) < 6 or not word.endswith(_street_endings()) or word in words("clinical"):
+        return ""
+    if word in words("no_streets"):
+        return "doubtful"
+    return "" if word.endswith(_no_street_endings()) else "end"
 
 
 def _variants(part: str) -> set[str]:
@@ -305,15 +308,14 @@ class Lexicon:
             and not listed(raw)
         ):
             strength = Strength.ALWAYS  # "Åsa" is no "ASA"
-        street = ""
         if word in words("street_words"):
             street = "word"
         elif word in words("street_leads"):
             street = "lead"
         elif word in words("street_tails"):
             street = "between"
-        elif len(word) > 5 and word.endswith(_street_endings()) and not _no_street(word):
-            street = "end"
+        else:
+            street = _street_end(word)
         return Entry(
             strength=strength,
             kind=kind,

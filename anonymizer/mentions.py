@@ -53,6 +53,8 @@ _TOLD = {
     "short": "given",
 }
 UNCASED = re.compile("[\u0590-\u08ff]")
+_WITH_ARTICLE = re.compile("(?:[وف]ال|لل)[^\\W\\d_]{3,}")
+_PREFIXES = "وفبلك"
 
 
 def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
@@ -91,6 +93,16 @@ def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
             yield _TOLD.get(kind, kind), *found
 
 
+def uncased_prose(raw: str) -> bool:
+    """Whether an Arabic word is one of reports, bare or behind "and", "with", "for", "like" or an article."""
+    lists = words("clinical") | words("no_names")
+    bare = raw[1:] if raw[0] in _PREFIXES else raw
+    every = {one for word in (raw, bare) for one in (word, word.removeprefix("ال"))}
+    return _WITH_ARTICLE.fullmatch(raw) is not None or any(
+        fold(one) in lists for one in every if len(one) > 1
+    )
+
+
 def sign_codes(text: str) -> Iterator[tuple[int, int]]:
     """The letters of those who signed: "sign AnBe"."""
     return (found.span(1) for found in _SIGNED.finditer(text))
@@ -106,8 +118,8 @@ def _endings() -> tuple[str, ...]:
     return tuple(sorted(ending for ending in words("clinical_endings") if len(ending) >= _LEAST))
 
 
-def nameable(raw: str, *, everyday: bool) -> bool:
-    """Whether a word may be one of a name that nobody told us of."""
+def nameable(raw: str, *, everyday: bool, maker: bool = False) -> bool:
+    """Whether a word may be one of a name that nobody told us of; `maker`: a maker's word may, too."""
     if (
         len(raw) < _LEAST
         or not (raw[0].isupper() or UNCASED.match(raw))
@@ -119,6 +131,7 @@ def nameable(raw: str, *, everyday: bool) -> bool:
         if any(
             part.casefold() in spelled(name) or (part.isascii() and fold(part) in words(name))
             for name in lists
+            if not (maker and name == "makers")
         ):
             return False
     return not medical(fold(raw))
@@ -128,7 +141,7 @@ def _more_than_a_letter(part: str) -> bool:
     return len(part) > 1
 
 
-def _hyphened_given(raw: str) -> bool:
+def hyphened_given(raw: str) -> bool:
     """Whether a hyphenated word is a double given name, also of words of prose: "Per-Olof", "Ann-Britt"."""
     parts = raw.split("-")
     return len(parts) == 2 and all(part.istitle() for part in parts) and any(map(_given, parts))
@@ -152,7 +165,7 @@ def _people(
             or found[1].isupper()
             or not (
                 nameable(found[1], everyday=everyday or count > 0)
-                or (short and count == 0 and (_short(found[1]) or _hyphened_given(found[1])))
+                or (short and count == 0 and (_short(found[1]) or hyphened_given(found[1])))
             )
             or _per_what(text, found.end(1))
             or eponym_after(text, found.end(1))
@@ -241,8 +254,10 @@ def _named_before(text: str, token: Token) -> tuple[int, int] | None:
         if not word:
             break
         generic = _generic(word[1])
-        if not generic and (telling or not nameable(word[1], everyday=False)):
+        if not generic and (telling or not nameable(word[1], everyday=False, maker=True)):
             break
+        if telling and word[1].islower() and len(word[1]) < _LEAST + 1:
+            break  # "at Lunar Hospital"
         telling = telling or not generic
         start -= len(word.group())
     return (start, token.end) if telling else None
@@ -257,7 +272,8 @@ def _named_behind(text: str, token: Token) -> tuple[int, int] | None:
         if not word:
             break
         generic = _generic(word[1])
-        if not (generic and not telling) and not nameable(word[1], everyday=telling or bool(small)):
+        everyday = telling or bool(small)
+        if not (generic and not telling) and not nameable(word[1], everyday=everyday, maker=True):
             break
         telling = telling or not generic
         end = word.end()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from anonymizer.folding import fold
-from anonymizer.mentions import nameable
+from anonymizer.mentions import hyphened_given, nameable
 from anonymizer.words import lines, words
 
 _CAPITAL = r"[^\W\d_a-zà-öø-ÿа-яёšžčřęąćłńóśźżığş\u0590-\u08ff\u0e00-\u0eff\u3040-\u9fff]"
@@ -19,10 +19,14 @@ _INITIAL = rf"{_CAPITAL}\."
 _SMALL = r"(?:(?:von|van|der|den|de|del|la|las|los|du|af|av|ter|zu)\s){0,3}"
 _NAME = (
     rf"(?:{_INITIAL}\s?(?:{_INITIAL}\s?)?{_SMALL}{_PART}"
+    rf"|{_CAPITAL}\s{_CAPITAL}\s{_PART}"
     rf"|{_PART}\s{_INITIAL}(?:\s?{_INITIAL})?"
     rf"|{_PART}\s(?:{_INITIAL}\s)?{_SMALL}{_PART})"
 )
+_REVERSED = rf"{_PART},\s{_PART}"
 _OFFICE = r"(?:[^\W\d_]++[.-]?[ ]?){1,3}"
+#: What may stand behind an office in its line; a sentence may not.
+_LAST = r"(?=[ \t]{0,20}(?:$|[^\w\s]|\d)|[ ]?\t|[ ]{2})"
 #: Degrees that are words of the clinic as well (LT is "left"): only a line that holds them and a name alone counts.
 _DEGREES = frozenset(
     {"ll", "lt", "lkt", "el", "sh", "md", "mbbs", "frcr", "phd", "rn", "due", "mir", "ssk", "usk"}
@@ -48,11 +52,12 @@ def _beside_offices() -> tuple[re.Pattern[str], ...]:
     either = rf"(?P<office>{_OFFICE})"
     return (
         re.compile(
-            rf"^[ \t]{{0,20}}(?P<name>{_NAME})(?:,[ \t]{{0,2}}|[ \t]{{0,20}}\r?\n[ \t]{{0,20}})(?P<title>{_titles()})?{either}?",
+            rf"^[ \t]{{0,20}}(?P<name>{_REVERSED}(?=\r?\n)|{_NAME})"
+            rf"(?=(?:,[ \t]{{0,2}}|[ \t]{{0,20}}\r?\n[ \t]{{0,20}})(?:(?P<title>{_titles()})|{either}{_LAST}))",
             re.MULTILINE,
         ),
         re.compile(
-            rf"^[ \t]{{0,20}}{either}?[ \t]{{0,20}}(?:\r?\n[ \t]{{0,20}}|[ ])(?P<name>{_NAME})(?=[ \t]{{0,20}}$)",
+            rf"^[ \t]{{0,20}}{either}?(?=[ \t]{{0,20}}(?:\r?\n[ \t]{{0,20}}|[ ])(?P<name>{_NAME})[ \t]{{0,20}}$)",
             re.MULTILINE,
         ),
     )
@@ -74,17 +79,22 @@ def signatures(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_office(written: str) -> bool:
     parts = [fold(part) for part in _WORD.findall(written)]
-    return any(
+    return not words("verbs").intersection(parts) and any(
         part in words("roles") or part in words("recognised_titles") or part in _DEGREES for part in parts
     )
 
 
 def _is_name(written: str, *, everyday: bool) -> bool:
-    """Whether every whole word of it may be part of a name, and none is an office."""
-    pieces = written.split()
+    """Whether every whole word of it may be part of a name, and none is an office; in capitals or reversed, one is a given name."""
+    pieces = re.split(r",?\s+", written)
+    if (written.isupper() or "," in written) and not words("given_names").intersection(map(fold, pieces)):
+        return False
+    if written.isupper():
+        pieces = [piece.title() for piece in pieces]
     if any(fold(piece.strip(".")) in words("titles") for piece in pieces):
         return False
     parts = [part for part in pieces if len(part) > 2 and not part.endswith(".") and not part.islower()]
     return bool(parts) and all(
-        nameable(part, everyday=not everyday) and fold(part) not in words("roles") for part in parts
+        hyphened_given(part) or (nameable(part, everyday=not everyday) and fold(part) not in words("roles"))
+        for part in parts
     )

@@ -9,7 +9,19 @@ from anonymizer.names import Token
 _NO_MEASURE = r"(?!\d|[.,]\d|\s?(?:[cm]m|mg|ml|g|kg|%|x)\b)"
 _CAPITAL = r"[^\W\d_a-zà-öø-ÿ]"
 _NO_DATE = r"(?!\d{1,4}([./\-])\d{1,2}\1\d{2}|\d{4}-\d\d)"
-_NUMBER = re.compile(rf"(?:[^\S\t]){{1,2}}{_NO_DATE}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?")
+_HOUSE = rf"{_NO_DATE}\d{{1,4}}{_NO_MEASURE}(?:\s?[A-Za-z](?![^\W\d_]))?"
+_NUMBER = re.compile(rf"[^\S\t]{{1,2}}{_HOUSE}")
+_NUMBER_IN_COLUMN = re.compile(rf"\s{{1,2}}{_HOUSE}")
+#: Endings that no word of a report's table has beside its number in the next column.
+_CERTAIN = re.compile(
+    r"(?:gatan|gata|vägen|gränd|stigen|torget|allén|straße|strasse|gasse|allee|straat|katu|kuja|polku|gaten)$",
+    re.IGNORECASE,
+)
+_LIVES = re.compile(
+    r"(?:\b(?:bor|bosatt|bopel|wohnt|wohnhaft|wohnte|woont|asuu|adress|adresse|anschrift|address)\b(?:[ ](?:på|i|in|auf|an|im|der|am|op|aan|de))?[:\s]{1,3})$",
+    re.IGNORECASE,
+)
+_YEAR_BEHIND = re.compile(r",?\s{1,2}(?:19|20)\d\d\s")
 _BEFORE = re.compile(r"\d{1,5}[A-Za-z]?\s(?:[A-Z][\w'’]{1,20}\s){1,3}$")
 _OF = re.compile(
     rf"{_CAPITAL}[\w'’.\-]{{1,24}}[ \-](?i:straße|strasse|weg|platz|allee|gasse|ufer|straat|katu|vägen|gatan|gata|vej|veien?)$"
@@ -53,9 +65,18 @@ def _street(text: str, token: Token) -> tuple[int, int] | None:
         return (token.start - len(words.group()), behind.end()) if words and behind else None
     if token.raw[0].islower():
         return None
-    if kind == "end":  # Storgatan 12, Schönhauser Straße 8
-        behind = _NUMBER.match(text, token.end)
+    if kind in ("end", "doubtful"):  # Storgatan 12, Schönhauser Straße 8
+        lives = _LIVES.search(before) is not None
+        column = lives or _CERTAIN.search(token.raw)
+        behind = (_NUMBER_IN_COLUMN if column else _NUMBER).match(text, token.end)
+        if behind and kind == "doubtful" and not (lives or _addressed(text, behind.end())):
+            return None
         whole = _OF.search(text[max(0, token.start - 40) : token.end])
         return (token.end - len(whole.group()) if whole else token.start, behind.end()) if behind else None
     words = _BEFORE.search(before)  # 12 Baker Street
     return (token.start - len(words.group()), token.end) if words else None
+
+
+def _addressed(text: str, at: int) -> bool:
+    """Whether a postcode and its town stand here, and no date."""
+    return _PLACE_BEHIND.match(text, at) is not None and not _YEAR_BEHIND.match(text, at)
