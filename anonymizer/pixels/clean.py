@@ -20,7 +20,7 @@ from anonymizer.errors import Unfit
 from anonymizer.known import Known
 from anonymizer.ocr import OcrMissingError, Word, languages
 from anonymizer.pixels.bits import mask_unused_bits
-from anonymizer.pixels.find import Findings, Seen, read_picture
+from anonymizer.pixels.find import Findings, Seen, read_picture, share_of
 from anonymizer.pixels.judge import judge_for
 from anonymizer.pixels.leftover import leftover_signs
 from anonymizer.pixels.masking import write_masks
@@ -46,6 +46,7 @@ PLACE = "(7FE0,0010)"
 _MOST_BOXES = 400
 _LEFTOVER_FRAMES = 12
 _MORE_ROUNDS = 2
+_BLANKED = 0.6  # of a doubtful stretch: its edges look like strokes beside what was blanked
 UNREADABLE = "The picture is damaged, so nobody can say what it shows. Ask the sender to send it again."
 _REASONS = {
     "text_unread": "Text in pictures cannot be read on this computer (no language packs), so names may stand in this one.",
@@ -127,7 +128,8 @@ def _work(
             written = write_masks(picture, boxes, clear_unused=overlay)
             left_lossy, outcome.syntax = written.left_lossy, written.syntax
             if findings.boxes("masked"):
-                _look_again(dataset, outcome, known, strict, findings, boxes, read)
+                again = _look_again(dataset, outcome, known, strict, findings, boxes, read)
+                trouble = trouble or again
             _describe(dataset, outcome, notes, boxes=boxes, overlay=overlay, left_lossy=left_lossy)
     except NotDecodableError as fault:
         if not fault.missing:
@@ -148,18 +150,32 @@ def _look_again(
     findings: Findings,
     boxes: dict[int, list[Box]],
     read: dict[bytes, tuple[Word, ...]],
-) -> None:
-    """Read what is left once the masks are on, until nothing more is to be blanked: a bright line hides a pale one."""
-    for _ in range(_MORE_ROUNDS):
-        picture = Picture.of(dataset, outcome.syntax)
-        more, trouble = _read(picture, known, strict, dataset, read)
-        masked = more.boxes("masked")
-        if not masked or trouble:
-            return
-        write_masks(picture, added := _to_blank(picture, more, []))
-        findings.seen += [one for one in more.seen if one.state == "masked"]
+) -> str:
+    """Read what is left once the masks are on, until nothing more is to be blanked: a bright line hides a pale one.
+
+    Returns the reason why a human must look through all of it, "" for none. What is new to this reading is added to
+    ``findings`` and ``boxes``; what nobody has read after the last round is doubtful.
+    """
+    for rounds_left in reversed(range(_MORE_ROUNDS)):
+        try:
+            picture = Picture.of(dataset, outcome.syntax)
+            more, trouble = _read(picture, known, strict, dataset, read)
+            added = _to_blank(picture, more, [])
+            if added:
+                write_masks(picture, added)
+        except NotDecodableError:
+            return "not_decodable"
         for frame, found in added.items():
             boxes[frame] = [*boxes.get(frame, []), *found]
+        masked = [one for one in more.seen if one.state == "masked"]
+        doubts = [one for one in more.seen if one.state == "doubtful" and one not in findings.seen]
+        doubts = [one for one in doubts if share_of(one.box, boxes.get(one.frame, [])) <= _BLANKED]
+        findings.seen += masked + doubts
+        if trouble or not masked:
+            return trouble
+        if not rounds_left:
+            findings.seen += [Seen(one.frame, one.box, "doubtful") for one in masked]
+    return ""
 
 
 def _read(

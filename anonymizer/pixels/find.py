@@ -24,6 +24,7 @@ _ALIKE, _ALIKE_SHARE = (
     8.0,
     0.12,
 )  # by which a block of a stretch may differ: grey levels, share of its contrast
+_MET, _REACH = 0.7, 0.5  # of a stretch, in one that was looked at; what is kept beside that, by its own size
 _BANNER_DOUBT = 0.6
 _MOST_SAMPLES = 300  # kept stretches that are looked for in other frames
 _READ_WELL = 70.0
@@ -62,20 +63,31 @@ class _Stretch:
     """Pixels of a stretch that was looked at, to know it again in another frame."""
 
     box: Box
-    pixels: NDArray[np.int16]
+    around: Box  # as far as a line may reach that is taken for this one
+    pixels: Grey  # of ``around``
     limit: float
 
     @classmethod
     def of(cls, grey: Grey, box: Box) -> _Stretch:
-        pixels = grey[box.top : box.bottom, box.left : box.right].astype(np.int16)
-        low, high = np.percentile(pixels, (5, 95))
-        return cls(box, pixels, max(_ALIKE, _ALIKE_SHARE * float(high - low)))
+        wide, high = int(_REACH * box.width), int(_REACH * box.height)
+        around = Box(box.left - wide, box.top - high, box.width + 2 * wide, box.height + 2 * high)
+        around = around.grown(0, *grey.shape)
+        low, high_level = np.percentile(_part(grey, box), (5, 95))
+        limit = max(_ALIKE, _ALIKE_SHARE * float(high_level - low))
+        return cls(box, around, _part(grey, around).copy(), limit)
 
-    def shown_in(self, grey: Grey) -> bool:
-        """Whether all of it is shown: a changed digit in a long line is next to nothing of the line's mean."""
-        here = grey[self.box.top : self.box.bottom, self.box.left : self.box.right]
-        apart = np.abs(here - self.pixels).astype(np.float32)
+    def shown_in(self, grey: Grey, other: Box | None = None) -> bool:
+        """Whether all of it, and of ``other``, is shown: a changed digit in a long line is next to nothing of the line's mean."""
+        box = self.box if other is None else self.box.joined(other)
+        if box.overlap(self.around) < 1:
+            return False
+        held = Box(box.left - self.around.left, box.top - self.around.top, box.width, box.height)
+        apart = np.abs(_part(grey, box).astype(np.int16) - _part(self.pixels, held)).astype(np.float32)
         return _most_in_a_block(apart, max(self.box.height // 3, 4)) < self.limit
+
+
+def _part(grey: Grey, box: Box) -> Grey:
+    return grey[box.top : box.bottom, box.left : box.right]
 
 
 def read_picture(
@@ -138,7 +150,8 @@ def _most_in_a_block(values: NDArray[np.float32], side: int) -> float:
 
 
 def _met(one: Candidate, looked_at: list[_Stretch], grey: Grey) -> bool:
-    return any(one.box.overlap(held.box) > 0.7 and held.shown_in(grey) for held in looked_at)
+    """Whether a stretch was looked at with all that stands in it: a name may be written behind a line that was."""
+    return any(one.box.overlap(held.box) > _MET and held.shown_in(grey, one.box) for held in looked_at)
 
 
 def _judge(
@@ -158,7 +171,7 @@ def _judge(
     judged = []
     for line in [*reading.lines, *together]:
         printed = any(line.box.overlap(box) > 0.3 or box.overlap(line.box) > 0.6 for box in strong)
-        verdict = judge.judge(line.words, line.confidence, printed=printed)
+        verdict = judge.judge(line.words, line.confidence, printed=printed, gaps=line.gaps)
         if verdict.verdict == "keep" and line.confidence >= _READ_WELL:
             findings.harmless.append((frame, line.box, line.confidence))
         if verdict.verdict != "noise" and (verdict.known or line not in together):
@@ -169,13 +182,13 @@ def _judge(
         if verdict.stranger or verdict.verdict == "doubt":
             # Another reading of the same stretch, as good or better, gave harmless words only.
             sure = [box for at, box, mark in findings.harmless if at == frame and mark >= line.confidence - 5]
-            if _share(line.box, sure) > 0.7:
+            if share_of(line.box, sure) > 0.7:
                 continue
         masked = set(verdict.words) or set(range(len(line.words)))
         grains = _grains(line)
         for index, box in enumerate(line.boxes):
             state: State = "doubtful" if verdict.verdict == "doubt" else "kept"
-            if verdict.verdict == "mask" and index in masked and _share(box, sure) <= 0.9:
+            if verdict.verdict == "mask" and index in masked and share_of(box, sure) <= 0.9:
                 if index in grains:
                     continue
                 state = "masked"
@@ -233,10 +246,10 @@ def _settle(frame: int, findings: Findings, strong: list[Box], banners: list[Box
     masked += _rest_of_lines(masked, kept, strong)
     settled = dict.fromkeys(Seen(frame, box, "masked") for box in masked)
     for one in here:
-        if one.state == "kept" and _share(one.box, masked) < 0.5:
+        if one.state == "kept" and share_of(one.box, masked) < 0.5:
             settled[one] = None
-        elif one.state == "doubtful" and _share(one.box, [*masked, *kept]) <= _SETTLED:
-            in_banner = _share(one.box, banners) > _BANNER_DOUBT
+        elif one.state == "doubtful" and share_of(one.box, [*masked, *kept]) <= _SETTLED:
+            in_banner = share_of(one.box, banners) > _BANNER_DOUBT
             settled[Seen(frame, one.box, "masked" if in_banner else "doubtful")] = None
     findings.seen = rest + list(settled)
 
@@ -246,7 +259,7 @@ def _rest_of_lines(masked: list[Box], kept: list[Box], strong: list[Box]) -> lis
     whole = []
     for line in strong:
         touched = any(box.overlap(line) > 0.5 and line.height <= 2.5 * box.height for box in masked)
-        if touched and _share(line, [*masked, *kept]) < 0.9:
+        if touched and share_of(line, [*masked, *kept]) < 0.9:
             inside = [box for box in kept if box.overlap(line) > 0.5]
             whole += _without(line, inside)
     return whole
@@ -273,7 +286,7 @@ def _line_of(box: Box, strong: list[Box]) -> Box:
     return box
 
 
-def _share(box: Box, others: list[Box]) -> float:
+def share_of(box: Box, others: list[Box]) -> float:
     """Which share of a box's columns others cover that lie at its height."""
     columns = np.zeros(box.width, np.bool_)
     for other in others:

@@ -33,6 +33,7 @@ _WITH_FIGURE = re.compile(r"([a-z]{1,8})[:=.]?\d{1,3}(?:[.,]\d{1,2})?")
 _MEASURE = re.compile(
     r"[\dOolI|i]{1,3}([.,][\dOolI|i]{1,2})?(?:cm|mm|Hz|dB|kV)"
 )  # "11cm" is read as "licm", too
+_PARTED, _PARTED_CAPITALS = 0.8, 0.25  # a space is about 0.4 heights of capitals wide
 _EDGES = ".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°+"
 
 
@@ -105,7 +106,9 @@ class TextJudge:
             for place in range(at, at + len(phrase))
         }
 
-    def judge(self, words: tuple[str, ...], confidence: float, *, printed: bool) -> Judgement:
+    def judge(
+        self, words: tuple[str, ...], confidence: float, *, printed: bool, gaps: tuple[float, ...] = ()
+    ) -> Judgement:
         """Judge a line.
 
         Parameters
@@ -116,6 +119,8 @@ class TextJudge:
             Of the line, 0 to 100.
         printed
             Whether the geometry of its strokes says that it is print.
+        gaps
+            Between each word and the next, in heights of the line; () for narrow ones.
         """
         text = " ".join(words)
         signs = sum(sign.isalnum() for sign in text)
@@ -132,7 +137,7 @@ class TextJudge:
         strange = tuple(
             index for index, word in enumerate(words) if index not in kept and not self._is_harmless(word)
         )
-        strange = self._without_parted(words, strange)
+        strange = self._without_parted(words, strange, gaps)
         if self._strict and sure:
             return Judgement("mask")
         if not strange:
@@ -166,13 +171,20 @@ class TextJudge:
             for part in parts
         )
 
-    def _without_parted(self, words: tuple[str, ...], strange: tuple[int, ...]) -> tuple[int, ...]:
-        """Without the parts of a harmless word that was read as two: what crosses a word parts it."""
+    def _without_parted(
+        self, words: tuple[str, ...], strange: tuple[int, ...], gaps: tuple[float, ...]
+    ) -> tuple[int, ...]:
+        """Without the parts of a harmless word that was read as two: what crosses a word parts it.
+
+        A name and a given name begin with capitals, and a space stands between them.
+        """
         whole: set[int] = set()
         for index in range(len(words) - 1):
             joined = _bare(words[index]) + _bare(words[index + 1])
+            gap = gaps[index] if index < len(gaps) else 0.0
             if (
-                len(joined) >= 5
+                _one_word(words[index].strip(_EDGES), words[index + 1].strip(_EDGES), gap)
+                and len(joined) >= 5
                 and joined.isalpha()
                 and (joined in self._harmless or joined in listed("clinical"))
             ):
@@ -300,6 +312,13 @@ class TextJudge:
 
 def _digit(sign: re.Match[str]) -> str:
     return sign.group().translate(DIGIT_OF)
+
+
+def _one_word(first: str, second: str, gap: float) -> bool:
+    """Whether two parts may be one word by their letters and by the gap between them, in heights of the line."""
+    return (second[:1].islower() and gap < _PARTED) or (
+        first.isupper() and second.isupper() and gap < _PARTED_CAPITALS
+    )
 
 
 def _near(needle: str, stretch: str, allowed: int) -> bool:

@@ -22,6 +22,14 @@ class Line:
         return " ".join(self.words)
 
     @property
+    def gaps(self) -> tuple[float, ...]:
+        """Between each word and the next, in heights of the higher one."""
+        return tuple(
+            (after.left - box.right) / max(box.height, after.height)
+            for box, after in zip(self.boxes, self.boxes[1:], strict=False)
+        )
+
+    @property
     def box(self) -> Box:
         whole = self.boxes[0]
         for box in self.boxes[1:]:
