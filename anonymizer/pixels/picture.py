@@ -167,7 +167,10 @@ def decoded(picture: Picture, index: int) -> Pixels:
     made.HighBit, made.PixelRepresentation = picture.stored - 1, int(picture.signed)
     if picture.samples > 1:
         made.PlanarConfiguration = picture.planar
-    made.PixelData = encapsulate([bytes(picture.raw(index))])
+    frame = bytes(picture.raw(index))
+    if not frame:
+        raise NotDecodableError(missing=False)
+    made.PixelData = encapsulate([frame])
     made["PixelData"].VR = "OB"
     try:
         with warnings.catch_warnings():

@@ -12,10 +12,14 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
 from anonymizer import ocr
+from anonymizer.elements import PIXEL_DATA, Element
 from anonymizer.known import Known
 from anonymizer.pixels.check import read_again
 from anonymizer.pixels.find import _Stretch
+from anonymizer.pixels.packed_slices import drawn_upon_packed
+from anonymizer.pixels.picture import NotDecodableError, Picture
 from anonymizer.pixels.strokes import Box
+from anonymizer.reader import read_part10
 from tests.unit.anonymizer import made
 from tests.unit.anonymizer.test_burned_in import (
     J2K,
@@ -61,6 +65,29 @@ def test_writing_on_the_last_frame_of_a_compressed_stack_is_found() -> None:
     assert result.boxes
     assert result.look or not (after[4][30:50, 30:250] == 4095).any()
     assert all(np.mean(after[number] == frames[number]) > 0.99 for number in range(4))
+
+
+@pytest.mark.parametrize("syntax", [RLE, JPEG_LS, J2K])
+@pytest.mark.parametrize("fragments", [[], [b""], [b"", b""]], ids=["none", "table", "empty"])
+def test_a_compressed_slice_without_a_frame_is_no_reason_to_hold_it(
+    syntax: str, fragments: list[bytes]
+) -> None:
+    plain = slice_of(drawn=False)
+    dataset = read_part10(made.encoded(encoded_as(plain, syntax, [pixel_array(plain)]))).dataset
+    dataset.put(Element(PIXEL_DATA, "OB", fragments=list(fragments)))
+    assert not drawn_upon_packed(dataset, syntax)
+    with pytest.raises(NotDecodableError):
+        Picture.of(dataset, syntax).stored_values(0)
+
+
+def test_what_a_decoder_raises_is_not_raised_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    drawn = slice_of(drawn=True)
+    dataset = read_part10(made.encoded(encoded_as(drawn, RLE, [pixel_array(drawn)]))).dataset
+    monkeypatch.setattr(Picture, "stored_values", broken)
+    assert not drawn_upon_packed(dataset, RLE)
 
 
 # -- a stretch that is met again ----------------------------------------------------------------------------------
