@@ -14,6 +14,8 @@ from anonymizer.folding import fold
 from anonymizer.words import rows
 
 _WORD = re.compile(r"[^\W\d_]+")
+_NEXT = re.compile(r"[ \t]{1,2}([^\W\d_]+)")
+_BARE = str.maketrans("أإآ", "ااا")
 _LINE, _NEAR = 100, 200
 #: How far a text is read for its language: a long letter's first pages tell it.
 _FAR = 20_000
@@ -21,11 +23,11 @@ _FAR = 20_000
 
 @cache
 def places_of() -> dict[str, tuple[tuple[int, int], ...]]:
-    """Folded month word to the rows of the table and the months it stands for."""
+    """Folded month word, the first of a name of two, to the rows of the table and the months it stands for."""
     table: dict[str, list[tuple[int, int]]] = {}
     for row, (_, names) in enumerate(rows("months")):
         for month, name in enumerate(names, start=1):
-            table.setdefault(fold(name), []).append((row, month))
+            table.setdefault(fold(name.split()[0]), []).append((row, month))
     return {word: tuple(places) for word, places in table.items()}
 
 
@@ -49,10 +51,23 @@ class MonthRows:
         )
         self._whole: Counter[str] | None = None
 
-    def choose(self, start: int, end: int) -> tuple[int, int] | None:
-        """The row and the month that the word at this place stands for; nothing when it is no month."""
+    def readings(self, start: int, end: int) -> tuple[int, list[tuple[int, int]]]:
+        """Where the month's name at this place ends, and the rows and months it may stand for, the likeliest first."""
+        every = [(place, self._end(place, end)) for place in places_of().get(fold(self._text[start:end]), ())]
+        last = max((one for _, one in every), default=end)
+        places = tuple(place for place, one in every if one == last)
+        best = self._choose(places, start, last)
+        others = {month: (row, month) for row, month in reversed(places) if best and month != best[1]}
+        return last, [*([best] if best else []), *others.values()]
+
+    def _end(self, place: tuple[int, int], end: int) -> int:
+        """Where a name of two words ends, when both stand here; else the end of the first."""
+        rest = _name(place).split()[1:]
+        found = _NEXT.match(self._text, end) if rest else None
+        return found.end() if found and found[1].translate(_BARE) == rest[0].translate(_BARE) else end
+
+    def _choose(self, places: tuple[tuple[int, int], ...], start: int, end: int) -> tuple[int, int] | None:
         word = self._text[start:end]
-        places = places_of().get(fold(word), ())
         exact = [place for place in places if _name(place) == word.casefold()]
         places = tuple(exact or places)
         if len({_language(row) for row, _ in places}) > 1:

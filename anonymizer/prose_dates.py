@@ -167,11 +167,8 @@ class DateFinder:
     # -- month names ----------------------------------------------------------------------------------------------
     def _named(self, text: str, start: int, end: int, months: MonthRows, taken: int) -> FoundDate | None:
         """The date around a month's name; what stands before ``taken`` is of the date before."""
+        end, places = months.readings(start, end)
         word = text[start:end]
-        place = months.choose(start, end)
-        if not place:
-            return None
-        row, month = place
         parts: list[tuple[int, int, str]] = [(start, end, "m")]
         offset = max(taken, start - _WINDOW)
         before = text[offset:start]
@@ -206,7 +203,9 @@ class DateFinder:
                 parts.append((follow.start(written), follow.end(written), "y"))
         if not day and (not year or (len(word) < 4 and not word[:1].isupper())):
             return None
-        return self._write(text, sorted(parts), row, (year, month, day))
+        dates = (self._write(text, sorted(parts), row, (year, month, day)) for row, month in places)
+        read = [date_ for date_ in dates if date_]
+        return next((date_ for date_ in read if date_.born), read[0] if read else None)
 
     def _write(
         self, text: str, parts: list[tuple[int, int, str]], row: int, read: tuple[int, int, int]

@@ -21,8 +21,12 @@ class Strength(IntEnum):
 
 @cache
 def months() -> dict[str, int]:
-    """The folded names of months, and which month each is."""
-    return {fold(name): number for _, names in rows("months") for number, name in enumerate(names, start=1)}
+    """The folded names of months (the first word of each), and which month each is."""
+    return {
+        fold(name.split()[0]): number
+        for _, names in rows("months")
+        for number, name in enumerate(names, start=1)
+    }
 
 
 def rank(word: str) -> Strength:

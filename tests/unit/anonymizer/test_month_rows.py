@@ -23,6 +23,8 @@ from anonymizer.text import Scrubber
         ("Tomografía de control del 7 de agosto de 2023.", "20 de junio de 2016"),
         ("TAC di controllo del 7 agosto 2023.", "20 giugno 2016"),
         ("Badanie z dnia 8 sie 2023 bez zmian.", "21 cze 2016"),
+        ("الفحص بتاريخ 12 كانون الثاني 2024", "25 تشرين الثاني 2016"),
+        ("Nalaz od 31. listopada 2023", "13. rujna 2016"),
     ],
 )
 def test_a_moved_month_is_written_in_the_texts_language(text: str, moved: str) -> None:
