@@ -77,8 +77,8 @@ class _Reading:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def read(self, path: str, size: int) -> memoryview:
-        """The bytes of a file of ``size`` bytes, as far as they are still there; valid until the next is read."""
+    def read(self, path: str, size: int) -> memoryview | str:
+        """The bytes of a file of ``size`` bytes, valid until the next is read; "unreadable" where it grows or shrinks."""
         if len(self._buffer) < size:
             self._buffer = bytearray(size)
         whole = memoryview(self._buffer)[:size]
@@ -86,7 +86,8 @@ class _Reading:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a plain string is what crosses to the worker
             while have < size and (more := stream.readinto(whole[have:])):
                 have += more
-        return whole[:have].toreadonly()
+            changes = have < size or stream.read(1) != b""  # it is still being copied, or written
+        return "unreadable" if changes else whole.toreadonly()
 
     def forget(self) -> None:
         self._buffer = bytearray()

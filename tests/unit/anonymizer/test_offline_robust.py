@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,8 @@ from PIL import Image
 
 from anonymizer.known import Known
 from anonymizer.offline import FolderError, FolderReport, cleaning, deidentify_folder
-from anonymizer.parallel import MIB, Limits, limits_for, over
+from anonymizer.offline.gathering import read
+from anonymizer.parallel import MIB, Limits, WorkersError, limits_for, over
 from anonymizer.pixels.masks import MaskRule
 from tests.unit.anonymizer.test_offline import slice_of
 
@@ -84,6 +86,92 @@ def test_who_died_beside_others_is_tried_again_alone(tmp_path: Path) -> None:
 def test_what_work_raises_ends_the_run_and_its_workers() -> None:
     with pytest.raises(FolderError, match="no such thing"):
         over([1, 2, 3], _refuse, lambda _: None, 2, lambda _: None)
+
+
+# -- a process that dies before it has an errand ------------------------------------------------------------------
+class Fatal:
+    """A plan too long for a pipe's buffer that kills who unpacks it: each time, or once where ``trace`` is a path."""
+
+    def __init__(self, trace: str = "") -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (self.trace, bytes(4 * MIB))
+
+
+def _unpacked(trace: str, _: bytes) -> str:
+    if not trace or not Path(trace).exists():
+        if trace:
+            Path(trace).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return trace
+
+
+def _begin(_: Any) -> None:
+    """Begin without anything to prepare: the plan itself is what kills."""
+
+
+class Early:
+    """Comes first in the plan, so that the pipe is still full when its reader dies."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, ("", b"")
+
+
+@pytest.mark.parametrize("plan", [Fatal(), (Early(), bytes(4 * MIB))], ids=["read", "unread"])
+def test_workers_that_cannot_begin_end_the_run_with_a_sentence(plan: Any) -> None:
+    blamed: list[int] = []
+    with pytest.raises(WorkersError, match="memory"):
+        over([1, 2], abs, blamed.append, 2, lambda _: None, begin=(_begin, plan))
+    assert not blamed
+
+
+def test_a_worker_that_died_over_its_beginning_costs_no_file(tmp_path: Path) -> None:
+    begin = (_begin, Fatal(str(tmp_path / "once")))
+    assert over([1, 2, 3], abs, lambda _: -1, 2, lambda _: None, begin=begin) == [1, 2, 3]
+    assert (tmp_path / "once").exists()
+
+
+@pytest.mark.parametrize(("kind", "raised"), [("FolderError", FolderError), ("MemoryError", WorkersError)])
+def test_a_beginning_that_fails_ends_the_run_without_a_word_of_its_own(
+    capfd: pytest.CaptureFixture[str], kind: str, raised: type[Exception]
+) -> None:
+    with pytest.raises(raised):
+        over([1, 2], abs, lambda _: -1, 2, lambda _: None, begin=(_fail, kind))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _fail(kind: str) -> None:
+    raise FolderError("no plan") if kind == "FolderError" else MemoryError
+
+
+# -- an answer that nobody can read -------------------------------------------------------------------------------
+class Unreadable:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unreadable, ()
+
+
+def _unreadable() -> None:
+    raise ZeroDivisionError
+
+
+def _odd(number: int) -> Any:
+    return {1: Unreadable(), 2: lambda: None}.get(number, number)
+
+
+def test_an_answer_that_cannot_be_sent_or_read_costs_one_errand(capfd: pytest.CaptureFixture[str]) -> None:
+    assert over([0, 1, 2, 3], _odd, lambda _: "crashed", 2, lambda _: None) == [0, "crashed", "crashed", 3]
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_worker_that_is_done_ends_by_itself(tmp_path: Path) -> None:
+    assert over([str(tmp_path)], _leave_at_the_end, lambda _: "crashed", 1, lambda _: None) == ["done"]
+    assert (tmp_path / "left").exists()
+
+
+def _leave_at_the_end(folder: str) -> str:
+    Finalize(None, Path(folder, "left").touch, exitpriority=1)
+    return "done"
 
 
 def test_workers_do_not_load_the_program_that_was_called(
@@ -168,9 +256,41 @@ def test_an_errand_that_never_ends_is_ended() -> None:
     assert time.monotonic() - begun < 60
 
 
+def test_an_errand_that_waits_without_end_is_ended() -> None:
+    begun = time.monotonic()
+    limits = Limits(cpu_s=0.5, cpu_s_per_mib=0)
+    assert over([1, 0], _sleep, lambda _: "crashed", 1, lambda _: None, limits=limits) == ["crashed", "done"]
+    assert time.monotonic() - begun < 60
+
+
+def _sleep(number: int) -> str:
+    time.sleep(600 * number)
+    return "done"
+
+
 def _spin(_: int) -> str:
     while True:
         pass
+
+
+@pytest.mark.parametrize("told", [-1, 1])
+def test_a_file_that_is_still_being_copied_is_told_and_not_cut(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    real, growing = os.path.getsize, str(folder / "2.dcm")
+    monkeypatch.setattr(os.path, "getsize", lambda path: real(path) + told * (str(path) == growing))
+    report = run(folder, tmp_path / "out", apart=False)
+    assert [(file.status, file.code) for file in report.files] == [
+        ("deidentified", ""),
+        ("quarantined", "unreadable"),
+        ("deidentified", ""),
+    ]
+
+
+def test_a_file_of_the_size_told_is_read_whole(tmp_path: Path) -> None:
+    for size in (0, 1, 70_000):
+        (tmp_path / "file").write_bytes(bytes(range(1, 256)) * (size // 255) + b"x" * (size % 255))
+        assert read(str(tmp_path / "file")) == (tmp_path / "file").read_bytes()
 
 
 # -- the disk -----------------------------------------------------------------------------------------------------
