@@ -92,9 +92,8 @@ class LabelReader:
             return
         degree = _DEGREE.match(text, token.end)
         start = degree.end() if degree else token.end
-        named = self._name_chain(
-            text, start, most=3, commas=False, prose=UNCASED.match(token.raw) is not None
-        )
+        prose = UNCASED.match(token.raw) is not None
+        named = self._name_chain(text, start, most=5 if prose else 3, commas=False, prose=prose)
         if named and text[start : named[0]].strip(" .\t") == "":
             yield Labelled("title", fold(token.raw), *named)
 
@@ -209,8 +208,13 @@ def weak_labels() -> frozenset[str]:
     )
 
 
+_SON_OF = frozenset({"بن", "ابن", "بنت", "عبد", "أبو", "ابو", "آل"})
+
+
 def _goes_on(last: str, word: str) -> bool:
-    """Whether a third Arabic word is still of a name: the family name with its article behind two without."""
+    """Whether a third Arabic word is still of a name: behind "son of", or the family name with its article behind two without."""
+    if {last, word} & _SON_OF:
+        return True
     return word.startswith("ال") and not last.startswith("ال")
 
 

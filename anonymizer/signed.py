@@ -49,15 +49,19 @@ def _titles() -> str:
 @cache
 def _beside_offices() -> tuple[re.Pattern[str], ...]:
     """A line that is a name with the office behind it or on the next line, and the other way round."""
-    either = rf"(?P<office>{_OFFICE})"
+    titles = rf"(?P<title>{_titles()})"
     return (
         re.compile(
-            rf"^[ \t]{{0,20}}(?P<name>{_REVERSED}(?=\r?\n)|{_NAME})"
-            rf"(?=(?:,[ \t]{{0,2}}|[ \t]{{0,20}}\r?\n[ \t]{{0,20}})(?:(?P<title>{_titles()})|{either}{_LAST}))",
+            rf"^[ \t]{{0,20}}(?P<name>{_NAME})(?=(?:,[ \t]{{0,2}}|[ ]\()(?:{titles}|(?P<office>{_OFFICE})))",
             re.MULTILINE,
         ),
         re.compile(
-            rf"^[ \t]{{0,20}}{either}?(?=[ \t]{{0,20}}(?:\r?\n[ \t]{{0,20}}|[ ])(?P<name>{_NAME})[ \t]{{0,20}}$)",
+            rf"^[ \t]{{0,20}}(?P<name>{_REVERSED}|{_NAME})"
+            rf"(?=[ \t]{{0,20}}\r?\n[ \t]{{0,20}}(?:{titles}|(?P<below>{_OFFICE}){_LAST}))",
+            re.MULTILINE,
+        ),
+        re.compile(
+            rf"^[ \t]{{0,20}}(?P<office>{_OFFICE})?(?=[ \t]{{0,20}}(?:\r?\n[ \t]{{0,20}}|[ ])(?P<name>{_NAME})[ \t]{{0,20}}$)",
             re.MULTILINE,
         ),
     )
@@ -71,17 +75,23 @@ def signatures(text: str) -> Iterator[tuple[int, int]]:
     for pattern in _beside_offices():
         for found in pattern.finditer(text):
             told = found.groupdict()
-            if (told.get("title") or _is_office(told["office"] or "")) and _is_name(
-                found["name"], everyday=False
-            ):
+            office = (
+                told.get("title") or _is_office(told.get("office") or "") or _alone(told.get("below") or "")
+            )
+            if office and _is_name(found["name"], everyday=False):
                 yield found.span("name")
 
 
 def _is_office(written: str) -> bool:
     parts = [fold(part) for part in _WORD.findall(written)]
-    return not words("verbs").intersection(parts) and any(
+    return any(
         part in words("roles") or part in words("recognised_titles") or part in _DEGREES for part in parts
     )
+
+
+def _alone(written: str) -> bool:
+    """Whether an office and no sentence about one fills a line."""
+    return _is_office(written) and not words("verbs").intersection(map(fold, _WORD.findall(written)))
 
 
 def _is_name(written: str, *, everyday: bool) -> bool:
@@ -94,7 +104,14 @@ def _is_name(written: str, *, everyday: bool) -> bool:
     if any(fold(piece.strip(".")) in words("titles") for piece in pieces):
         return False
     parts = [part for part in pieces if len(part) > 2 and not part.endswith(".") and not part.islower()]
+    if len(parts) > 1 and _short_given(parts[0]) and fold(parts[1]) not in words("per_what"):
+        parts = parts[1:]
     return bool(parts) and all(
         hyphened_given(part) or (nameable(part, everyday=not everyday) and fold(part) not in words("roles"))
         for part in parts
     )
+
+
+def _short_given(raw: str) -> bool:
+    """Whether a given name is a word of prose as well: "Per", "Jan"; "Hans" is "his", too."""
+    return raw.istitle() and (fold(raw) in words("given_short") or raw == "Hans")
