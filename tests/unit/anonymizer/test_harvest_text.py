@@ -41,6 +41,8 @@ def _names(text: str) -> set[str]:
         ("Dr. Sundholm har ordinerat", {"Sundholm"}),
         ("Überweisender Arzt: Frau Dr. Annegret Weißhäupl", {"Annegret Weißhäupl"}),
         ("Médico: Dra. Inés Barrenetxea", {"Inés Barrenetxea"}),
+        ("Patient: محمد علي حسن الخطيب", {"محمد علي حسن الخطيب"}),
+        ("Patient name: יוסף משה דוד כהן", {"יוסף משה דוד כהן"}),
     ],
 )
 def test_a_labelled_name_is_harvested(text: str, names: set[str]) -> None:
