@@ -1,6 +1,6 @@
 """Killing any one process, at any moment of the intake, loses nothing that was acknowledged.
 
-``CONSILIUM_CRASH_POINTS`` sets how many times something is killed (50; ``make crash`` does 500) and
+``CONSILIUM_CRASH_POINTS`` sets how many times something is killed (30; ``make crash`` does 500) and
 ``CONSILIUM_CRASH_SEED`` when and what. Printed at the end (``pytest -s``): what was sent, sent again, lost, and for how
 long a killed part was away.
 """
@@ -41,7 +41,7 @@ from tests.fakes.machine_server import RELATED, multipart
 from tests.fakes.strace_report import report
 from tests.functional.conftest import descendants, is_alive, wait_for
 
-POINTS = int(os.environ.get("CONSILIUM_CRASH_POINTS", "50"))
+POINTS = int(os.environ.get("CONSILIUM_CRASH_POINTS", "30"))
 SEED = int(os.environ.get("CONSILIUM_CRASH_SEED", "2026"))
 BATCH = 20
 STOWED = 3
