@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from anonymizer.charset import Charset, other_readings
 from anonymizer.cleaner import Cleaner
@@ -32,6 +33,7 @@ GRAPHIC_LAYER = 0x00700002
 STAND_INS = frozenset({PATIENT_NAME, PATIENT_ID, ACCESSION, STUDY_ID})
 PIXEL_ASPECT_RATIO = 0x00280034  # 1:1, the only dummy, is told by its absence (PS3.3 C.7.6.3.1.7)
 REMOVED = "REMOVED"
+MEMORY, SHORT = 20_000, 128  # outcomes remembered, and the bytes of the longest value that is
 UID_IN_TEXT = re.compile(r"(?<![\w.])([0-2](?:\.\d{1,39}){4,}|2\.25\.\d{20,39})(?![\w]|\.\d)")
 DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "AE": "ANON", "IS": "1", "DS": "1",
            "CS": "REMOVED", "UR": "urn:removed"}  # fmt: skip
@@ -64,14 +66,25 @@ GONE = Outcome(None, "X")
 
 
 class Actor:
-    """Applies simple actions with one case's pseudonyms and cleaner."""
+    """Applies simple actions with one case's pseudonyms and cleaner; equal short values, as slices repeat them, once."""
 
     def __init__(self, pseudonyms: Pseudonyms, cleaner: Cleaner) -> None:
         self.pseudonyms = pseudonyms
         self.cleaner = cleaner
+        self._to_short = lru_cache(maxsize=MEMORY)(self._to_value)
 
     def apply(self, action: str, element: Element, charset: Charset, type_: str) -> Outcome:
         """``action`` is a simple code: X Z D K C U, or one of profile's own I T S N P."""
+        if len(element.value) <= SHORT:
+            return self._to_short(action, element.tag, element.vr, bytes(element.value), charset, type_)
+        return self._to(action, element, charset, type_)
+
+    def _to_value(
+        self, action: str, tag: int, vr: str, value: bytes, charset: Charset, type_: str
+    ) -> Outcome:
+        return self._to(action, Element(tag, vr, value), charset, type_)
+
+    def _to(self, action: str, element: Element, charset: Charset, type_: str) -> Outcome:
         vr = element.vr
         if action in {"C", "K"}:
             action = self._by_kind(action, vr)
@@ -307,6 +320,12 @@ class Actor:
             return Element(element.tag, vr, self.pseudonyms.uid(f"none {element.tag:08X}").encode("ascii"))
         dummy = DUMMIES.get(vr, REMOVED)
         return Element(element.tag, vr, "\\".join([dummy] * least_values(element.tag)).encode("ascii"))
+
+
+@lru_cache(maxsize=4)
+def actor_for(pseudonyms: Pseudonyms, cleaner: Cleaner) -> Actor:
+    """The actor of a case; a few are remembered, so that one case's objects share what it has judged."""
+    return Actor(pseudonyms, cleaner)
 
 
 def text_element(element: Element, text: str) -> Element:

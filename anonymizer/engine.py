@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anonymizer import encapsulated, method, pixels
-from anonymizer.actions import Actor
+from anonymizer.actions import actor_for
 from anonymizer.attribute_types import ROOT, known_sop_class, types_for
 from anonymizer.charset import charset_for
 from anonymizer.cleaner import Cleaner, cleaner_for
@@ -167,7 +167,7 @@ def _deidentify(
     look = shown.look  # (3) what only a human can judge
     cleaner = cleaner_for(known, pseudonyms.shift_days)
     packed = _unpack(dataset, profile, pseudonyms, cleaner, known, notes)  # (4) a document inside
-    walk = Walk(profile, Actor(pseudonyms, cleaner), types_for(dataset.ascii(SOP_CLASS)), notes)
+    walk = Walk(profile, actor_for(pseudonyms, cleaner), types_for(dataset.ascii(SOP_CLASS)), notes)
     result = walk.dataset(dataset, ROOT, charset_for(""), "")  # (5) every element, at every depth
     if packed is not None:
         packed.put_into(result, dataset, pseudonyms)

@@ -13,6 +13,7 @@ from typing import Final
 
 #: A row per memory that is keyed by words of a case. Our own tables and a standard's terms are not forgotten.
 MEMORIES: Final = (
+    ("anonymizer.actions", "actor_for"),
     ("anonymizer.cleaner", "cleaner_for"),
     ("anonymizer.verify", "_verifier"),
     ("anonymizer.verify", "_scan"),

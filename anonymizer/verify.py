@@ -16,7 +16,9 @@ from functools import lru_cache
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from anonymizer.byte_scan import Needles, alone
 from anonymizer.documents import verify_document
@@ -31,6 +33,9 @@ MAX_LEAKS = 200
 LARGE = 64 << 10  # values beyond it are taken from the file's bytes, and pictures are not copied at all
 MIN_UID_DOTS = 3  # "1.2.1" is a version number as often as a UID
 CLEAN_PREAMBLE = bytes(128)
+META = 132
+#: No copy of ours is in these: implicit, deflated, big-endian, or unsaid.
+OTHERWISE = frozenset({"", ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian})
 #: Elements whose text is ours or is checked by a stricter rule than "no known identifier".
 WORDY = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "PN", "CS", "AE", "UR", "DS", "IS", "AS", "UI"})
 WHOLE = frozenset({"ST", "LT", "UT", "UR"})  # a backslash is a letter in these (PS3.5 6.2)
@@ -156,11 +161,11 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = _parsed(output)
+            meta, dataset = _parsed(output)
             # a DICOMDIR (PS3.3 F) names its instance in the File Meta alone
             if not dataset.get("SOPInstanceUID") and "DirectoryRecordSequence" not in dataset:
                 yield Leak("data set", "cannot be read back")
-            yield from _dataset(dataset.file_meta, "", verifier)  # (1) every decoded element
+            yield from _dataset(meta, "", verifier)  # (1) every decoded element
             yield from _dataset(dataset, "", verifier)
             yield from _packed(dataset, verifier)
     except Exception:  # noqa: BLE001 - whatever a parser raises, unread is unverified
@@ -173,13 +178,29 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
         yield Leak(place, "known identifier in the picture")
 
 
-def _parsed(output: bytes | memoryview) -> Any:
-    """The data set as pydicom reads it, all but the picture, which would be copied; the byte scan reads that in place."""
-    dataset = dcmread(as_file(output), defer_size=LARGE)
+def _parsed(output: bytes | memoryview) -> tuple[Any, Any]:
+    """File meta and data set as pydicom reads them, all but the picture, which would be copied and is scanned in place.
+
+    A copy is in explicit little endian behind its file meta, and its two parts are read as that; what says otherwise is read
+    as a whole file, which takes longer.
+    """
+    stream = as_file(output)
+    stream.seek(META)
+    meta = read_dataset(stream, False, True, stop_when=_behind_meta)
+    if meta.get("TransferSyntaxUID", "") in OTHERWISE:
+        stream.seek(0)
+        dataset: Any = dcmread(stream, defer_size=LARGE)
+        meta = dataset.file_meta
+    else:
+        dataset = read_dataset(stream, False, True, defer_size=LARGE)
     for raw in list(dataset.values()):
         if raw.value is None and raw.length and raw.tag.group != PIXELS:
             dataset[raw.tag] = raw._replace(value=bytes(output[raw.value_tell : raw.value_tell + raw.length]))
-    return dataset
+    return meta, dataset
+
+
+def _behind_meta(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag >> 16 != 2
 
 
 def _packed(dataset: Any, verifier: _Verifier) -> Iterator[Leak]:

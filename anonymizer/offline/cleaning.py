@@ -62,13 +62,13 @@ class Made:
     comparison: Comparison | None = None
 
 
-_PLAN: Plan | None = None
+_PLAN: tuple[Plan, Pseudonyms] | None = None
 
 
 def begin(plan: Plan) -> None:
-    """Keep the plan for this process."""
+    """Keep the plan, and what its key makes, for this process."""
     global _PLAN  # noqa: PLW0603 - a worker process holds one plan, set once by the pool's initializer
-    _PLAN = plan
+    _PLAN = plan, Pseudonyms(plan.key)
 
 
 def end() -> None:
@@ -88,7 +88,7 @@ def clean(errand: Errand) -> Made:
     if _PLAN is None:
         raise FolderError
     try:
-        return _clean(errand, _PLAN)
+        return _clean(errand, *_PLAN)
     except FolderError:
         raise
     except MemoryError:
@@ -97,20 +97,20 @@ def clean(errand: Errand) -> Made:
         return crashed(errand)
 
 
-def _clean(errand: Errand, plan: Plan) -> Made:
+def _clean(errand: Errand, plan: Plan, pseudonyms: Pseudonyms) -> Made:
     content = read(errand.path)
     if isinstance(content, str):
         return Made(report=told(errand.relative, errand.kind, content))
     if errand.kind == DICOM:
-        return _instance(content, errand, plan)
-    return _document(bytes(content), errand, plan)
+        return _instance(content, errand, plan, pseudonyms)
+    return _document(bytes(content), errand, plan, pseudonyms)
 
 
-def _instance(content: Piece, errand: Errand, plan: Plan) -> Made:
+def _instance(content: Piece, errand: Errand, plan: Plan, pseudonyms: Pseudonyms) -> Made:
     made = deidentify_instance(
         content,
         profile=load_profile(plan.profile_name),
-        pseudonyms=Pseudonyms(plan.key),
+        pseudonyms=pseudonyms,
         known=plan.known,
         masks=plan.masks,
     )
@@ -154,12 +154,12 @@ def _read_again(half: Path, plan: Plan) -> tuple[Leak, ...]:
             view.release()
 
 
-def _document(content: bytes, errand: Errand, plan: Plan) -> Made:
+def _document(content: bytes, errand: Errand, plan: Plan, pseudonyms: Pseudonyms) -> Made:
     made = deidentify_document(
         content,
         media_type=errand.kind,
         known=plan.known,
-        pseudonyms_shift_days=Pseudonyms(plan.key).shift_days,
+        pseudonyms_shift_days=pseudonyms.shift_days,
     )
     if isinstance(made, QuarantinedDocument):
         return Made(

@@ -96,10 +96,10 @@ def clean_pixels(
     if mask_unused_bits(dataset):
         notes.note(PLACE, "C", "bits outside the picture were cleared")
     overlay = embedded_overlay(dataset) and dataset.elements[PIXEL_DATA].fragments is not None
-    drawn = not (is_read(dataset) or overlay)
-    drawn = drawn and (drawn_upon(dataset) or drawn_upon_packed(dataset, syntax))
+    read = overlay or is_read(dataset, risk)
+    drawn = not read and (drawn_upon(dataset) or drawn_upon_packed(dataset, syntax))
     reviewed = any(rule.verdict == "mask" and rule.matches(dataset) for rule in masks)
-    if not (is_read(dataset) or overlay or drawn or reviewed):
+    if not (read or drawn or reviewed):
         return outcome
     if drawn:
         outcome.look = (_look("drawn"),)

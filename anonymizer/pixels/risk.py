@@ -53,25 +53,28 @@ def pixel_risk(dataset: DataSet) -> tuple[Look, ...]:
     return tuple(Look(code, reason) for code, reason in looks.items())
 
 
-def is_read(dataset: DataSet) -> bool:
-    """Whether the words in this picture are read: every kind that may carry them, whatever the sender says of it."""
+def is_read(dataset: DataSet, risk: tuple[Look, ...]) -> bool:
+    """Whether the words in a picture of this risk are read: every kind that may carry them, whatever the sender says of it."""
     if not any(tag in dataset for tag in PIXEL_TAGS):
         return False
-    return bool(pixel_risk(dataset)) or _kind(dataset, load_table("pixel_risk.json")) is not None
+    return bool(risk) or _kind(dataset, load_table("pixel_risk.json")) is not None
 
 
 def _kind(dataset: DataSet, table: dict[str, object]) -> tuple[str, str] | None:
-    reasons = {row["code"]: row["reason"] for row in table["rows"]}  # type: ignore[attr-defined]  # JSON
     sop_class = dataset.ascii(0x00080016)
     prefixes = table["sop_prefixes"]
     for prefix, code in prefixes.items():  # type: ignore[attr-defined]  # JSON
         if sop_class == prefix or sop_class.startswith(prefix + "."):
-            return code, reasons[code]
+            return code, _reason(code, table)
     modality = dataset.ascii(MODALITY).upper()
     for row in table["rows"]:  # type: ignore[attr-defined]  # JSON
         if modality in row["modalities"].split():
             return row["code"], row["reason"]
-    return None if is_slice_class(sop_class) else ("picture", reasons["picture"])
+    return None if is_slice_class(sop_class) else ("picture", _reason("picture", table))
+
+
+def _reason(code: str, table: dict[str, object]) -> str:
+    return next(str(row["reason"]) for row in table["rows"] if row["code"] == code)  # type: ignore[attr-defined]  # JSON
 
 
 def is_slice_class(sop_class: str) -> bool:
