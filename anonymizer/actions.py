@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from anonymizer.charset import Charset, other_readings
+from anonymizer.charset import Charset, is_plain, other_readings
 from anonymizer.cleaner import Cleaner
 from anonymizer.elements import (
     MAX_CHARS,
@@ -148,7 +148,7 @@ class Actor:
             cleaned = self._as_others_read("\\".join(cleaned), doubt, single=single) or cleaned
         if len(values) > 1 and self.cleaner.known_left(" ".join(cleaned)):
             cleaned = [""]
-        if cleaned == values and raw.isascii():
+        if cleaned == values and is_plain(raw):
             return Outcome(element, "K")
         limit = MAX_CHARS.get(element.vr)
         if limit:  # what was longer when it came may stay so: cutting it would lose a sender's words
@@ -200,11 +200,11 @@ class Actor:
         text, _ = charset.decode(raw, element.vr)
         values = [value.strip(" \0") for value in text.split("\\")]
         if action == "N":
-            return self._checked(element, values, type_)
+            return self._checked(element, values, type_, plain=is_plain(raw))
         mapped = [self._map(action, element, value) if value else "" for value in values]
         if any(value and not new for value, new in zip(values, mapped, strict=True)):
             return self.lost(element, type_)
-        if mapped == values and raw.isascii():
+        if mapped == values and is_plain(raw):
             return Outcome(element, "K")
         return Outcome(text_element(element, "\\".join(mapped)), "K" if mapped == values else action)
 
@@ -244,7 +244,7 @@ class Actor:
             return self.pseudonyms.study_id(value)
         return self.pseudonyms.code(keyword(tag) or f"{tag:08X}", value)
 
-    def _checked(self, element: Element, values: list[str], type_: str) -> Outcome:
+    def _checked(self, element: Element, values: list[str], type_: str, *, plain: bool) -> Outcome:
         """CS, DS, IS, TM, AS: kept when each value has the form of its kind and is no known identifier."""
         vr, form = element.vr, FORMS[element.vr]
         new = []
@@ -264,7 +264,7 @@ class Actor:
                 shown = cap_age(value)
             new.append(shown)
         if new == values:
-            return Outcome(element, "K")
+            return Outcome(element if plain else text_element(element, "\\".join(new)), "K")
         if len(new) == 1 and new[0] == REMOVED:
             return self.lost(element, type_)
         return Outcome(text_element(element, "\\".join(new)), "C")
