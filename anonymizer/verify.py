@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pydicom import dcmread
 from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -181,18 +180,14 @@ def _all(output: bytes | memoryview, verifier: _Verifier, originals: frozenset[s
 def _parsed(output: bytes | memoryview) -> tuple[Any, Any]:
     """File meta and data set as pydicom reads them, all but the picture, which would be copied and is scanned in place.
 
-    A copy is in explicit little endian behind its file meta, and its two parts are read as that; what says otherwise is read
-    as a whole file, which takes longer.
+    A copy is in explicit little endian behind its file meta, and its two parts are read as that; what says otherwise is none.
     """
     stream = as_file(output)
     stream.seek(META)
     meta = read_dataset(stream, False, True, stop_when=_behind_meta)
     if meta.get("TransferSyntaxUID", "") in OTHERWISE:
-        stream.seek(0)
-        dataset: Any = dcmread(stream, defer_size=LARGE)
-        meta = dataset.file_meta
-    else:
-        dataset = read_dataset(stream, False, True, defer_size=LARGE)
+        raise ValueError("not the encoding of a copy")
+    dataset = read_dataset(stream, False, True, defer_size=LARGE)
     for raw in list(dataset.values()):
         if raw.value is None and raw.length and raw.tag.group != PIXELS:
             dataset[raw.tag] = raw._replace(value=bytes(output[raw.value_tell : raw.value_tell + raw.length]))

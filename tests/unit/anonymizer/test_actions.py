@@ -128,3 +128,27 @@ def test_a_pixel_ratio_that_is_no_ratio_goes_since_one_to_one_is_told_by_absence
     lost = actor.lost(Element(0x00280034, "IS", b"Ek"), "1C")
     assert lost.element is None
     assert actor.lost(Element(0x00200013, "IS", b"Ek"), "1C").element is not None
+
+
+def test_equal_short_values_are_judged_once_and_by_all_that_decides():
+    pseudonyms = Pseudonyms(made.KEY)
+    actor = Actor(pseudonyms, cleaner_for(made.KNOWN, pseudonyms.shift_days))
+    latin, greek = charset_for("ISO_IR 100"), charset_for("ISO_IR 126")
+    raw = "κνήμη".encode("iso8859_7")
+    first = actor.apply("C", Element(0x00081030, "LO", memoryview(raw)), greek, "3")
+    assert actor.apply("C", Element(0x00081030, "LO", memoryview(raw)), greek, "3") is first
+    assert bytes(first.element.value).decode() == "κνήμη"
+    assert actor.apply("C", Element(0x00081030, "LO", raw), latin, "3").element.value != first.element.value
+    assert actor.apply("X", Element(0x00081030, "LO", raw), greek, "3").element is None
+    assert actor.apply("U", Element(0x00080018, "UI", b"1.2.3.4.5"), latin, "1").element.value.startswith(
+        b"2.25."
+    )
+
+
+def test_what_is_remembered_holds_no_byte_of_a_buffer_that_is_read_into_again():
+    pseudonyms = Pseudonyms(made.KEY)
+    actor = Actor(pseudonyms, cleaner_for(made.KNOWN, pseudonyms.shift_days))
+    buffer, charset = bytearray(b"CT thorax "), charset_for("")
+    kept = actor.apply("C", Element(0x00081030, "LO", memoryview(buffer)), charset, "3")
+    buffer[:] = b"overwritten"[:10]
+    assert bytes(kept.element.value) == b"CT thorax "

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from anonymizer.byte_scan import Needles
 from anonymizer.harvest import harvest_instance, harvest_uids
@@ -102,6 +103,27 @@ def test_each_planted_leak_is_named_by_its_place(values, place):
     leaks = verify_instance(changed(**values), known=made.KNOWN, original_uids=())
     assert place in {leak.place for leak in leaks}
     assert made.secrets_in(str(leaks).encode()) == []
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+)
+def test_encodings_that_no_copy_of_ours_has_are_not_passed(syntax):
+    ds = dcmread(io.BytesIO(clean()))
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian)
+    written = io.BytesIO()
+    ds.save_as(written, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    (leak,) = verify_instance(memoryview(written.getvalue()), known=Known(), original_uids=())
+    assert (leak.place, leak.kind) == ("data set", "cannot be read back")
+
+
+def test_what_does_not_say_its_encoding_is_not_passed():
+    ds = dcmread(io.BytesIO(clean()))
+    del ds.file_meta.TransferSyntaxUID
+    written = io.BytesIO()
+    ds.save_as(written, implicit_vr=False, little_endian=True)
+    assert verify_instance(written.getvalue(), known=Known(), original_uids=())
 
 
 def test_leaks_outside_any_element_are_found():
