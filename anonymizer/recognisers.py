@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date
 
-Found = tuple[int, int, str]
+from anonymizer.phones import Found, unknown_phones
 
 
 # -- check digits -------------------------------------------------------------------------------------------------
@@ -155,17 +155,6 @@ _START = re.compile(
 )
 _IBAN = re.compile(r"(?<![A-Za-z\d])[A-Z]{2}\d\d(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?(?![A-Za-z\d])")
 _CODICE_FISCALE = re.compile(r"(?<![A-Za-z\d])[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z](?![A-Za-z\d])")
-_PHONE = re.compile(
-    r"""(?<![\w.,/+\-])(?:
-      (?:\+|00)[1-9]\d{0,2}[\s\-.]{0,2}(?:\(0?\d{0,4}\)[\s\-.]{0,2})?\d(?:[\s\-.]{0,2}\d){5,12}
-    | \(0\d{1,4}\)[\s\-]{0,2}\d(?:[ \-]{0,2}\d){4,8}
-    | 0[1-9]\d{0,3}(?:\s?[-/\u2010-\u2015]\s?|\ )\d{2,4}(?:[ \-\u00a0]?\d{2,4}){1,3}
-    | 07\d{8}
-    | \(\d{3}\)\ ?\d{3}-\d{4}
-    | \d{3}-\d{3}-\d{4}
-    )(?![\d])(?![.,]\d)""",
-    re.VERBOSE,
-)
 _AT = re.compile(r"\s?(?:@|[(\[{]\s?(?:at|snabel-a|ät)\s?[)\]}])\s?", re.IGNORECASE)
 _SAID_DOT = r"\s?[(\[{]\s?(?:punkt|dot|point|punto|kropka|piste|nokta|точка)\s?[)\]}]\s?"
 _ATOM = r"[^\s@<>()\[\]{},;:\"'^|]{1,64}"
@@ -193,26 +182,11 @@ def unknown_numbers(text: str) -> Iterator[Found]:
             if match and check(match.group()):
                 yield match.start(), match.end(), "number"
                 break
-    for match in _PHONE.finditer(text):
-        least = 10 if match.group().startswith("00") else 7
-        if sum(sign.isdigit() for sign in match.group()) >= least and not _a_date(match.group()):
-            yield match.start(), match.end(), "phone"
+    yield from unknown_phones(text)
     for pattern, check in ((_IBAN, iban), (_CODICE_FISCALE, str.isalnum)):
         for match in pattern.finditer(text):
             if check(match.group()):
                 yield match.start(), match.end(), "number"
-
-
-def _a_date(written: str) -> bool:
-    """Whether what looks like a phone number reads as a date with its time, or as two dates."""
-    match = re.match(r"(\d\d)[-/ ](\d\d)[-/ ]?(\d{4})(?!\d)", written)
-    if not match:
-        return False
-    try:
-        date(int(match[3]), int(match[2]), int(match[1]))
-    except ValueError:
-        return False
-    return True
 
 
 def unknown_links(text: str) -> Iterator[Found]:
