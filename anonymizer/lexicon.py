@@ -15,7 +15,7 @@ from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known, PersonName
 from anonymizer.likeness import Likeness
 from anonymizer.likeness import protected as is_protected
-from anonymizer.places import address_numbers, street_forms
+from anonymizer.places import address_numbers, address_phrases, street_forms
 from anonymizer.strength import Strength, listed, months, rank
 from anonymizer.words import rows, words
 
@@ -155,9 +155,8 @@ class Lexicon:
             self._name(name)
         self.address_numbers = address_numbers(known.addresses)
         for address in known.addresses:
-            self._phrase(address.street, "address", whole_words=True)
-            for part in (address.city, address.region):
-                self._phrase(part, "address")
+            for part, whole in address_phrases(address):
+                self._phrase(part, "address", whole_words=whole)
         for institution in (*known.institutions, *(person.institution for person in known.people)):
             self._phrase(institution, "institution", whole_words=True)
         for text in known.other:

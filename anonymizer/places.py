@@ -3,50 +3,103 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 
 from anonymizer.folding import fold, german
 from anonymizer.known import Address
 from anonymizer.words import rows, words
 
-_NUMBER_BEFORE = re.compile(r"(?<![\w.,])(\d{1,6})(?:\s?[A-Za-z](?![^\W\d_]))?[\s,]{1,3}$")
-_NUMBER_AFTER = re.compile(r"\.?[\s,]{1,3}(\d{1,6})(?:\s?[A-Za-z](?![^\W_]))?(?![\w]|[.,]\d)")
+_NUMBER_BEFORE = re.compile(r"(?<![\w.,])(\d{1,6})(?:\s?(?:[A-Za-z]|bis|ter|quater)(?![^\W\d_]))?[\s,]{1,3}$")
+_NUMBER_AFTER = re.compile(
+    r"(?:\.[\s,]{0,3}|[\s,]{1,3})(?:#\s?|(?:apt|apartment|unit|ste|suite|lgh|appt?|no|nr|n|m|d|кв|д)\.?\s?)?(\d{1,6})(?:\s?[A-Za-z](?![^\W_]))?(?![\w]|[.,]\d)",
+    re.IGNORECASE,
+)
 _COUNTRY_BEFORE = re.compile(r"(?<![^\W_])[A-Z]{1,3}-$")
 _HOSPITAL_BEFORE = re.compile(
     r"(?<![^\W_])([^\W\d_]+)(?:\.?\s(?:of|i|in|im|de|du|der|den|för|für|la))?[\s.\-]{1,2}$", re.IGNORECASE
 )
 _HOSPITAL_AFTER = re.compile(r"[\s.\-]{1,2}([^\W\d_]+)")
 _DIGITS = re.compile(r"\d+")
+_COMMAS = re.compile(r"\s{0,2}[,;\r\n]+\s{0,2}")
+PARTS = re.compile(r"[^\W\d_]+|\d+")
 _MOST = 5
+#: Of a glued street name, the part before its ending.
+_STEM = 3
+_LONE = 4
+_BIS = frozenset({"bis", "ter", "quater"})
+#: Russian words for a street, which stand before its name or behind it, folded.
+_TURNED = frozenset({"ul", "ulitsa", "per", "pereulok", "prospekt", "bulvar"})
 
 
 @cache
-def _abbreviations() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    table = {
-        write(word): tuple(map(fold, short))
-        for word, short in rows("street_abbreviations")
-        for write in (fold, german)
-    }
-    return tuple(sorted(table.items(), key=lambda row: -len(row[0])))
+def _writings() -> tuple[tuple[str, frozenset[tuple[str, ...]]], ...]:
+    """Every word for a street and every short form of one, the longest first, with the other ways to write it."""
+    table: dict[str, set[tuple[str, ...]]] = {}
+    for word, short in rows("street_abbreviations"):
+        for write in (fold, german):
+            forms = {tuple(map(write, PARTS.findall(form))) for form in (word, *short)}
+            for (form, *rest), others in ((form, forms - {form}) for form in forms):
+                if not rest:  # "пр-т" is written, never looked up
+                    table.setdefault(form, set()).update(others)
+    return tuple((word, frozenset(table[word])) for word in sorted(table, key=len, reverse=True))
 
 
 def street_forms(parts: tuple[str, ...]) -> set[tuple[str, ...]]:
-    """The ways to write a street, given as its folded words: as it stands, shortened, without its house number."""
+    """The ways to write a street, given as its folded words: as it stands, shortened or in full, without the house's number."""
     bare = list(parts)
     while bare and (bare[0].isdigit() or (len(bare[0]) == 1 and len(bare) > 1 and bare[1].isdigit())):
         bare.pop(0)
-    while len(bare) > 1 and (bare[-1].isdigit() or len(bare[-1]) == 1):
+    if len(bare) < len(parts) and len(bare) > 1 and bare[0] in _BIS:
+        bare.pop(0)
+    doors = (at for at, part in enumerate(bare) if at and part in words("door_words"))
+    bare = bare[
+        : next(
+            (
+                at
+                for at in doors
+                if "".join(bare[at + 1 : at + 2]).isdigit() and (at > 1 or len(bare[0]) > _LONE)
+            ),
+            None,
+        )
+    ]
+    while len(bare) > 1 and (bare[-1].isdigit() or (len(bare[-1]) == 1 and bare[-2].isdigit())):
+        bare.pop()
+    if len(bare) > 1 and len(bare[-1]) == 1:
         bare.pop()
     forms = {tuple(bare)}
     for at, part in enumerate(bare):
-        for word, shorts in _abbreviations():
-            if part.endswith(word):
-                stem = part[: -len(word)]
-                forms |= {
-                    (*bare[:at], stem + short, *bare[at + 1 :]) for short in shorts if stem or len(bare) > 1
-                }
-                break
+        forms |= {
+            (*bare[:at], *written, *bare[at + 1 :]) for written in _rewritten(part, alone=len(bare) == 1)
+        }
+    if len(bare) == 2 and bare[0] in _TURNED:  # "Лесная улица" as much as "ул. Лесная"
+        forms |= {tuple(reversed(form)) for form in forms if len(form) == 2}
     return {form for form in forms if form}
+
+
+def _rewritten(part: str, *, alone: bool) -> Iterator[tuple[str, ...]]:
+    """One word of a street with its ending, or all of it, written otherwise."""
+    for word, others in _writings():
+        stem = part.removesuffix(word)
+        if (
+            stem == part
+            or (alone and not stem)
+            or 0 < len(stem) < _STEM
+            or (stem and len(word) == 1 and word not in "gv")
+        ):
+            continue
+        yield from ((stem + first, *rest) for first, *rest in others)
+        return
+
+
+def address_phrases(address: Address) -> Iterator[tuple[str, bool]]:
+    """The street, the town and the region, and whether one word of it tells; an address given as one text is parted at commas."""
+    for count, part in enumerate(_COMMAS.split(address.street)):
+        named = [fold(word) for word in PARTS.findall(part) if not word.isdigit()]
+        if not words("door_words").issuperset(named):
+            yield part, count == 0
+    yield address.city, False
+    yield address.region, False
 
 
 def address_numbers(addresses: tuple[Address, ...]) -> frozenset[str]:
