@@ -121,6 +121,16 @@ _RUN = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 _CLUSTER = re.compile(f".[{_INVISIBLE}\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
 
 
+def digits_like(written: str, old: str) -> str:
+    """A text in the digits of the old one, when that has those of one other script (full-width, Arabic, Bengali)."""
+    signs = {sign for sign in old if sign.isdecimal()}
+    zeros = {chr(ord(sign) - unicodedata.decimal(sign)) for sign in signs}
+    if zeros == {"0"} or len(zeros) != 1:
+        return written
+    zero = ord(zeros.pop())
+    return written.translate({ord("0") + value: zero + value for value in range(10)})
+
+
 class Normal:
     """A text in NFKC without invisible signs, and the way back: `origin` turns its offsets into those of the source."""
 

@@ -13,7 +13,8 @@ from functools import cache
 from anonymizer.folding import fold
 from anonymizer.words import rows
 
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"(?<!\d)[^\W\d_]+")  # the "er" of "1er mars" is no Icelandic word
+_FRENCH_FIRST = re.compile(r"(?<!\d)1er(?![^\W_])")
 _NEXT = re.compile(r"[ \t]{1,2}([^\W\d_]+)")
 _BARE = str.maketrans("أإآ", "ااا")
 _LINE, _NEAR = 100, 200
@@ -121,4 +122,6 @@ def _telling() -> dict[str, tuple[str, ...]]:
 
 def _votes(text: str) -> Counter[str]:
     telling = _telling()
-    return Counter(language for word in _WORD.findall(text) for language in telling.get(fold(word), ()))
+    votes = Counter(language for word in _WORD.findall(text) for language in telling.get(fold(word), ()))
+    votes.update({"fr": 2 * len(_FRENCH_FIRST.findall(text))})
+    return votes

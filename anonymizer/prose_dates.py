@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, timedelta
 
+from anonymizer.eastern_dates import EasternDates
+from anonymizer.folding import fold
 from anonymizer.month_rows import MonthRows, whole_name
+from anonymizer.rough_dates import RoughDates
 from anonymizer.words import rows
+from anonymizer.written_dates import FoundDate, cased, century, digits, is_birth, moved, reading, real_date
 
 _YEAR = r"(?:18|19|20)\d\d"
 _NUMERIC = re.compile(
     rf"""(?<!\d)(?<!\d[.,/\-])(?:
-      (?P<y1>{_YEAR})(?P<s1>[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))
-    | (?<![A-Za-z])(?P<a>\d\d?)(?P<s2>[-./]|\.\ )(?P<b>\d\d?)(?P=s2)(?P<c>{_YEAR}|\d\d)(?!\d)
-    | (?<![A-Za-z])(?P<d3>\d\d?)(?P<s3>/)(?P<m3>\d\d?)(?P<t3>[ \-]{{1,3}})(?P<y3>{_YEAR}|(?<=-)\d\d)(?!\d)
-    )(?![.,/\-]\d)""",
+      (?P<y1>{_YEAR})(?P<s1>[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))(?!(?!-[012]\d[0-5]\d(?:[0-5]\d)?(?!\d))[.,/\-]\d)
+    | (?<![A-Za-z])(?P<a>\d\d?)(?P<s2>[-./]|\.\ )(?P<b>\d\d?)(?P=s2)(?P<c>{_YEAR}|\d\d)(?!\d)(?![.,/\-]\d)
+    | (?<![A-Za-z])(?P<d3>\d\d?)(?P<s3>/)(?P<m3>\d\d?)(?P<t3>[ \-]{{1,3}})(?P<y3>{_YEAR}|(?<=-)\d\d)(?!\d)(?![.,/\-]\d)
+    )""",
     re.VERBOSE,
 )
 _DAY_BEFORE = re.compile(
-    r"(?<![\d.,/:])(?P<d>\d\d?)(?P<o>st|nd|rd|th|:[ea]|\.|er|º|ª|-го|ης|η)?(?P<g>[\s\-./]*(?:(?:of|de|den)\s+|d['’]\s*)?)$",
+    r"(?<![\d.,/:])(?P<d>\d\d?)(?P<o>st|nd|rd|th|:[ea]|\.|er|[º°oª](?=\s)|-го|ης|η)?(?P<g>[\s\-./]*(?:(?:of|de|den)\s+|d['’]\s*)?)$",
     re.IGNORECASE,
 )
 _YEAR_BEFORE = re.compile(rf"(?<!\d)(?P<y>{_YEAR})(?P<g>[\s\-./,]{{1,3}})$")
@@ -41,18 +44,10 @@ _ROMAN = re.compile(
 _ROMAN_MONTHS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 _VERSION = re.compile(r"(?:version|ver|v|rel|release|rev|build)\.?\s*$", re.IGNORECASE)
 _WINDOW = 16
+_FULL = 5
+#: Short months that are words, too: "3 years ago 1990", "sie 2020 operiert wurde".
+_NO_MONTHS_ALONE = frozenset({"may", "ago", "sie", "lip", "kas", "ara", "tem"})
 _LEAPLESS = 2023  # a year without 29 February, for a day and a month without their year
-
-
-@dataclass(frozen=True, slots=True)
-class FoundDate:
-    """A date in a text: where it stands, how it reads when shifted, whether it may be the date of birth."""
-
-    start: int
-    end: int
-    shifted: str
-    born: bool
-    read: date | None = None  # when it is exact: a day, a month and a year
 
 
 def _birth_forms(born: Iterable[date]) -> re.Pattern[str] | None:
@@ -81,13 +76,16 @@ class DateFinder:
         self.born = frozenset(born)
         self.shift = timedelta(days=shift_days)
         self._birth_forms = _birth_forms(self.born)
+        self._eastern = EasternDates(self.born, self.shift)
         self._today = date.today()  # noqa: DTZ011 - only to tell 24 March 2012 from 12 March 2024
+        self._rough = RoughDates(self.born, self.shift, self._today)
 
     def find(self, text: str, month_words: list[tuple[int, int]]) -> list[FoundDate]:
         """All dates of a text; ``month_words`` are the places of words that may be months."""
         found = [date_ for match in _NUMERIC.finditer(text) if (date_ := self._numeric(text, match))]
         if "I" in text or "V" in text or "X" in text:
             found += [date_ for match in _ROMAN.finditer(text) if (date_ := self._roman(text, match))]
+        found += [*self._eastern.find(text), *self._rough.find(text)]
         if self._birth_forms:
             found += [
                 FoundDate(*match.span(), match.group(), born=True)
@@ -108,35 +106,32 @@ class DateFinder:
         if match["y1"]:
             if not match["s1"] and (len(match["m1"]), len(match["d1"])) != (2, 2):
                 return None
-            readings = [_reading(match["y1"], match["m1"], match["d1"])]
+            readings = [reading(match["y1"], match["m1"], match["d1"])]
             order = [("y1", "y"), ("m1", "m"), ("d1", "d")]
             orders = [order]
         elif match["a"]:
             if len(match["c"]) == 2 and (match["s2"] == ". " or _VERSION.search(text, 0, match.start())):
                 return None
             orders = [_ORDERS[name] for name in _two_digit_orders(match)]
-            readings = [_reading(*(match[_field(order, part)] for part in "ymd")) for order in orders]
+            readings = [reading(*(match[_field(order, part)] for part in "ymd")) for order in orders]
         else:
             orders = [[("d3", "d"), ("m3", "m"), ("y3", "y")], [("m3", "d"), ("d3", "m"), ("y3", "y")]]
             readings = [
-                _reading(match["y3"], match["m3"], match["d3"]),
-                _reading(match["y3"], match["d3"], match["m3"]),
+                reading(match["y3"], match["m3"], match["d3"]),
+                reading(match["y3"], match["d3"], match["m3"]),
             ]
         valid = [(order, read) for order, read in zip(orders, readings, strict=True) if read]
         if not valid:
             return None
-        born = any(self._is_birth(read, short=_short_year(match, order)) for order, read in valid)
+        born = any(is_birth(read, self.born, short=_short_year(match, order)) for order, read in valid)
         order, read = valid[0]
         if match["s2"] == "-" and _short_year(match, order):
             order, read = min(valid, key=lambda pair: (pair[1] > self._today, abs(pair[1] - self._today)))
-        try:
-            later = read + self.shift
-        except OverflowError:
-            later = read
+        later = moved(read, self.shift)
         written, at = [], match.start()
         padded = all(len(match[group]) > 1 for group, _ in order)
         for group, part in sorted(order, key=lambda pair: match.start(pair[0])):
-            written += [text[at : match.start(group)], _digits(later, part, match[group], padded=padded)]
+            written += [text[at : match.start(group)], digits(later, part, match[group], padded=padded)]
             at = match.end(group)
         written.append(text[at : match.end()])
         return FoundDate(match.start(), match.end(), "".join(written), born or later in self.born, read)
@@ -144,25 +139,14 @@ class DateFinder:
     def _roman(self, text: str, match: re.Match[str]) -> FoundDate | None:
         """A date whose month is a Roman number, as in Polish and Italian letters."""
         month = _ROMAN_MONTHS.index(match["m"]) + 1 if match["m"] in _ROMAN_MONTHS else 0
-        read = _reading(match["y"], str(month), match["d"])
+        read = reading(match["y"], str(month), match["d"])
         if read is None:
             return None
-        try:
-            later = read + self.shift
-        except OverflowError:
-            later = read
-        day = _digits(later, "d", match["d"], padded=match["d"].startswith("0"))
+        later = moved(read, self.shift)
+        day = digits(later, "d", match["d"], padded=match["d"].startswith("0"))
         between = text[match.end("d") : match.start("m")], text[match.end("m") : match.start("y")]
         written = f"{day}{between[0]}{_ROMAN_MONTHS[later.month - 1]}{between[1]}{later.year}"
         return FoundDate(match.start(), match.end(), written, read in self.born or later in self.born, read)
-
-    def _is_birth(self, read: date, *, short: bool) -> bool:
-        if read in self.born:
-            return True
-        return short and any(
-            (born.year % 100, born.month, born.day) == (read.year % 100, read.month, read.day)
-            for born in self.born
-        )
 
     # -- month names ----------------------------------------------------------------------------------------------
     def _named(self, text: str, start: int, end: int, months: MonthRows, taken: int) -> FoundDate | None:
@@ -175,6 +159,10 @@ class DateFinder:
         day_before = _DAY_BEFORE.search(before)
         year_before = None if day_before else _YEAR_BEFORE.search(before)
         day = year = 0
+        after = _YEAR_AFTER.match(text, end)
+        follow = None if day_before else _DAY_AFTER.match(text, end)
+        if (after and after["y"]) or (follow and follow["y"]):
+            year_before = None  # "v. 10 2019, oktober 2019": its own year is behind it
         if day_before and 0 < int(day_before["d"]) < 32:
             day = int(day_before["d"])
             parts.append(
@@ -187,12 +175,11 @@ class DateFinder:
         if year_before:
             year = int(year_before["y"])
             parts.append((offset + year_before.start("y"), offset + year_before.end("y"), "y"))
-        after = _YEAR_AFTER.match(text, end) if not year else None
-        if after and (after["y"] or (day and (after["g2"] or after.start("y2") == end))):
+        if after and not year and (after["y"] or _short_year_behind(after, word, end, day=day)):
             group = "y" if after["y"] else "y2"
             year = int(after[group])
             parts.append((after.start(group), after.end(group), "y"))
-        elif not day and (follow := _DAY_AFTER.match(text, end)) and 0 < int(follow["d"]) < 32:
+        elif not day and follow and 0 < int(follow["d"]) < 32:
             written = "y" if follow["y"] else "y2"
             if not (year or follow[written] or follow["o"] or (word[:1].isupper() and len(word) > 3)):
                 return None
@@ -201,7 +188,7 @@ class DateFinder:
             if follow[written] and not year:
                 year = int(follow[written])
                 parts.append((follow.start(written), follow.end(written), "y"))
-        if not day and (not year or (len(word) < 4 and not word[:1].isupper())):
+        if not day and (not year or (fold(word) in _NO_MONTHS_ALONE and word.islower())):
             return None
         dates = (self._write(text, sorted(parts), row, (year, month, day)) for row, month in places)
         read = [date_ for date_ in dates if date_]
@@ -211,27 +198,24 @@ class DateFinder:
         self, text: str, parts: list[tuple[int, int, str]], row: int, read: tuple[int, int, int]
     ) -> FoundDate | None:
         year, month, day = read
-        full = (
-            year if year > 99 else (_century(year) if any(part == "y" for *_, part in parts) else _LEAPLESS)
-        )
-        try:
-            exact = date(full, month, day or 15)
-        except ValueError:
+        full = year if year > 99 else (century(year) if any(part == "y" for *_, part in parts) else _LEAPLESS)
+        exact = real_date(full, month, day or 15)
+        if exact is None:
             return None
         has_year = any(part == "y" for *_, part in parts)
         if day and has_year:
-            born = self._is_birth(exact, short=year < 100)
+            born = is_birth(exact, self.born, short=year < 100)
         else:
             born = has_year and any((exact.year, exact.month) == (one.year, one.month) for one in self.born)
-        later = exact + self.shift
+        later = moved(exact, self.shift)
         names = rows("months")[row][1]
         written, at = [], parts[0][0]
         for start, end, part in parts:
             old = text[start:end]
             new = (
-                _cased(names[later.month - 1], old)
+                cased(names[later.month - 1], old)
                 if part == "m"
-                else _digits(later, part, old, padded=old[:1] == "0")
+                else digits(later, part, old, padded=old[:1] == "0")
             )
             written += [text[at:start], new]
             at = end
@@ -258,6 +242,16 @@ _ORDERS = {
 }
 
 
+def _short_year_behind(after: re.Match[str], word: str, end: int, *, day: int) -> bool:
+    """Whether two digits behind a month are its year: "12 mars 85", "mars -19", "mar-19"; "mars 10" and "March-15" are days."""
+    told = after["g2"]
+    if day:
+        return bool(told) or after.start("y2") == end
+    if after.string[after.end() : after.end() + 1] in ("-", "/") or not told:
+        return False
+    return told[-1] in "'’" or told == " -" or (told == "-" and len(word) < _FULL)
+
+
 def _two_digit_orders(match: re.Match[str]) -> tuple[str, ...]:
     if len(match["c"]) == 4:
         return ("dmy", "mdy")
@@ -270,38 +264,3 @@ def _field(order: list[tuple[str, str]], part: str) -> str:
 
 def _short_year(match: re.Match[str], order: list[tuple[str, str]]) -> bool:
     return len(match[_field(order, "y")]) < 4
-
-
-def _century(year: int) -> int:
-    this = date.today().year  # noqa: DTZ011 - the pivot of two-digit years needs no clock
-    return year + (2000 if 2000 + year <= this + 1 else 1900)
-
-
-def _reading(year: str, month: str, day: str) -> date | None:
-    if len(year) == 1:
-        return None
-    try:
-        return date(int(year) if len(year) == 4 else _century(int(year)), int(month), int(day))
-    except ValueError:
-        return None
-
-
-def _digits(day: date, part: str, old: str, *, padded: bool) -> str:
-    number = re.match(r"\d+", old)
-    size = len(number.group()) if number else 0
-    if part == "y":
-        return f"{day.year:04d}"[-size:] if size == 2 else f"{day.year:04d}"
-    value = day.day if part == "d" else day.month
-    written = f"{value:02d}" if padded else str(value)
-    ending = old[size:]
-    if ending.lower() in ("st", "nd", "rd", "th"):
-        ending = "th" if 10 < value < 14 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
-    elif ending in (":e", ":a"):
-        ending = ":a" if value % 10 in (1, 2) and value not in (11, 12) else ":e"
-    return written + ending
-
-
-def _cased(name: str, like: str) -> str:
-    if like.isupper():
-        return name.upper()
-    return name.capitalize() if like[:1].isupper() else name

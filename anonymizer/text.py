@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from anonymizer.ages import CAPPED, old_ages
 from anonymizer.damaged import Damaged
-from anonymizer.folding import Normal, fold, german
+from anonymizer.eastern_dates import birth_forms
+from anonymizer.eastern_places import EasternPlaces
+from anonymizer.folding import Normal, digits_like, fold, german
 from anonymizer.known import Known
 from anonymizer.labels import LabelReader
 from anonymizer.lexicon import PART, WORD, Lexicon
@@ -41,7 +43,7 @@ DATE = "date"
 #: When stretches overlap, the kind named first is told.
 _RANK = {kind: rank for rank, kind in enumerate(("number", "birth_date", "email", "phone", "name", "address", "institution", "other", "link", DATE))}  # fmt: skip
 _WORDS_OF_PLACEHOLDERS = frozenset(text.strip("[]") for text in PLACEHOLDERS.values())
-_DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"[\d月]")  # dates may be in Chinese numerals
 _BETWEEN_NAMES = re.compile(r"[\s,.^=_'’\-\u2010-\u2015]{0,3}")
 _LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")  # as str.splitlines parts them
 _PASSES = 5
@@ -78,6 +80,7 @@ class Scrubber:
         self._damaged = Damaged(self._lexicon)
         self._labels = LabelReader(self._lexicon)
         self._numbers = Numbers(known)
+        self._eastern = EasternPlaces(known)
         self._dates = DateFinder(known.birth_dates, shift_days)
         emails = [
             email
@@ -118,6 +121,8 @@ class Scrubber:
             found += [(*hit, True, "") for hit in self._names.known(plain, tokens)]
             found += [(*hit, False, "") for hit in self._labels.unknown(plain, tokens)]
         found += [(*hit, True, "") for hit in self._damaged.find(plain, tokens)]
+        if not plain.isascii():
+            found += [(*hit, True, "") for hit in self._eastern.find(plain)]
         if self._literals:
             found += [
                 (hit.start(), hit.end(), "email" if "@" in hit.group() else "other", True, "")
@@ -142,7 +147,7 @@ class Scrubber:
                 for hit in unknown_numbers(plain)
                 if hit[2] != "phone" or plain[hit[0]] == "+" or not days.touches(hit[0], hit[1])
             ]
-        spans = self._without_kept(text, _settled(found, plain, normal)) if found else []
+        spans = self._without_kept(text, _settled(found, plain, normal, text)) if found else []
         return self._with_lines(text, spans) if "\n" in text or "\r" in text else spans
 
     def _without_kept(self, text: str, spans: list[Span]) -> list[Span]:
@@ -223,6 +228,7 @@ class Scrubber:
         # Ten digits: contours and other numbers written in letters hold any shorter run of digits sooner or later.
         texts = {form for form in self._numbers.needles if len(form) >= (10 if form.isdigit() else 8)}
         texts |= {email for email in self.known.emails if len(email) > 5}
+        texts.update(*map(birth_forms, self.known.birth_dates))
         numbers = {form for text in texts for form in (text, text.upper(), text.lower(), fold(text))}
         for name in (*self.known.names, *(name for person in self.known.people for name in person.names)):
             for part in (name.family, name.given):
@@ -280,7 +286,9 @@ def _inside_placeholder(text: str, token: Token) -> bool:
     )
 
 
-def _settled(found: list[tuple[int, int, str, bool, str]], plain: str, normal: Normal) -> list[Span]:
+def _settled(
+    found: list[tuple[int, int, str, bool, str]], plain: str, normal: Normal, source: str
+) -> list[Span]:
     """Join what overlaps, and names that stand together; turn offsets back to the source."""
     removed = sorted(
         (hit for hit in found if hit[2] != DATE and hit[0] < hit[1]), key=lambda hit: (hit[0], -hit[1])
@@ -307,7 +315,8 @@ def _settled(found: list[tuple[int, int, str, bool, str]], plain: str, normal: N
                 held.start, max(held.end, last), held.kind, held.replacement, held.known or known
             )
             continue
-        spans.append(Span(first, last, kind, shifted if kind == DATE else PLACEHOLDERS[kind], known))
+        written = digits_like(shifted, source[first:last]) if kind == DATE else PLACEHOLDERS[kind]
+        spans.append(Span(first, last, kind, written, known))
     return spans
 
 
