@@ -249,7 +249,7 @@ def test_row_that_does_not_open_is_counted_kept_and_keeps_its_epoch_alive(house,
         purpose=key.purpose,
         kek_id=key.kek_id,
         kek_version=key.kek_version,
-        blob=key.blob[:-1] + b"!",
+        blob=key.blob[:-1] + bytes([key.blob[-1] ^ 1]),
     )
     with house.records.change(by=DESK) as change:
         assert change.replace_keys([(key, spoilt)]) == 1
