@@ -248,6 +248,8 @@ def _looks(
     stay = {"photograph", "scanned"}  # faces and handwriting are no print
     if not blanked and not rules:
         stay |= {"burned_in"}  # the sender says that there is text, and none was found
+    if not findings.seen and not rules:
+        stay |= {"drawn"}
     return tuple(look for code, look in looks.items() if code in stay)
 
 

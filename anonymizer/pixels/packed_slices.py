@@ -6,23 +6,20 @@ done with a slice, and less than a name that was overlooked. Lossy encodings blu
 
 from __future__ import annotations
 
-import numpy as np
-
 from anonymizer.elements import PIXEL_DATA, DataSet
 from anonymizer.pixels.picture import Picture
-from anonymizer.pixels.strokes import has_lines
+from anonymizer.pixels.slices import drawn_in
 
 #: How many frames are decoded, evenly spread, by transfer syntax.
 FRAMES = {
     "1.2.840.10008.1.2.5": 3,
     **dict.fromkeys((f"1.2.840.10008.1.2.4.{number}" for number in (80, 81, 90, 201, 202)), 1),
 }
-_FEWEST, _MOST_SHARE = 40, 0.06  # as in `slices`
 _MOST_PIXELS = 1 << 20
 
 
 def drawn_upon_packed(dataset: DataSet, syntax: str) -> bool:
-    """Whether the highest value of a frame stands in lines of strokes; what cannot be decoded is not asked."""
+    """Whether writing may stand in one of the frames that are asked; what cannot be decoded is not asked."""
     element = dataset.get(PIXEL_DATA)
     if element is None or element.fragments is None or syntax not in FRAMES:
         return False
@@ -34,12 +31,6 @@ def drawn_upon_packed(dataset: DataSet, syntax: str) -> bool:
         last = picture.frames - 1
         steps = max(FRAMES[syntax] - 1, 1)
         asked = sorted({round(step * last / steps) for step in range(FRAMES[syntax])})
-        return any(_drawn(picture.stored_values(frame)) for frame in asked)
+        return any(drawn_in(picture.stored_values(frame)) for frame in asked)
     except Exception:  # noqa: BLE001 - decoders raise what they like, and no slice is held for what shows nothing
         return False
-
-
-def _drawn(values: np.ndarray[tuple[int, ...], np.dtype[np.int_]]) -> bool:
-    highest = values == values.max()
-    many = int(np.count_nonzero(highest))
-    return _FEWEST <= many <= _MOST_SHARE * values.size and has_lines(highest)

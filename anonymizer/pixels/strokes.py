@@ -118,9 +118,10 @@ def _stroke_width(here: Mask) -> float:
     return float(np.count_nonzero(here)) / max(int(starts), 1)
 
 
-def has_lines(mask: Mask) -> bool:
-    """Whether pixels that are marked already stand in lines of letters."""
-    return any(box.width >= 2.6 * box.height for box in _lines(mask))
+def line_boxes(mask: Mask, grey: NDArray[np.uint8] | None = None) -> list[Box]:
+    """Lines of letters among pixels that are marked already; with ``grey``, only those of one shade on a quiet ground."""
+    lines = (box for box in _lines(mask) if box.width >= 2.6 * box.height)
+    return [box for box in lines if grey is None or _grade(grey, mask, box) == "strong"]
 
 
 def _grade(grey: NDArray[np.uint8], mask: Mask, box: Box) -> str:
@@ -316,10 +317,9 @@ def _line_box(left: Ints, right: Ints, top: Ints, bottom: Ints) -> Box | None:
 
 def _quiet(box: Box, density: Ints, shape: tuple[int, int]) -> bool:
     """Whether there are clearly fewer strokes just above and below the line than in it: noise has as many."""
-    rows, _ = shape
 
     def share(top: int, bottom: int) -> float:
-        top, bottom = max(top, 0), min(bottom, rows)
+        top, bottom = max(top, 0), min(bottom, shape[0])
         if bottom <= top:
             return 0.0
         total = (
