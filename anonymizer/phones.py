@@ -48,6 +48,7 @@ _CALLED = re.compile(
 #: A Chinese mobile number, behind whatever word: 11 digits that begin as one.
 _CHINESE = re.compile(r"(?<=[\u4e00-\u9fff])[:\s]{0,2}(?P<value>1[3-9]\d(?:[\s\-]?\d{4}){2})(?!\d|[.,]\d)")
 _NUMBERED = re.compile(r"(?:version|ver|v|rel|release|rev|build|software|sw)\.?:?\s*$", re.IGNORECASE)
+_SOME = re.compile(r"\d(?:[ \-()/.\u00a0\u2010-\u2015]{0,2}\d){6}")  # without it there is none
 _LEAST, _LEAST_ABROAD, _LEAST_DOTTED = 7, 10, 9
 
 
@@ -59,7 +60,8 @@ def unknown_phones(text: str) -> Iterator[Found]:
         versioned = match["dotted"] and _NUMBERED.search(text, max(0, match.start() - 12), match.start())
         if _size(written) >= least and not versioned and not _a_date(written):
             yield match.start(), match.end(), "phone"
-    for pattern in (_SAID, _CALLED, _CHINESE):
+    said = () if text.isascii() else (_SAID, _CHINESE)
+    for pattern in (*said, _CALLED) if _SOME.search(text) else ():
         for match in pattern.finditer(text):
             if _size(match["value"]) >= _LEAST and not _a_date(match["value"]) and not _a_day(match["value"]):
                 yield *match.span("value"), "phone"

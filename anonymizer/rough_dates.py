@@ -14,6 +14,9 @@ from datetime import date, timedelta
 from anonymizer.written_dates import FoundDate, century, moved, real_date
 
 _YEAR = r"(?:19|20)\d\d"
+#: What a text must hold for a month or a week, and for a day, to be looked for.
+_FOUR = re.compile(r"(?:19|20)\d\d(?!\d)")
+_DAY = re.compile(r"\s\d{6}(?!\d)")
 _NO_UNIT = r"(?!\s?(?:[cm]m|[mu]?l|[mk]?g|%|HU|st|x)\b)"
 _ALONE = rf"(?![\w]|[.,:][\w]|[-/\u2010-\u2015]\w){_NO_UNIT}"
 _MONTH = re.compile(
@@ -64,14 +67,15 @@ class RoughDates:
 
     def find(self, text: str) -> Iterator[FoundDate]:
         """All of a text."""
-        for match in _MONTH.finditer(text):
+        dated = _FOUR.search(text) is not None
+        for match in _MONTH.finditer(text) if dated else ():
             if found := self._month(text, match):
                 yield found
-        for pattern in (_WEEK, _ISO_WEEK):
+        for pattern in (_WEEK, _ISO_WEEK) if dated else ():
             for match in pattern.finditer(text):
                 if found := self._week(text, match):
                     yield found
-        for match in _SIX.finditer(text):
+        for match in _SIX.finditer(text) if _DAY.search(text) else ():
             read = real_date(century(int(match["y"])), int(match["m"]), int(match["d"]))
             if read and read.year > _OLDEST and read <= self.today:
                 later = moved(read, self.shift)

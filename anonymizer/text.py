@@ -135,7 +135,7 @@ class Scrubber:
             born_here = self._labels.birth_labels(plain, tokens) if tokens else set()
             months = [(token.start, token.end) for token in tokens if token.entry.month]
             for day in self._dates.find(plain, months):
-                if day.born or day.start in born_here:
+                if day.born or day.told or day.start in born_here:
                     found.append((day.start, day.end, "birth_date", day.born, ""))
                 elif shift and self.shift_days:
                     found.append((day.start, day.end, DATE, False, day.shifted))

@@ -20,6 +20,7 @@ class FoundDate:
     shifted: str
     born: bool
     read: date | None = None  # when it is exact: a day, a month and a year
+    told: bool = False  # the words beside it say that somebody was born on it
 
 
 def century(year: int) -> int:

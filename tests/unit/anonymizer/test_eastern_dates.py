@@ -68,6 +68,23 @@ def test_the_date_of_birth_goes_and_is_known_to_the_verifier(text: str, days: in
     assert scrubber.known_left(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("出生日期:1976年6月18日 肝癌", "出生日期:[date] 肝癌"),
+        ("生年月日 昭和51年6月18日 胃癌", "生年月日 [date] 胃癌"),
+        ("1976年6月18日生 男性", "[date]生 男性"),
+        ("1976年6月18日出生", "[date]出生"),
+        ("생년월일 1976년 6월 18일 간암", "생년월일 [date] 간암"),
+        ("1976년 6월 18일생", "[date]생"),
+        ("2021年3月5日生化检查", "2021年3月19日生化检查"),
+        ("2021年3月5日生検", "2021年3月19日生検"),
+    ],
+)
+def test_a_date_that_is_said_to_be_of_birth_goes_unknown(text: str, clean: str) -> None:
+    assert SHIFTING.clean(text).text == clean
+
+
 def test_a_date_that_would_land_on_the_birth_date_goes() -> None:
     assert SHIFTING.clean("1958年1月16日").text == "[date]"
 
