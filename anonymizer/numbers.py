@@ -9,6 +9,7 @@ import re
 from datetime import date
 
 from anonymizer.known import Identifier, Known
+from anonymizer.places import postal_codes
 from anonymizer.words import words
 
 #: What may stand between the digits of one number.
@@ -80,7 +81,8 @@ class Numbers:
         for phone in (*known.phones, *(phone for person in known.people for phone in person.phones)):
             self._phone(phone)
         for address in known.addresses:
-            self._postal_code(address.postal_code)
+            for code in postal_codes(address):
+                self._postal_code(code)
         for text in known.other:
             if any(sign.isdigit() for sign in text) and len(_NOT_DIGIT.sub("", text)) * 2 > len(text):
                 self._code(text, "other")

@@ -22,6 +22,7 @@ _HOSPITAL_BEFORE = re.compile(
 _HOSPITAL_AFTER = re.compile(r"[\s.\-]{1,2}([^\W\d_]+)")
 _DIGITS = re.compile(r"\d+")
 _COMMAS = re.compile(r"\s{0,2}[,;\r\n]+\s{0,2}")
+_CODE = re.compile(r"(?<![\w\-])(?:\d{3} \d\d|\d{5,6}|\d{5}-\d{4}|\d\d-\d{3}|\d{3}-\d{4})(?![\w\-])")
 PARTS = re.compile(r"[^\W\d_]+|\d+")
 _MOST = 5
 #: Of a glued street name, the part before its ending.
@@ -100,6 +101,12 @@ def address_phrases(address: Address) -> Iterator[tuple[str, bool]]:
             yield part, count == 0
     yield address.city, False
     yield address.region, False
+
+
+def postal_codes(address: Address) -> tuple[str, ...]:
+    """The postal code; of an address given as one text, what stands as one behind its street's comma."""
+    behind = _COMMAS.split(address.street)[1:]
+    return (address.postal_code, *(code for part in behind for code in _CODE.findall(part)))
 
 
 def address_numbers(addresses: tuple[Address, ...]) -> frozenset[str]:
