@@ -21,6 +21,7 @@ from anonymizer.elements import TEXT_VRS, DataSet, Element, Raw, is_private
 from anonymizer.errors import Unfit
 from anonymizer.harvest_text import harvest_text
 from anonymizer.known import Address, Identifier, Known, Person, PersonName
+from anonymizer.name_runs import without_strangers
 from anonymizer.pseudonyms import STAND_IN, WELL_KNOWN_ROOT, folded_name
 from anonymizer.reader import read_part10
 from anonymizer.words import words as listed
@@ -174,9 +175,10 @@ def _take_prose(element: Element, charset: Charset, read: set[str]) -> None:
 
 def _with_prose(known: Known, read: set[str]) -> Known:
     """What comments and reports name behind labels (`harvest_text` is careful about what it takes for a name)."""
+    header = known
     for text in sorted(read):
         if named := _in_prose(text):
-            known = known.merged(named)
+            known = known.merged(without_strangers(named, header, text))
     return known
 
 
@@ -286,10 +288,19 @@ def _of_letters(name: PersonName, found: _Found) -> PersonName:
                 found.identifiers.append(Identifier(value=part, type="patient id"))
             parts.append("")
         else:
-            parts.append("" if listed("no_names").issuperset(folded_name(part).split()) else part)
+            parts.append("" if _says_nobody(part, name) else part)
     return PersonName(
         family=parts[0], given=parts[1], middle=parts[2], prefix=name.prefix, suffix=name.suffix
     )
+
+
+def _says_nobody(part: str, name: PersonName) -> bool:
+    """Whether a part is a word for no name; beside another name, two letters are one: Li Na is a person."""
+    words = set(folded_name(part).split())
+    if not words <= listed("no_names"):
+        return False
+    short = len(part) == 2 and not listed("no_names").issuperset(folded_name(name.family).split())
+    return not (short and part.isascii() and bool(set("aeiouy") & set(part.lower())))
 
 
 def _is_institution(value: str) -> bool:

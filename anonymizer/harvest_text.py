@@ -5,7 +5,7 @@ and is never a clinical or an everyday word.
 
 References
 ----------
-docs/spec/known-identifiers.md; words/labels.txt (what announces a value), words/clinical_endings.txt.
+docs/spec/known-identifiers.md; words/labels.txt (what announces a value), words/word_forms.txt (how words of medicine look).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from anonymizer.folding import Normal, fold
 from anonymizer.known import Address, Identifier, Known, Person, PersonName
 from anonymizer.labels import Labelled, LabelReader, weak_labels
 from anonymizer.lexicon import WORD, Lexicon
-from anonymizer.mentions import medical
 from anonymizer.names import Token
 from anonymizer.prose_dates import DateFinder
 from anonymizer.recognisers import born_by_number, unknown_links, unknown_numbers
+from anonymizer.word_forms import medical
 from anonymizer.words import spelled, words
 
 T = TypeVar("T")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.lexicon import WORD, Lexicon
 from anonymizer.mentions import UNCASED, mentions, uncased_prose
+from anonymizer.name_runs import KnownPeople
 from anonymizer.names import Found, Token, eponym_after, follow
 from anonymizer.streets import street_at
+from anonymizer.word_forms import medical, prose_form
 from anonymizer.words import rows, spelled, words
 
 _COLON = re.compile(r"\s{0,3}[:=]\s{0,8}")
@@ -19,6 +21,8 @@ _COLUMN = re.compile(
     r"[ \t]{0,8}(?:\t| {2})[ \t]{0,40}"
 )  # a form's column, where only spaces part label and value
 _TO_LINE_END = re.compile(r"[^\r\n;|\t]{1,120}?(?=[\r\n;|\t]|\s{2}|$|.{0}(?<=.{120}))")
+_SENTENCE_ENDS = re.compile(r"(\.)[ \t]{1,3}(?=[^\W\d_])|(,)[ \t]{1,3}(?=[a-zà-öø-ÿа-яё])")
+_PLACE_LAST = re.compile(r"\d[^,]{0,40},[ \t]{0,3}(?:\d[\d -]{1,8}\s)?([^\W\d_][^,\d]{1,40})$")
 _NUMBER_VALUE = re.compile(r"[\s:=#.]{0,4}(?:(?:nr|no|num|nummer|number)\b\.?)?(?P<colon>[\s:=#]{0,4})(?P<value>(?:[A-Za-z]{0,5}[\-/]?|[A-Z]{1,5} )\d[\w+/]{0,80}(?:[ \-.]\d[\w+/]{0,12}){0,5})", re.IGNORECASE)  # fmt: skip
 _BIRTH_VALUE = re.compile(
     r"[\s:=.]{0,4}(?P<value>\d{4}[-./ ]\d\d?[-./ ]\d\d?|\d\d?[-./ ]{1,2}\d\d?[-./ ]{1,2}\d{2,4}|\d{6}(?:\d\d)?(?:[-+ ]?\d{4})?)(?!\d)"
@@ -30,6 +34,7 @@ _BIRTH_GAP = re.compile(r"[\s:=.,]{0,4}(?:(?:den|the|am|on|el|le)\s)?")
 _LABEL_GAP = re.compile(r"[\s.\-/_]{0,3}")
 _NAME_PART = re.compile(r"[\s,.^'’\-&]{0,4}([^\W\d_]+)")
 _NAME_WORDS = 6
+_SMALL_WORD = 3
 _DEGREE = re.compile(
     r"\.?(?:\s?(?:med|dent|rer|nat|hab|habil|n|phil|h|c|univ|lek|vet|sc|inż|ing|dr|prof)\.){1,4}(?=\s)",
     re.IGNORECASE,
@@ -52,6 +57,7 @@ class LabelReader:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
+        self.people = KnownPeople.of(lexicon.names)
 
     def unknown(self, text: str, tokens: list[Token]) -> Iterator[Found]:
         """Values behind labels, capitalised words behind titles, streets with their number."""
@@ -59,7 +65,12 @@ class LabelReader:
             yield value.start, value.end, _KINDS.get(value.kind, value.kind)
 
     def values(self, text: str, tokens: list[Token]) -> Iterator[Labelled]:
-        """The same, with the label that announced each."""
+        """The same, with the label that announced each; who is known whole needs no further name."""
+        for value in self._announced(text, tokens):
+            end = self.people.end(text, value.start, value.end) if value.kind in _UNMARKED else value.end
+            yield value if end == value.end else replace(value, end=end)
+
+    def _announced(self, text: str, tokens: list[Token]) -> Iterator[Labelled]:
         for token in tokens:
             if token.entry.announces:
                 yield from self._after_title(text, token)
@@ -112,6 +123,8 @@ class LabelReader:
             folded = fold(part[1])
             if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
                 break
+            if count and "-" not in part.group() and prose_form(part[1]):
+                break
             if folded in words("eponyms") and eponym_after(text, part.end(1)):
                 break
             if text[part.end(1) : part.end(1) + 1] in (":", "="):
@@ -158,7 +171,42 @@ class LabelReader:
     def _labelled_line(self, text: str, at: int) -> tuple[int, int] | None:
         colon = _COLON.match(text, at)
         value = _TO_LINE_END.match(text, colon.end()) if colon else None
-        return value.span() if value and WORD.search(value.group()) and "[" not in value.group() else None
+        if not value or not WORD.search(value.group()) or "[" in value.group():
+            return None
+        return value.start(), self._before_prose(text, *value.span())
+
+    def _before_prose(self, text: str, start: int, end: int) -> int:
+        """Where an address or an institution ends that a sentence follows in its line: "Kvarngatan 14. Diabetes typ 2"."""
+        stops = [*_SENTENCE_ENDS.finditer(text, start, end)]
+        ends = [*(stop.start() for stop in stops[1:]), end]
+        for stop, following in zip(stops, ends, strict=False):
+            piece = text[stop.end() : following]
+            if self._sentence(piece, clinical=stop[1] is None, whole=self._whole(text[start : stop.start()])):
+                return stop.start()
+        return end
+
+    def _whole(self, written: str) -> bool:
+        """Whether an address has its house number and its place: "Goethestr. 27, 89073 Ulm"."""
+        place = _PLACE_LAST.search(written)
+        if not place or "." in place[1]:
+            return False
+        last = self.lexicon.entry(WORD.findall(place[1])[-1])
+        return not (last and (last.street or last.title))
+
+    def _sentence(self, piece: str, *, clinical: bool, whole: bool) -> bool:
+        """Whether a piece behind an address is prose: words of the clinic in it, or small words; behind a `whole` one, any."""
+        parts = [found.group() for found in WORD.finditer(piece)]
+        entries = [self.lexicon.entry(part) for part in parts]
+        if any(entry and entry.street for entry in entries):
+            return False
+        if _of_clinic(parts[0]):
+            return True
+        if clinical:
+            return False
+        if any(part.islower() and _of_clinic(part) for part in parts):
+            return True
+        small = [part for part in parts if part.islower() and len(part) > _SMALL_WORD]
+        return (whole or bool(small)) and not any(sign.isdigit() for sign in piece)
 
     def _labelled_number(self, text: str, at: int) -> tuple[int, int] | None:
         value = _NUMBER_VALUE.match(text, at)
@@ -189,6 +237,8 @@ class LabelReader:
 
 
 _NAMES = frozenset({"name", "person", "relative"})
+#: Those whom no colon announces: prose may follow at once.
+_UNMARKED = frozenset({"title", "office", "given"})
 _KINDS = {
     "person": "name",
     "relative": "name",
@@ -221,6 +271,10 @@ def _goes_on(last: str, word: str) -> bool:
 def _clinical(raw: str) -> bool:
     """Whether a word is clinical as it is written: "ASA" is, "Åsa" is not."""
     return raw.casefold() in spelled("clinical") or (raw.isascii() and fold(raw) in words("clinical"))
+
+
+def _of_clinic(raw: str) -> bool:
+    return fold(raw) in words("clinical") or medical(fold(raw))
 
 
 def _placeholder(text: str, start: int, end: int) -> bool:

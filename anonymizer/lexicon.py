@@ -15,6 +15,7 @@ from anonymizer.folding import Normal, fold, german
 from anonymizer.known import Known, PersonName
 from anonymizer.likeness import Likeness
 from anonymizer.likeness import protected as is_protected
+from anonymizer.phrases import called_after, tells
 from anonymizer.places import address_numbers, address_phrases, street_forms
 from anonymizer.strength import Strength, listed, months, rank
 from anonymizer.words import rows, words
@@ -109,9 +110,9 @@ class Lexicon:
         self._phrases: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         self._memo: dict[str, Entry | None] = {}
         self.unspaced_names: tuple[str, ...] = ()
-        names = [*known.names, *(name for person in known.people for name in person.names)]
-        self._initials(names, known.names)
-        self._gather(known, names)
+        self.names = [*known.names, *(name for person in known.people for name in person.names)]
+        self._initials(self.names, known.names)
+        self._gather(known, self.names)
         self._likeness = Likeness(self._words, self._joined_words, self.spelled)
         self.long_words = self._likeness.long_words
 
@@ -138,7 +139,7 @@ class Lexicon:
             for one in WORD.findall(name.given)
             for other in WORD.findall(name.family)
             for pair in ((fold(one), fold(other)), (fold(other), fold(one)))
-            if not words("function") & set(pair)
+            if not (words("function") | words("no_names")) & set(pair)
         )
         self.spelled = frozenset(
             piece for name in names for piece in WORD.findall(f"{name.family} {name.given} {name.middle}")
@@ -243,9 +244,11 @@ class Lexicon:
             whole = tuple(folded for part in PART.findall(text) if (folded := write(part)))
             for parts in street_forms(whole) if kind == "address" else {whole}:
                 self._parts(parts, kind, whole_words=whole_words)
+            for parts in called_after(whole) if kind == "institution" else ():
+                self._parts(parts, kind, whole_words=False)
 
     def _parts(self, parts: tuple[str, ...], kind: str, *, whole_words: bool) -> None:
-        telling = [part for part in parts if self._tells(part)]
+        telling = [part for part in parts if tells(part)]
         if len(parts) == 1 and len(parts[0]) > 2 and not parts[0].isdigit():
             if telling:
                 self._words.setdefault(parts[0], (rank(parts[0]), kind))
@@ -262,18 +265,6 @@ class Lexicon:
             for part in telling:
                 if len(part) > 4 and not part.isdigit():
                     self._words.setdefault(part, (rank(part), kind))
-
-    @staticmethod
-    def _tells(part: str) -> bool:
-        """Whether a word of an institution or a street points at it alone."""
-        return not (
-            part in words("generic_institution")
-            or part in words("clinical")
-            or part in words("everyday")
-            or part in words("function")
-            or part in words("street_words")
-            or part in words("makers")
-        )
 
     # -- asking ---------------------------------------------------------------------------------------------------
     def entry(self, raw: str) -> Entry | None:

@@ -11,6 +11,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.names import Token, eponym_after
+from anonymizer.word_forms import medical, prose_form
 from anonymizer.words import spelled, words
 
 _WORD = r"[^\W\d_]+(?:[-'’][^\W\d_]+)*"
@@ -37,7 +38,9 @@ _HYPHENED = re.compile(r"(?<![^\W_])[^\W\d_a-z][^\W\d_]+-$")
 _MIDDLE = re.compile(r"(?:-[^\W\d_a-z][^\W\d_]+)?(?:[ ][^\W\d_a-z]\.?)?[ ]")
 _MOST = 4
 _LEAST = 3
-_LONG_ENOUGH = 6  # shorter words that end as words of medicine do are also names: "Roma", "Noemi"
+_SHORT = 5
+_PATRON = re.compile(r"(?:saint|sainte|st|ste|sankt|san|santa|santo|são)[-‐‑]", re.IGNORECASE)
+_LONG_CODE = 6  # shorter words in capitals are abbreviations
 _BY = re.compile(r"(?:(?<![^\W_])(?:av|by|af|von|par|por)[ ]|/[ ]?)$", re.IGNORECASE)
 _NAMED_BEFORE = re.compile(r"(?<![^\W_])[^\W\d_a-z][^\W\d_]+,?[ ]\(?$")
 _INITIALS = re.compile(r"[ ][^\W\d_a-zа-я]\.(?:[ ]?[^\W\d_a-zа-я]\.)?")
@@ -87,6 +90,8 @@ def mentions(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
             found = (
                 _full_name(text, token) if _BY.search(text[max(0, token.start - 8) : token.start]) else None
             )
+        elif kind == "behind" and len(token.raw) < _SHORT and not token.raw.isupper():
+            continue  # "VC Ekhagen", "CHU Sainte-Marguerite"; "Chu" is a name
         else:
             found = _named_before(text, token) if kind == "before" else _named_behind(text, token)
         if found:
@@ -108,22 +113,12 @@ def sign_codes(text: str) -> Iterator[tuple[int, int]]:
     return (found.span(1) for found in _SIGNED.finditer(text))
 
 
-def medical(word: str) -> bool:
-    """Whether a folded word ends as words of medicine do ("facialispares"), though no list holds it."""
-    return len(word) > _LONG_ENOUGH and word.endswith(_endings())
-
-
-@cache
-def _endings() -> tuple[str, ...]:
-    return tuple(sorted(ending for ending in words("clinical_endings") if len(ending) >= _LEAST))
-
-
 def nameable(raw: str, *, everyday: bool, maker: bool = False) -> bool:
     """Whether a word may be one of a name that nobody told us of; `maker`: a maker's word may, too."""
     if (
         len(raw) < _LEAST
         or not (raw[0].isupper() or UNCASED.match(raw))
-        or (raw.isupper() and len(raw) < _LONG_ENOUGH)
+        or (raw.isupper() and len(raw) < _LONG_CODE)
     ):
         return False
     for part in filter(_more_than_a_letter, re.split(r"[-'’]", raw)):  # O'Brien, D'Souza
@@ -167,6 +162,7 @@ def _people(
                 nameable(found[1], everyday=everyday or count > 0)
                 or (short and count == 0 and (_short(found[1]) or hyphened_given(found[1])))
             )
+            or (count > 0 and prose_form(found[1]))
             or _per_what(text, found.end(1))
             or eponym_after(text, found.end(1))
         ):
@@ -241,9 +237,15 @@ def _full_name(text: str, token: Token) -> tuple[int, int] | None:
 
 
 def _generic(raw: str) -> bool:
-    return len(raw) > 1 and (
-        fold(raw) in words("institution_words") or fold(raw) in words("generic_institution")
+    return len(raw) > 1 and any(
+        fold(raw) in words(name) for name in ("institution_words", "generic_institution", "called_after")
     )
+
+
+def _patron(raw: str) -> tuple[str, bool]:
+    """The name of a saint without the word that says so, and whether there was one: "Saint-Antoine"."""
+    bare = _PATRON.sub("", raw, count=1)
+    return bare, bare != raw
 
 
 def _named_before(text: str, token: Token) -> tuple[int, int] | None:
@@ -265,16 +267,19 @@ def _named_before(text: str, token: Token) -> tuple[int, int] | None:
 
 def _named_behind(text: str, token: Token) -> tuple[int, int] | None:
     """The capitalised words behind a hospital word: "Klinikum Adlersbach", "Hospital Universitario Virgen de Altarriba"."""
-    end, telling = token.end, False
+    end, telling, patron = token.end, False, False
     for _ in range(_MOST + 1):
         small = _SMALL.match(text, end)
         word = _NEXT.match(text, small.end() if small else end)
         if not word:
             break
         generic = _generic(word[1])
-        everyday = telling or bool(small)
-        if not (generic and not telling) and not nameable(word[1], everyday=everyday, maker=True):
+        bare, saint = _patron(word[1])
+        everyday = telling or patron or saint or bool(small)
+        if not (generic and not telling) and not nameable(bare, everyday=everyday, maker=True):
             break
-        telling = telling or not generic
+        called = fold(word[1]) in words("called_after")
+        telling = telling or not generic or (patron and called)  # "Santa Cruz", "Notre-Dame"
+        patron = called
         end = word.end()
     return (token.start, end) if telling else None

@@ -46,6 +46,7 @@ _OF = re.compile(r"\s(?:de|di|du|van|von|af|of|nach|по)\s$", re.IGNORECASE)
 CUT_LENGTHS = frozenset({15, 16, 63, 64})  # SH and CS hold 16 characters, LO and PN 64 (PS3.5 table 6.2-1)
 _VALUE_WORDS = 8
 _GLUED = 6
+_SHORT = 2
 
 
 class NameFinder:
@@ -92,7 +93,9 @@ class NameFinder:
             if any(sure):
                 lower = any(ok and token.raw.islower() for ok, token in zip(sure, run, strict=True))
                 sure = [ok or self._beside(run, sure, index, lower=lower) for index, ok in enumerate(sure)]
-            elif not any(token.raw.islower() for token in run) or text.islower():
+            elif not any(token.raw.islower() for token in run) or (
+                text.islower() and any(len(token.raw) > _SHORT for token in run)
+            ):
                 sure = [len({fold(token.raw) for token in run}) > 1] * len(run)
             else:
                 sure = self._pairs(text, run)

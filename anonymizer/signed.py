@@ -11,6 +11,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.mentions import hyphened_given, nameable
+from anonymizer.word_forms import prose_form
 from anonymizer.words import lines, words
 
 _CAPITAL = r"[^\W\d_a-zà-öø-ÿа-яёšžčřęąćłńóśźżığş\u0590-\u08ff\u0e00-\u0eff\u3040-\u9fff]"
@@ -72,6 +73,8 @@ def signatures(text: str) -> Iterator[tuple[int, int]]:
     for found in _behind_titles().finditer(text):
         if _is_name(found["name"], everyday=True):
             yield found.span("name")
+        elif alone := _before_prose(found["name"]):
+            yield found.start("name"), found.start("name") + alone
     for pattern in _beside_offices():
         for found in pattern.finditer(text):
             told = found.groupdict()
@@ -110,6 +113,13 @@ def _is_name(written: str, *, everyday: bool) -> bool:
         hyphened_given(part) or (nameable(part, everyday=not everyday) and fold(part) not in words("roles"))
         for part in parts
     )
+
+
+def _before_prose(written: str) -> int:
+    """How long the surname is that a word of medicine follows: "leg läk Åkerlund Knäprotes"."""
+    first, *rest = written.split()
+    named = len(rest) == 1 and prose_form(rest[0]) and nameable(first, everyday=False)
+    return len(first) if named else 0
 
 
 def _short_given(raw: str) -> bool:

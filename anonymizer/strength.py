@@ -31,8 +31,8 @@ def months() -> dict[str, int]:
 
 def rank(word: str) -> Strength:
     """How sure a folded known word is to be meant as the identifier, by the lists of words."""
-    if len(word) < 2 or word in words("titles"):
-        return Strength.POSITION
+    if len(word) < 2 or word in words("titles") or (len(word) == 2 and word in words("no_names")):
+        return Strength.POSITION  # "Na" is sodium, and "not available"
     if word in words("clinical") or word in words("function") or word in months():
         return Strength.INSIDE_SENTENCE
     everyday = len(word) == 2 or word in words("everyday")

@@ -262,3 +262,10 @@ def test_what_a_document_inside_an_object_names_is_gathered():
     ds.EncapsulatedDocument = text.encode() + b" " * (len(text) % 2)
     known = harvest_instance(made.encoded(ds))
     assert "Zyxworth" in {name.family for name in known.names}
+
+
+def test_two_letters_that_also_mean_no_name_are_one_beside_a_name():
+    ds = made.planted_ct()
+    ds.ReferringPhysicianName, ds.OperatorsName = "Li^Na", "Ochtrup^NN"
+    found = {(n.family, n.given) for one in harvest_instance(made.encoded(ds)).physicians for n in one.names}
+    assert {("Li", "Na"), ("Ochtrup", "")} <= found
