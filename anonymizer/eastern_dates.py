@@ -49,6 +49,7 @@ _LETTERS = re.compile(
 )
 #: "1958年1月30日生", never "3月5日生化检查".
 _BORN = re.compile(r"\s?(?:出生|生まれ|생(?![\uac00-\ud7a3])|생(?=입니다|이고|인)|生(?![\u3400-\u9fff]))")
+EASTERN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 _PARTS = (("ey", "e"), ("y", "y"), ("m", "m"), ("ym", "m"), ("d", "d"), ("yd", "d"))
 _PLACES = "〇一二三四五六七八九"
@@ -90,8 +91,8 @@ class EasternDates:
         else:
             born = dated and any((one.year, one.month) == (exact.year, exact.month) for one in self.born)
         shifted = _written(match, written, era, later)
-        told = dated and _BORN.match(match.string, match.end()) is not None
-        return FoundDate(*match.span(), shifted, born, exact if dated and "d" in written else None, told)
+        announced = dated and _BORN.match(match.string, match.end()) is not None
+        return FoundDate(*match.span(), shifted, born, exact if dated and "d" in written else None, announced)
 
 
 def birth_forms(born: date) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from anonymizer.eastern_dates import EASTERN
 from anonymizer.folding import Normal
 from anonymizer.known import Known
 
-EASTERN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _NUMERAL = "〇一二三四五六七八九十百"
 _UNIT = r"(?:丁目|番地|番|号楼|號樓|号院|号室|号|號|栋|棟|幢|座|单元|單元|室|楼|樓|层|層|弄|巷|街|組|班|段|번지|번길|번|호|동|층|가)"
 #: Where the parts of an address end: province, city, district, town, road.
@@ -19,7 +19,7 @@ _ENDS = "省市州盟都道府県县區区郡町村镇鎮乡鄉路街巷弄도�
 _PART = re.compile(
     rf"\S+?(?:特别行政区|自治区|街道|大道|大街|胡同|특별자치도|특별자치시|특별시|광역시|대로|[{_ENDS}])(?![{_ENDS}]|大街|大道)|\S+"
 )
-_RUN = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{2,}")
+_RUN = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{2,120}")
 _TAIL = re.compile(
     rf"[\s,、]{{0,2}}(?:第|제|지하)?(?P<n>\d{{1,5}}|[{_NUMERAL}]{{1,4}}(?={_UNIT}))(?P<u>\s?{_UNIT}|(?=\s?[\-の之−ー~]\s?\d)|)(?:[\-の之−ー~](?=\d))?"
 )

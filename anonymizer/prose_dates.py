@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from anonymizer.eastern_dates import EasternDates
+from anonymizer.eastern_dates import EASTERN, EasternDates
 from anonymizer.folding import fold
 from anonymizer.month_rows import MonthRows, whole_name
 from anonymizer.rough_dates import RoughDates
@@ -19,7 +19,7 @@ from anonymizer.written_dates import FoundDate, cased, century, digits, is_birth
 _YEAR = r"(?:18|19|20)\d\d"
 _NUMERIC = re.compile(
     rf"""(?<!\d)(?<!\d[.,/\-])(?:
-      (?P<y1>{_YEAR})(?P<s1>[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))(?!(?!-[012]\d[0-5]\d(?:[0-5]\d)?(?!\d))[.,/\-]\d)
+      (?P<y1>{_YEAR})(?P<s1>\.\ |[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))(?!(?!-[012]\d[0-5]\d(?:[0-5]\d)?(?!\d))[.,/\-]\d)
     | (?<![A-Za-z])(?P<a>\d\d?)(?P<s2>[-./]|\.\ )(?P<b>\d\d?)(?P=s2)(?P<c>{_YEAR}|\d\d)(?!\d)(?![.,/\-]\d)
     | (?<![A-Za-z])(?P<d3>\d\d?)(?P<s3>/)(?P<m3>\d\d?)(?P<t3>[ \-]{{1,3}})(?P<y3>{_YEAR}|(?<=-)\d\d)(?!\d)(?![.,/\-]\d)
     )""",
@@ -82,7 +82,9 @@ class DateFinder:
 
     def find(self, text: str, month_words: list[tuple[int, int]]) -> list[FoundDate]:
         """All dates of a text; ``month_words`` are the places of words that may be months."""
-        found = [date_ for match in _NUMERIC.finditer(text) if (date_ := self._numeric(text, match))]
+        eastern = EASTERN.search(text) is not None
+        numeric = (self._numeric(text, match, eastern=eastern) for match in _NUMERIC.finditer(text))
+        found = [date_ for date_ in numeric if date_]
         if "I" in text or "V" in text or "X" in text:
             found += [date_ for match in _ROMAN.finditer(text) if (date_ := self._roman(text, match))]
         found += [*self._eastern.find(text), *self._rough.find(text)]
@@ -102,7 +104,7 @@ class DateFinder:
         return found
 
     # -- digits ---------------------------------------------------------------------------------------------------
-    def _numeric(self, text: str, match: re.Match[str]) -> FoundDate | None:
+    def _numeric(self, text: str, match: re.Match[str], *, eastern: bool) -> FoundDate | None:
         if match["y1"]:
             if not match["s1"] and (len(match["m1"]), len(match["d1"])) != (2, 2):
                 return None
@@ -110,9 +112,10 @@ class DateFinder:
             order = [("y1", "y"), ("m1", "m"), ("d1", "d")]
             orders = [order]
         elif match["a"]:
-            if len(match["c"]) == 2 and (match["s2"] == ". " or _VERSION.search(text, 0, match.start())):
+            versioned = _VERSION.search(text, max(0, match.start() - _WINDOW), match.start())
+            if len(match["c"]) == 2 and ((match["s2"] == ". " and not eastern) or versioned):
                 return None
-            orders = [_ORDERS[name] for name in _two_digit_orders(match)]
+            orders = [_ORDERS[name] for name in _two_digit_orders(match, eastern=eastern)]
             readings = [reading(*(match[_field(order, part)] for part in "ymd")) for order in orders]
         else:
             orders = [[("d3", "d"), ("m3", "m"), ("y3", "y")], [("m3", "d"), ("d3", "m"), ("y3", "y")]]
@@ -125,6 +128,8 @@ class DateFinder:
             return None
         born = any(is_birth(read, self.born, short=_short_year(match, order)) for order, read in valid)
         order, read = valid[0]
+        if match["s2"] == "." and order is _ORDERS["ymd"] and not (born or eastern):
+            return None
         if match["s2"] == "-" and _short_year(match, order):
             order, read = min(valid, key=lambda pair: (pair[1] > self._today, abs(pair[1] - self._today)))
         later = moved(read, self.shift)
@@ -252,10 +257,12 @@ def _short_year_behind(after: re.Match[str], word: str, end: int, *, day: int) -
     return told[-1] in "'’" or told == " -" or (told == "-" and len(word) < _FULL)
 
 
-def _two_digit_orders(match: re.Match[str]) -> tuple[str, ...]:
+def _two_digit_orders(match: re.Match[str], *, eastern: bool) -> tuple[str, ...]:
     if len(match["c"]) == 4:
         return ("dmy", "mdy")
-    return {"-": ("ymd", "dmy", "mdy"), "/": ("dmy", "mdy", "ymd"), ".": ("dmy",)}[match["s2"]]
+    if eastern:  # "58.1.30" and "21/3/5" begin with the year there
+        return ("ymd", "dmy", "mdy")
+    return {"-": ("ymd", "dmy", "mdy"), "/": ("dmy", "mdy", "ymd"), ".": ("dmy", "ymd")}[match["s2"]]
 
 
 def _field(order: list[tuple[str, str]], part: str) -> str:
