@@ -19,6 +19,8 @@ _PHONE = re.compile(
     | 0[1-9]\d{{0,3}}(?:\s?[-/\u2010-\u2015]\s?|\ )\d{{2,4}}(?:[ \-\u00a0]?\d{{2,4}}){{1,3}}
     | 07\d{{8}}
     | \(\d{{3}}\)\ ?\d{{3}}-\d{{4}}
+    | \(\d\d\)\ ?\d{{4,5}}-\d{{4}}
+    | 8(?:\ ?\(\d{{3,5}}\)\ ?|-\d{{3}}-)\d{{1,3}}-\d\d-\d\d
     | \d{{3}}-\d{{3}}-\d{{4}}
     | (?P<dotted>(?:1\.)?[2-9]\d\d\.[2-9]\d\d\.\d{{4}}
       | 0[1-9](?:\.\d\d){{4}}
@@ -41,7 +43,7 @@ _SAID = re.compile(
 )
 #: Behind these a number is a phone's when it is grouped as one.
 _CALLED = re.compile(
-    r"(?<![^\W_])(?:ph|phone|cell|pager|call|called|calls|ring|joignable\sau|llamar\sal?)[.:]?\s{0,2}"
+    r"(?<![^\W_])(?:(?:ph|phone|cell|pager|call|called|calls|ring|joignable\sau|llamar\sal?)[.:]?|[tm][.:])\s{0,2}"
     r"(?P<value>\(?[2-9]\d\d\)?[ .\-]?[2-9]\d\d[ .\-]?\d{4}|0\d(?:[ .\-/]?\d){7,9})(?!\d)(?![.,]\d)",
     re.IGNORECASE,
 )

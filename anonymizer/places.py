@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain, islice, product
 
 from anonymizer.folding import fold, german
 from anonymizer.known import Address
@@ -12,7 +13,7 @@ from anonymizer.words import rows, words
 
 _NUMBER_BEFORE = re.compile(r"(?<![\w.,])(\d{1,6})(?:\s?(?:[A-Za-z]|bis|ter|quater)(?![^\W\d_]))?[\s,]{1,3}$")
 _NUMBER_AFTER = re.compile(
-    r"(?:\.[\s,]{0,3}|[\s,]{1,3})(?:#\s?|(?:apt|apartment|unit|ste|suite|lgh|appt?|no|nr|n|m|d|кв|д)\.?\s?)?(\d{1,6})(?:\s?[A-Za-z](?![^\W_]))?(?![\w]|[.,]\d)",
+    r"(?:\.[\s,]{0,3}|[\s,]{1,3}|(?<=\d)/)(?:#\s?|(?:apt|apartment|unit|ste|suite|lgh|appt?|no|nr|n|m|d|кв|д)\.?\s?)?(\d{1,6})(?:\s?[A-Za-z](?![^\W_]))?(?![\w]|[.,]\d)",
     re.IGNORECASE,
 )
 _COUNTRY_BEFORE = re.compile(r"(?<![^\W_])[A-Z]{1,3}-$")
@@ -28,9 +29,11 @@ _MOST = 5
 #: Of a glued street name, the part before its ending.
 _STEM = 3
 _LONE = 4
+_MOST_FORMS = 64
 _BIS = frozenset({"bis", "ter", "quater"})
 #: Russian words for a street, which stand before its name or behind it, folded.
 _TURNED = frozenset({"ul", "ulitsa", "per", "pereulok", "prospekt", "bulvar"})
+_QUARTERS = frozenset({"ne", "nw", "se", "sw", "north", "south", "east", "west"})
 
 
 @cache
@@ -48,34 +51,37 @@ def _writings() -> tuple[tuple[str, frozenset[tuple[str, ...]]], ...]:
 
 def street_forms(parts: tuple[str, ...]) -> set[tuple[str, ...]]:
     """The ways to write a street, given as its folded words: as it stands, shortened or in full, without the house's number."""
+    bare = _without_numbers(parts)
+    writings = [[(part,), *sorted(_rewritten(part, alone=len(bare) == 1))] for part in bare]
+    written = list(islice(product(*writings), _MOST_FORMS))
+    forms = {tuple(chain.from_iterable(several)) for several in written}
+    if bare and bare[0] in _TURNED:  # "Лесная улица" as much as "ул. Лесная"
+        forms |= {tuple(chain.from_iterable((*several[1:], several[0]))) for several in written}
+    if len(bare) > 2 and bare[-1] in _QUARTERS:
+        forms |= street_forms(bare[:-1])
+    house = next((part for part in parts[1:] if part.isdigit()), "")
+    if house and len(bare) > 1 and bare[0] in words("street_leads"):
+        forms.add((*bare[1:], house))  # "Długa 3"
+    return {form for form in forms if form}
+
+
+def _without_numbers(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """A street's words without the numbers of its house, floor and flat."""
     bare = list(parts)
     while bare and (bare[0].isdigit() or (len(bare[0]) == 1 and len(bare) > 1 and bare[1].isdigit())):
         bare.pop(0)
     if len(bare) < len(parts) and len(bare) > 1 and bare[0] in _BIS:
         bare.pop(0)
-    doors = (at for at, part in enumerate(bare) if at and part in words("door_words"))
-    bare = bare[
-        : next(
-            (
-                at
-                for at in doors
-                if "".join(bare[at + 1 : at + 2]).isdigit() and (at > 1 or len(bare[0]) > _LONE)
-            ),
-            None,
-        )
-    ]
+    for at in range(1, len(bare) - 1):
+        numbered = bare[at] in words("door_words") and bare[at + 1].isdigit()
+        if numbered and (at > 1 or len(bare[0]) > _LONE):
+            del bare[at:]
+            break
     while len(bare) > 1 and (bare[-1].isdigit() or (len(bare[-1]) == 1 and bare[-2].isdigit())):
         bare.pop()
     if len(bare) > 1 and len(bare[-1]) == 1:
         bare.pop()
-    forms = {tuple(bare)}
-    for at, part in enumerate(bare):
-        forms |= {
-            (*bare[:at], *written, *bare[at + 1 :]) for written in _rewritten(part, alone=len(bare) == 1)
-        }
-    if len(bare) == 2 and bare[0] in _TURNED:  # "Лесная улица" as much as "ул. Лесная"
-        forms |= {tuple(reversed(form)) for form in forms if len(form) == 2}
-    return {form for form in forms if form}
+    return tuple(bare)
 
 
 def _rewritten(part: str, *, alone: bool) -> Iterator[tuple[str, ...]]:
@@ -96,9 +102,9 @@ def _rewritten(part: str, *, alone: bool) -> Iterator[tuple[str, ...]]:
 def address_phrases(address: Address) -> Iterator[tuple[str, bool]]:
     """The street, the town and the region, and whether one word of it tells; an address given as one text is parted at commas."""
     for count, part in enumerate(_COMMAS.split(address.street)):
-        named = [fold(word) for word in PARTS.findall(part) if not word.isdigit()]
-        if not words("door_words").issuperset(named):
-            yield part, count == 0
+        named = {fold(word) for word in PARTS.findall(part) if not word.isdigit()}
+        if not named <= words("door_words"):
+            yield part, count == 0 or not named.isdisjoint(words("street_leads") | words("street_words"))
     yield address.city, False
     yield address.region, False
 
