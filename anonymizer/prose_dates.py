@@ -19,7 +19,7 @@ from anonymizer.written_dates import FoundDate, cased, century, digits, is_birth
 _YEAR = r"(?:18|19|20)\d\d"
 _NUMERIC = re.compile(
     rf"""(?<!\d)(?<!\d[.,/\-])(?:
-      (?P<y1>{_YEAR})(?P<s1>\.\ |[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))(?!(?!-[012]\d[0-5]\d(?:[0-5]\d)?(?!\d))[.,/\-]\d)
+      (?P<y1>{_YEAR})(?P<s1>\.\ |[-./\u2010-\u2015]|)(?P<m1>\d\d?)(?P=s1)(?P<d1>\d\d?)(?:(?!\d)|(?=[012]\d[0-5]\d[0-5]\d(?!\d)))(?!(?!(?<=\d{{8}})-[012]\d[0-5]\d(?:[0-5]\d)?(?!\d))[.,/\-]\d)
     | (?<![A-Za-z])(?P<a>\d\d?)(?P<s2>[-./]|\.\ )(?P<b>\d\d?)(?P=s2)(?P<c>{_YEAR}|\d\d)(?!\d)(?![.,/\-]\d)
     | (?<![A-Za-z])(?P<d3>\d\d?)(?P<s3>/)(?P<m3>\d\d?)(?P<t3>[ \-]{{1,3}})(?P<y3>{_YEAR}|(?<=-)\d\d)(?!\d)(?![.,/\-]\d)
     )""",
@@ -31,7 +31,7 @@ _DAY_BEFORE = re.compile(
 )
 _YEAR_BEFORE = re.compile(rf"(?<!\d)(?P<y>{_YEAR})(?P<g>[\s\-./,]{{1,3}})$")
 _YEAR_AFTER = re.compile(
-    rf"(?P<g>\.?[\s\-,/]{{0,3}}(?:(?:de|del|of)\s+)?)(?P<y>{_YEAR})(?!\d)|(?P<g2>\s?[\-/'’]|)(?P<y2>\d\d)(?![\d:,.%])",
+    rf"(?P<g>\.?[\s\-,/]{{0,3}}(?:(?:de|del|of)\s+)?)(?P<y>{_YEAR})(?!\d)|(?P<g2>\s?[\-/'’]|)(?P<y2>\d\d)(?![\d:%]|[.,]\d)",
     re.IGNORECASE,
 )
 _DAY_AFTER = re.compile(

@@ -1,6 +1,6 @@
 """Finds dates told in digits less plainly than by day, month and year, and writes them anew: months, weeks, six bare digits.
 
-"2019-03" and "03/2019" are months, "v. 10 2019" and "KW 12/2021" weeks; "us 190306" is a day only behind the word that says so.
+"20190304-20190309" is two days, "2019-03" and "03/2019" are months, "v. 10 2019" and "KW 12/2021" weeks; "us 190306" is a day only behind the word that says so.
 Measures, versions and numbers of cases are none.
 """
 
@@ -16,6 +16,11 @@ from anonymizer.written_dates import FoundDate, century, moved, real_date
 _YEAR = r"(?:19|20)\d\d"
 #: What a text must hold for a month or a week, and for a day, to be looked for.
 _FOUR = re.compile(r"(?:19|20)\d\d(?!\d)")
+_TWO = re.compile(r"\d[-/\u2010-\u2015]\d{1,4}[-./]?\d\d?[-./]?\d\d")
+_SPAN = re.compile(
+    rf"(?<![\w.,/\-])(?:(?P<y>{_YEAR})(?P<s>[-./]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)(?P<g>[-/\u2010-\u2015])(?P<y2>{_YEAR})(?P=s)(?P<m2>\d\d)(?P=s)(?P<d2>\d\d)"
+    rf"|(?P<e>\d\d?)\.(?P<n>\d\d?)\.(?P<z>{_YEAR})(?P<h>[-\u2010-\u2015])(?P<e2>\d\d?)\.(?P<n2>\d\d?)\.(?P<z2>{_YEAR}))(?![\w]|[.,/\-]\d)"
+)
 _DAY = re.compile(r"\s\d{6}(?!\d)")
 _NO_UNIT = r"(?!\s?(?:[cm]m|[mu]?l|[mk]?g|%|HU|st|x)\b)"
 _ALONE = rf"(?![\w]|[.,:][\w]|[-/\u2010-\u2015]\w){_NO_UNIT}"
@@ -71,6 +76,8 @@ class RoughDates:
         for match in _MONTH.finditer(text) if dated else ():
             if found := self._month(text, match):
                 yield found
+        for match in _SPAN.finditer(text) if _TWO.search(text) else ():
+            yield from self._span(match)
         for pattern in (_WEEK, _ISO_WEEK) if dated else ():
             for match in pattern.finditer(text):
                 if found := self._week(text, match):
@@ -80,6 +87,21 @@ class RoughDates:
             if read and read.year > _OLDEST and read <= self.today:
                 later = moved(read, self.shift)
                 yield FoundDate(match.start("y"), match.end(), f"{later:%y%m%d}", later in self.born, read)
+
+    def _span(self, match: re.Match[str]) -> Iterator[FoundDate]:
+        """From one day to another, without a space between: "20190304-20190309", "04.03.2019-09.03.2019"."""
+        for year, month, day in (("y", "m", "d"), ("y2", "m2", "d2"), ("z", "n", "e"), ("z2", "n2", "e2")):
+            read = real_date(*map(int, match.group(year, month, day))) if match[year] else None
+            if read is None:
+                continue
+            later = moved(read, self.shift)
+            if year[0] == "y":
+                written = match["s"].join((f"{later:%Y}", f"{later:%m}", f"{later:%d}"))
+            else:
+                padded = len(match[day]) > 1 and len(match[month]) > 1
+                written = f"{later:%d.%m.%Y}" if padded else f"{later.day}.{later.month}.{later.year}"
+            start, end = min(match.start(year), match.start(day)), max(match.end(year), match.end(day))
+            yield FoundDate(start, end, written, read in self.born or later in self.born, read)
 
     def _month(self, text: str, match: re.Match[str]) -> FoundDate | None:
         if _NO_MONTH.search(text, max(0, match.start() - 16), match.start()):

@@ -26,6 +26,7 @@ FORTNIGHT = Scrubber(BORN, shift_days=14)
         ("mars -19 och november -18", "maj -19 och januari -19"),
         ("sep-18", "nov-18"),
         ("okt 2018", "dec 2018"),
+        ("i mars -19.", "i maj -19."),
         ("CT nov 2018", "CT jan 2019"),
         ("v. 10 2019, oktober 2019", "v. 19 2019, december 2019"),
         ("v. 10 2019, mars 2019", "v. 19 2019, maj 2019"),
@@ -44,6 +45,10 @@ def test_months_and_weeks_move(text: str, shifted: str) -> None:
         ("20190304-1435", "20190318-1435"),
         ("20190304-143500", "20190318-143500"),
         ("us 190306", "us 190320"),
+        ("20190304-20190309", "20190318-20190323"),
+        ("vård 2019-02-20-2019-03-01", "vård 2019-03-06-2019-03-15"),
+        ("stationär 04.03.2019-20.03.2019", "stationär 18.03.2019-03.04.2019"),
+        ("stationär 4.3.2019–9.3.2019.", "stationär 18.3.2019–23.3.2019."),
         ("Us 190306 jfr 180412", "Us 190320 jfr 180426"),
         ("op 190228, rtg: 190211", "op 190314, rtg: 190225"),
         ("le 1er mars", "le 15 mars"),
@@ -63,6 +68,10 @@ def test_days_move(text: str, shifted: str) -> None:
 def test_the_month_of_birth_goes(text: str) -> None:
     assert SHIFTING.clean(f"född {text} i Lund").text == "född [date] i Lund"
     assert SHIFTING.known_left(text)
+
+
+def test_a_birth_date_in_a_span_goes() -> None:
+    assert FORTNIGHT.clean("19470823-20190304").text == "[date]-20190318"
 
 
 @pytest.mark.parametrize(
