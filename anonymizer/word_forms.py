@@ -15,6 +15,8 @@ from anonymizer.words import rows, words
 _LEAST_PIECE = 6
 _LEAST_ENDED = 7  # shorter words that end as words of medicine do are also names: "Roma", "Noemi"
 _LEAST_BEFORE_TAIL = 3
+_LEAST_STEM = 6
+_INFLECTED = ("s", "es", "n", "en")
 #: Surnames so long nearly all end as surnames do; words that are put together do not.
 _LONG = 13
 _LATIN_WORD = re.compile("[A-Za-z\u00aa-\u024f\u1e00-\u1eff]+")
@@ -26,7 +28,7 @@ def medical(word: str) -> bool:
         return True
     if len(word) < _LEAST_PIECE or word in _row("names") or word in words("given_names"):
         return False
-    if _pieces().search(word) or _compounds().fullmatch(word):
+    if _pieces().search(word) or _compounds().fullmatch(word) or _inflected(word):
         return True
     return len(word) >= _LEAST_ENDED and (
         word.endswith(_endings()) or any(word.endswith(tail, _LEAST_BEFORE_TAIL) for tail in _row("tails"))
@@ -44,6 +46,16 @@ def prose_form(raw: str) -> bool:
 def surname_form(word: str) -> bool:
     """Whether a folded word ends as surnames do and words of medicine do not."""
     return word.endswith(_surnames()) and not medical(word)
+
+
+def _inflected(word: str) -> bool:
+    """Whether a word is a clinical one in another case or number: "Oberkiefers", "Femurs"."""
+    return any(
+        word.endswith(ending)
+        and len(word) - len(ending) >= _LEAST_STEM
+        and word[: -len(ending)] in words("clinical")
+        for ending in _INFLECTED
+    )
 
 
 def _row(key: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from anonymizer.text import Scrubber
 from anonymizer.word_forms import medical, prose_form, surname_form
 
 _MEDICAL = """
-Hüftprothese Kreuzbandruptur Sprunggelenksfraktur Meniskusriss Kopfschmerzen Nierenstein Spinalkanalstenose Gefahrenzustand
+Hüftprothese Oberarm Handgelenk Schädelbasis Halswirbelsäule Perikarderguss Appendizitis Kreuzbandruptur Sprunggelenksfraktur Meniskusriss Kopfschmerzen Nierenstein Spinalkanalstenose Gefahrenzustand
 Knäprotes Achillesseneruptur Handledsfraktur Ljumskbråck Urinvägsinfektion Hoftebrudd Hjernesvulst Kneprotese
 Gonarthrose Tendinopathie Cholécystite Lombosciatique Méniscectomie Gonartrosi Coxartrosis Lumbalgia Hidronefrosis
 Heupfractuur Schouderluxatie Slikklachten Polviproteesi Lonkkamurtuma Keuhkoembolia Nivelrikko
@@ -20,7 +20,7 @@ Koksartroza Cholecystektomia Złamanie Hidronefroz Divertikülit Сколиоз 
 Γοναρθρίτιδα Χολοκυστίτιδα Νεφρολιθίαση Osteoarthritis Cholelithiasis Splenomegaly Chondromalacia
 """
 _NAMES = """
-Weißmüller Schröder Kniesmeyer Hartmann Herzog Kopfmann Halsey Wittgenstein Müllichen Lungstedt Åkerlund Björkqvist Handberg
+Weißmüller Schröder Hartenstein Hallstein Oberhauser Unterberger Steiner Kniesmeyer Hartmann Herzog Kopfmann Halsey Wittgenstein Müllichen Lungstedt Åkerlund Björkqvist Handberg
 Lefèvre Guérin Prévost Charcot Núñez Mendoza Valencia Albornoz Aguirre Ferrari Paloma Angiolello
 Hogendoorn Verboom Neuteboom Virtanen Hakkarainen Wójcik Leśniak Krzystek Кузнецова Мороз Щербаков Берия Шевченко
 Παπαδόπουλος Κεφαλάς Χονδρολίδης Yıldırım Karagöz Hamilton Manning Florence Lawrence Stephanie Antonia Eugenie
