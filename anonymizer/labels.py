@@ -13,7 +13,7 @@ from anonymizer.mentions import UNCASED, mentions, uncased_prose
 from anonymizer.name_runs import KnownPeople
 from anonymizer.names import Found, Token, eponym_after, follow
 from anonymizer.streets import street_at
-from anonymizer.word_forms import medical, prose_form
+from anonymizer.word_forms import medical
 from anonymizer.words import rows, spelled, words
 
 _COLON = re.compile(r"\s{0,3}[:=]\s{0,8}")
@@ -123,7 +123,7 @@ class LabelReader:
             folded = fold(part[1])
             if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
                 break
-            if count and "-" not in part.group() and prose_form(part[1]):
+            if count and "-" not in part.group() and medical(fold(part[1])):
                 break
             if folded in words("eponyms") and eponym_after(text, part.end(1)):
                 break

@@ -11,7 +11,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.names import Token, eponym_after
-from anonymizer.word_forms import medical, prose_form
+from anonymizer.word_forms import medical
 from anonymizer.words import spelled, words
 
 _WORD = r"[^\W\d_]+(?:[-'’][^\W\d_]+)*"
@@ -162,7 +162,7 @@ def _people(
                 nameable(found[1], everyday=everyday or count > 0)
                 or (short and count == 0 and (_short(found[1]) or hyphened_given(found[1])))
             )
-            or (count > 0 and prose_form(found[1]))
+            or (count > 0 and medical(fold(found[1])))
             or _per_what(text, found.end(1))
             or eponym_after(text, found.end(1))
         ):

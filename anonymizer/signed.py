@@ -11,7 +11,7 @@ from functools import cache
 
 from anonymizer.folding import fold
 from anonymizer.mentions import hyphened_given, nameable
-from anonymizer.word_forms import prose_form
+from anonymizer.word_forms import medical
 from anonymizer.words import lines, words
 
 _CAPITAL = r"[^\W\d_a-zà-öø-ÿа-яёšžčřęąćłńóśźżığş\u0590-\u08ff\u0e00-\u0eff\u3040-\u9fff]"
@@ -118,7 +118,7 @@ def _is_name(written: str, *, everyday: bool) -> bool:
 def _before_prose(written: str) -> int:
     """How long the surname is that a word of medicine follows: "leg läk Åkerlund Knäprotes"."""
     first, *rest = written.split()
-    named = len(rest) == 1 and prose_form(rest[0]) and nameable(first, everyday=False)
+    named = len(rest) == 1 and medical(fold(rest[0])) and nameable(first, everyday=False)
     return len(first) if named else 0
 
 
