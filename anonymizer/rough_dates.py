@@ -49,11 +49,11 @@ _WEEK = re.compile(
 _ISO_WEEK = re.compile(
     rf"(?<![\w.,/\-])(?P<y>{_YEAR})(?P<g>-?[Ww]|\s(?:v|vecka|KW|uke|uge|week|wk)\.?\s)(?P<w>\d\d)(?!\w|-\w)"
 )
-#: What was done or compared on a day: behind it six digits are that day, as "190306".
+#: What was done or compared on a day, and the side of it: behind it six digits are that day, as "190306".
 _DONE = (
     "us usn unders undersökt undersökning undersökningen rtg röntgen rx dt ct mr mrt mri pet spect ul eko mammo mammografi skint angio op opererad opererades "
     "jfr jmf jämför jämfört med från fr den dat datum date dated sedan tom fom t.o.m f.r.o.m kontroll remiss besök inlagd utskriven "
-    "sign diktat pad untersuchung vom am bis seit undersøkelse undersøgelse tatt taget tutk kuvattu since from prior exam compared"
+    "sign diktat pad untersuchung vom am bis seit undersøkelse undersøgelse tatt taget tutk kuvattu vä hö dx sin vänster höger bilat li re since from prior exam compared"
 )
 _SIX = re.compile(
     rf"(?<![^\W_])(?:{'|'.join(sorted((re.escape(word) for word in _DONE.split()), key=len, reverse=True))})[.:]?\s{{1,2}}(?P<y>\d\d)(?P<m>[01]\d)(?P<d>[0-3]\d){_ALONE}(?!\s\d)",
