@@ -38,23 +38,34 @@ def thin_print(frame: Values) -> bool:
 
 
 def _rising(frame: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Halved row and column of the pixels that rise above both of their sides, in every second row; none for noise."""
-    half = np.ascontiguousarray(frame[::2])
+    """Halved row and column of the pixels that rise above both of their sides, in every second row; none for noise.
+
+    Where the brightest rows show nothing but grain, the highest value tells the range: letters may stand in few rows.
+    """
     tops = frame.max(axis=1)
-    bright, highest = int(_at(tops, _BRIGHT_ROWS)), int(tops.max())
-    rise = int(_RISE * (bright - int(_at(frame[::_SAMPLED, ::_SAMPLED].ravel(), _GROUND))))
+    ground = _at(frame[::_SAMPLED, ::_SAMPLED].ravel(), _GROUND)
     none = np.zeros(0, np.int64)
-    if rise < 8:
-        return none, none
+    tried = 0
+    for bright in (_at(tops, _BRIGHT_ROWS), int(tops.max())):
+        rise = int(_RISE * (bright - ground))
+        if rise < max(8, 2 * tried):
+            continue
+        places, across = _above_sides(frame, rise, int(tops.max()))
+        if len(places) <= _MOST_SHARE * across * (frame.shape[0] // 2):
+            rows, columns = np.divmod(places, across)
+            return (rows, columns + _ASIDE) if len(places) >= _FEWEST else (none, none)
+        tried = rise
+    return none, none
+
+
+def _above_sides(frame: Values, rise: int, highest: int) -> tuple[NDArray[np.int64], int]:
+    """Places in every second row, counted through rows of the length that is told."""
+    half = np.ascontiguousarray(frame[::2])
     if highest + rise > np.iinfo(frame.dtype).max:
         half, rise = half >> 1, rise >> 1
     sides = np.maximum(half[:, : -2 * _ASIDE], half[:, 2 * _ASIDE :])
     sides += frame.dtype.type(rise)
-    places = np.flatnonzero(half[:, _ASIDE:-_ASIDE] > sides)
-    if not _FEWEST <= len(places) <= _MOST_SHARE * half.size:
-        return none, none
-    rows, columns = np.divmod(places, sides.shape[1])
-    return rows, columns + _ASIDE
+    return np.flatnonzero(half[:, _ASIDE:-_ASIDE] > sides), sides.shape[1]
 
 
 def _at(values: Values, share: float) -> int:

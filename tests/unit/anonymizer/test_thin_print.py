@@ -60,6 +60,13 @@ def test_letters_are_found_beside_metal_a_hot_spot_and_padding():
     assert drawn_in(written(padded, at=(185, 20)))
 
 
+@pytest.mark.parametrize("size", [14, 20])
+def test_letters_are_found_where_the_rest_is_nothing_but_grain(size):
+    grain = np.random.default_rng(4).normal(1000, 40, (512, 512)).astype("<u2")
+    assert not drawn_in(grain)
+    assert drawn_in(written(grain, size=size, ink=3000))
+
+
 def clean_slices():
     for seed in range(12):
         yield f"head {seed}", head(grain=4 * seed, seed=seed)
