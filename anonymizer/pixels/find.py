@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.pixels.judge import TextJudge
-from anonymizer.pixels.lines import Line, Reading
+from anonymizer.pixels.judge import Judgement, TextJudge
+from anonymizer.pixels.lines import Line, Reading, grains_of, may_be_misread
 from anonymizer.pixels.picture import Picture, enlarged, views
 from anonymizer.pixels.reading import Budget, read_frame
 from anonymizer.pixels.strokes import Box, Candidate, candidates
@@ -27,7 +27,7 @@ _ALIKE, _ALIKE_SHARE = (
 _MET, _REACH = 0.7, 0.5  # of a stretch, in one that was looked at; what is kept beside that, by its own size
 _BANNER_DOUBT = 0.6
 _MOST_SAMPLES = 300  # kept stretches that are looked for in other frames
-_READ_WELL = 70.0
+_READ_WELL, _READ_CLEARLY, _UNSURE = 70.0, 88.0, 60.0
 _SETTLED = 0.6  # of a stretch that was judged: spaces between words are not
 
 
@@ -172,6 +172,8 @@ def _judge(
     for line in [*reading.lines, *together]:
         printed = any(line.box.overlap(box) > 0.3 or box.overlap(line.box) > 0.6 for box in strong)
         verdict = judge.judge(line.words, line.confidence, printed=printed, gaps=line.gaps)
+        if judge.other_letters and verdict.verdict in ("noise", "keep") and may_be_misread(line):
+            verdict = Judgement("doubt")
         if verdict.verdict == "keep" and line.confidence >= _READ_WELL:
             findings.harmless.append((frame, line.box, line.confidence))
         if verdict.verdict != "noise" and (verdict.known or line not in together):
@@ -184,34 +186,21 @@ def _judge(
             sure = [box for at, box, mark in findings.harmless if at == frame and mark >= line.confidence - 5]
             if share_of(line.box, sure) > 0.7:
                 continue
+        clear = [box for at, box, mark in findings.harmless if at == frame and mark >= _READ_CLEARLY]
         masked = set(verdict.words) or set(range(len(line.words)))
-        grains = _grains(line)
+        grains = grains_of(line)
         for index, box in enumerate(line.boxes):
             state: State = "doubtful" if verdict.verdict == "doubt" else "kept"
             if verdict.verdict == "mask" and index in masked and share_of(box, sure) <= 0.9:
                 if index in grains:
                     continue
-                state = "masked"
+                # Grain that is read as a name goes with nothing that was read well: a view, a side.
+                unsure = line.confidence < _UNSURE and any(one.overlap(box) > _MET for one in clear)
+                state = "doubtful" if unsure else "masked"
             findings.seen.append(Seen(frame, box, state))
     for box in reading.doubts:
         findings.seen.append(Seen(frame, box, "doubtful"))
     _settle(frame, findings, long, banners)
-
-
-def _grains(line: Line) -> set[int]:
-    """Signs without a letter or digit that are far lower than the words beside them: OCR reads them into grain."""
-    tall = max(
-        (box.height for word, box in zip(line.words, line.boxes, strict=True) if _is_word(word)), default=0
-    )
-    return {
-        index
-        for index, (word, box) in enumerate(zip(line.words, line.boxes, strict=True))
-        if not _is_word(word) and box.height < 0.4 * tall
-    }
-
-
-def _is_word(text: str) -> bool:
-    return any(sign.isalnum() for sign in text)
 
 
 def _neighbours(lines: list[Line]) -> list[Line]:
@@ -222,11 +211,11 @@ def _neighbours(lines: list[Line]) -> list[Line]:
             if other is line or not (line.upright and other.upright):
                 continue
             gap = other.box.left - line.box.right
-            tall = max(line.box.height, other.box.height)
+            low, tall = sorted((line.box.height, other.box.height))
             level = (
                 abs(other.box.top + other.box.height / 2 - line.box.top - line.box.height / 2) < 0.5 * tall
             )
-            if level and 0 <= gap < 4 * tall and min(len(line.text), len(other.text)) <= 8:
+            if level and tall < 2 * low and 0 <= gap < 4 * low and min(len(line.text), len(other.text)) <= 8:
                 joined.append(
                     Line(
                         line.words + other.words,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from rapidfuzz import fuzz, process
@@ -19,7 +20,7 @@ from rapidfuzz.distance import OSA
 from anonymizer.attribute_types import load_table
 from anonymizer.folding import fold
 from anonymizer.known import Known
-from anonymizer.pixels.needles import DIGIT_OF, LETTER_OF, SIGNS, needles
+from anonymizer.pixels.needles import DIGIT_OF, LETTER_OF, SIGNS, in_other_letters, needles, short_pairs
 from anonymizer.text import Scrubber
 from anonymizer.words import words as listed
 
@@ -33,6 +34,7 @@ _WITH_FIGURE = re.compile(r"([a-z]{1,8})[:=.]?\d{1,3}(?:[.,]\d{1,2})?")
 _MEASURE = re.compile(
     r"[\dOolI|i]{1,3}([.,][\dOolI|i]{1,2})?(?:cm|mm|Hz|dB|kV)"
 )  # "11cm" is read as "licm", too
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # "LiNa": the space was not read
 _PARTED, _PARTED_CAPITALS = 0.8, 0.25  # a space is about 0.4 heights of capitals wide
 _EDGES = ".,;:()[]{}<>=*'\"|/\\-–—_~«»‘’“”°+"
 
@@ -69,6 +71,7 @@ class TextJudge:
         self._kept = frozenset(phrase[0] for phrase in phrases if len(phrase) == 1)
         names, self._numbers = needles(known)
         self._names = names - {_letters(word) for word in self._kept}
+        self._pairs, self.other_letters = short_pairs(known), in_other_letters(known)
 
     def known_in(self, text: str) -> bool:
         """Whether a known identifier of the case may stand in a text as read."""
@@ -156,7 +159,8 @@ class TextJudge:
         if sure:
             worth = [index for index in strange if sum(sign.isalnum() for sign in words[index]) >= 4]
             # One or two odd signs beside good words are a misread mark; more of them are text nobody knows.
-            if worth or (len(strange) > 1 and len(strange) * 2 > len(words)):
+            alone = printed and confidence >= _CLEAR and len(words) == 1 and _is_short_name(words[0])
+            if worth or alone or (len(strange) > 1 and len(strange) * 2 > len(words)):
                 concerned = strange if self._is_exact(words, strange) else ()
                 return Judgement("mask", concerned, stranger=True)
             return Judgement("keep")
@@ -269,7 +273,7 @@ class TextJudge:
                 if (
                     found is not None
                     and found.score >= score
-                    and _near(needle, read[found.dest_start : found.dest_end], allowed)
+                    and OSA.distance(needle, read[found.dest_start : found.dest_end]) <= allowed
                 ):
                     return True
         return False
@@ -277,6 +281,9 @@ class TextJudge:
     def _known_names(self, words: list[str], shortest: int) -> bool:
         """A name of the case in one word or in neighbours that were split, with a letter more, less or other."""
         forms: list[str] = []
+        parts = [_letters(part) for word in words for part in _HUMP.split(word)]
+        if shortest <= 3 and not self._pairs.isdisjoint(pairwise(parts)):
+            return True
         for index, word in enumerate(words):
             bare = _letters(word)
             harmless = self._is_harmless(word) and bare not in self._names
@@ -310,6 +317,12 @@ class TextJudge:
         return False
 
 
+def _is_short_name(word: str) -> bool:
+    """Whether a word of three letters is written as a name is; marks of a scale are read as three like ones."""
+    bare = word.strip(_EDGES)
+    return bare.isalpha() and len(set(fold(bare))) >= 3 and (bare.istitle() or bare.isupper())
+
+
 def _digit(sign: re.Match[str]) -> str:
     return sign.group().translate(DIGIT_OF)
 
@@ -319,10 +332,6 @@ def _one_word(first: str, second: str, gap: float) -> bool:
     return (second[:1].islower() and gap < _PARTED) or (
         first.isupper() and second.isupper() and gap < _PARTED_CAPITALS
     )
-
-
-def _near(needle: str, stretch: str, allowed: int) -> bool:
-    return OSA.distance(needle, stretch, score_cutoff=allowed) <= allowed
 
 
 def _bare(word: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from anonymizer.ocr import Word
 from anonymizer.pixels.strokes import Box
 
+_SIGN_HEIGHT = 9  # pixels; lower signs of other letters nobody can read
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -94,3 +96,26 @@ def moved_line(line: Line, crop: Box, padding: float, turn: int) -> Line:
         return Box(max(int(crop.left + left), 0), max(int(crop.top + top), 0), box.width, box.height)
 
     return Line(line.words, tuple(moved(box) for box in line.boxes), line.confidence)
+
+
+def may_be_misread(line: Line) -> bool:
+    """Whether a few Latin letters, read halfway surely, may be others: a name of two signs is read so, in Hangul or in Han."""
+    signs = sum(sign.isalnum() for sign in line.text)
+    short = max(map(len, line.words)) <= 3 and not any(sign.isdigit() for sign in line.text)
+    return short and 2 <= signs <= 6 and 60 <= line.confidence < 88 and line.box.height >= _SIGN_HEIGHT
+
+
+def grains_of(line: Line) -> set[int]:
+    """Signs without a letter or digit that are far lower than the words beside them: OCR reads them into grain."""
+    tall = max(
+        (box.height for word, box in zip(line.words, line.boxes, strict=True) if _is_word(word)), default=0
+    )
+    return {
+        index
+        for index, (word, box) in enumerate(zip(line.words, line.boxes, strict=True))
+        if not _is_word(word) and box.height < 0.4 * tall
+    }
+
+
+def _is_word(text: str) -> bool:
+    return any(sign.isalnum() for sign in text)

@@ -50,3 +50,22 @@ def needles(known: Known) -> tuple[frozenset[str], tuple[str, ...]]:
         if len(number) >= 4 and re.search(r"\d", number)
     }
     return frozenset(sorted(names)[:_MOST_NEEDLES]), tuple(sorted(wanted)[:_MOST_NEEDLES])
+
+
+def short_pairs(known: Known) -> frozenset[tuple[str, str]]:
+    """Two words of two letters that are one name of the case ("Li Na"), both ways round: one of them alone is no name."""
+    people = [*known.names, *(name for person in known.people for name in person.names)]
+    pairs: set[tuple[str, str]] = set()
+    for name in people:
+        text = f"{name.family} {name.given} {name.middle}"
+        short = [
+            fold(word).translate(LETTER_OF) for word in re.split(r"[\W\d_]+", text) if len(fold(word)) == 2
+        ]
+        pairs |= {(first, second) for first in short for second in short if first != second}
+    return frozenset(pairs)
+
+
+def in_other_letters(known: Known) -> bool:
+    """Whether a name of the case is written in letters that the packs which are read do not know."""
+    people = [*known.names, *(name for person in known.people for name in person.names)]
+    return any(ord(sign) > 0x36F and sign.isalpha() for name in people for sign in name.family + name.given)
