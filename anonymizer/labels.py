@@ -105,8 +105,11 @@ class LabelReader:
         start = degree.end() if degree else token.end
         prose = UNCASED.match(token.raw) is not None
         named = self._name_chain(text, start, most=5 if prose else 3, commas=False, prose=prose)
+        title = fold(token.raw)
+        if title in _ALSO_WORDS and named and medical(fold(text[slice(*named)].split()[0])):
+            return  # "Op Ljumskbråck"
         if named and text[start : named[0]].strip(" .\t") == "":
-            yield Labelled("title", fold(token.raw), *named)
+            yield Labelled("title", title, *named)
 
     def _name_chain(
         self, text: str, at: int, *, most: int, commas: bool = True, prose: bool = False
@@ -237,6 +240,8 @@ class LabelReader:
 
 
 _NAMES = frozenset({"name", "person", "relative"})
+#: Titles that are words of medicine, too: the operation and the surgeon.
+_ALSO_WORDS = frozenset({"op"})
 #: Those whom no colon announces: prose may follow at once.
 _UNMARKED = frozenset({"title", "office", "given"})
 _KINDS = {
