@@ -18,8 +18,7 @@ Ints = NDArray[np.int64]
 CLASSES = ((5, 11), (9, 22), (18, 45), (38, 90))
 MAX_RUNS = 400_000
 _LOWEST_LETTER, _SHORTEST_WORD = 6, 22  # pixels; what is smaller nobody can read
-_SOFT = 45
-_FLAT = 3  # grey levels within which drawn strokes are of one shade
+_FLAT, _SOFT = 3, 45  # grey levels within which drawn strokes are of one shade, alone and with soft edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +118,10 @@ def _stroke_width(here: Mask) -> float:
 
 
 def line_boxes(mask: Mask, grey: NDArray[np.uint8] | None = None) -> list[Box]:
-    """Lines of letters among pixels that are marked already; with ``grey``, only those of one shade on a quiet ground."""
-    lines = (box for box in _lines(mask) if box.width >= 2.6 * box.height)
-    return [box for box in lines if grey is None or _grade(grey, mask, box) == "strong"]
+    """Lines of letters among pixels that are marked already; with ``grey``, only those in print, or long and nearly so."""
+    lines = [box for box in _lines(mask) if box.width >= 2.6 * box.height]
+    long = ("strong",), ("strong", "weak")
+    return [b for b in lines if grey is None or _grade(grey, mask, b) in long[b.width > 5 * b.height]]
 
 
 def _grade(grey: NDArray[np.uint8], mask: Mask, box: Box) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -65,6 +67,16 @@ def test_letters_are_found_where_the_rest_is_nothing_but_grain(size):
     grain = np.random.default_rng(4).normal(1000, 40, (512, 512)).astype("<u2")
     assert not drawn_in(grain)
     assert drawn_in(written(grain, size=size, ink=3000))
+
+
+def test_small_letters_that_are_nothing_but_soft_edges_are_found_where_they_are_long():
+    page = Image.new("L", (512, 512))
+    face = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+    if not Path(face).exists():
+        pytest.skip("this typeface is not there")
+    ImageDraw.Draw(page).text((10, 10), "Sigrid Björkqvist", fill=255, font=ImageFont.truetype(face, 14))
+    share = np.asarray(page) / 255.0
+    assert drawn_in((head() * (1 - share) + 4095 * share).astype("<u2"))
 
 
 def clean_slices():
