@@ -106,7 +106,7 @@ class LabelReader:
         prose = UNCASED.match(token.raw) is not None
         named = self._name_chain(text, start, most=5 if prose else 3, commas=False, prose=prose)
         title = fold(token.raw)
-        if title in _ALSO_WORDS and named and medical(fold(text[slice(*named)].split()[0])):
+        if title in _ALSO_WORDS and named and medical(fold(text[slice(*named)].split(maxsplit=1)[0])):
             return  # "Op Ljumskbråck"
         if named and text[start : named[0]].strip(" .\t") == "":
             yield Labelled("title", title, *named)

@@ -199,7 +199,7 @@ class TextJudge:
         """Whether a word says nothing of a person; "MI=0.8" is read in its parts, and figures with letters that look alike."""
         if self._is_plain(word):
             return True
-        parts = [part for part in re.split(r"[=<>:()]+", word) if part]
+        parts = [part for part in re.split(r"[=<>:()]+|(?<=\b[LR])-(?=[A-Z])", word) if part]
         if len(parts) > 1 and all(self._is_plain(part) for part in parts):
             return True
         if _MEASURE.fullmatch(word):

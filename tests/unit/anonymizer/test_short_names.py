@@ -37,7 +37,7 @@ def test_a_strange_word_of_three_letters_alone_is_masked(text):
     assert STRANGER.judge((text,), 75, printed=True).verdict != "mask"
 
 
-@pytest.mark.parametrize("text", ["lil", "III", "ttt", "MLO", "LAT", "RCC", "kum"])
+@pytest.mark.parametrize("text", ["lil", "III", "ttt", "MLO", "LAT", "RCC", "kum", "L-MLO", "R-CC"])
 def test_marks_of_scales_and_views_are_no_short_names(text):
     assert STRANGER.judge((text,), 90, printed=True).verdict == "keep"
 
