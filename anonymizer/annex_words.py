@@ -168,6 +168,7 @@ def limits(profile: Profile) -> tuple[str, ...]:
         "A document is harvested for what stands behind labels; a document that is locked or damaged tells nothing.",
         "Handwriting and text that cannot be read by machine are left to the human's look.",
         "Writing drawn upon CT, MR and PET slices is not looked for in JPEG, lossy JPEG 2000 and over 64 MiB of slices.",
+        "Upon other such slices large letters that are not the brightest, and names of one or two signs, can be overlooked.",
         "Where such slices are compressed without loss, a few frames of an object are asked for it.",
         "Text in frames of a cine is read whole in some of them; in the others what looks new is read.",
         "Make, model and software of the equipment stay; its serial numbers, names and stations do not.",
