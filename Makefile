@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 UV ?= uv
 UV_LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras --group build
 TEST ?= tests
-TEST_FLAGS ?= --numprocesses 2 --dist loadgroup
+TEST_FLAGS ?= --numprocesses 2
 
 .PHONY: help install dev demo up test check system-packages lock crash fuzz corpus corpus-mutations bench-dicom bench-storage bench-deid tamper conformance screenshots clean
 

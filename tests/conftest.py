@@ -1,4 +1,4 @@
-"""Which tests may run beside which, where the runner has two processes (`make test`).
+"""Which tests run beside which, where the runner has two processes (`make test`).
 
 Those that start servers and clients run one after the other in one process, as on a machine of their own; the others are
 spread file by file over the rest.
@@ -6,17 +6,26 @@ spread file by file over the rest.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
-HERE = Path(__file__).parent
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
 #: Folders whose tests measure, kill or flood what they started: they stand none of their kind beside them.
 ONE_BY_ONE = frozenset({"abuse", "contracts", "functional", "fuzz", "journeys"})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        place = item.path.relative_to(HERE)
-        group = "one by one" if place.parts[0] in ONE_BY_ONE else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
+class OneByOne(LoadScopeScheduling):
+    """Gives all tests of those folders to one process; others go file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "one by one" if ONE_BY_ONE.intersection(path.split("/")[:2]) else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneByOne:
+    return OneByOne(config, log)
