@@ -125,7 +125,7 @@ def score(corpus: Path, out: Path, *, iods: bool = True) -> dict[str, Any]:
                 leaking.append({"case": case.name, "file": pair.file, "places": where[:12]})
             if pair.after is not None:
                 outputs += 1
-                if pair.file != "DICOMDIR":
+                if "SOPClassUID" in pair.before.ds:  # else nothing can be said of the IOD of what came in
                     asked_iods.append((case.name, pair))
             elif pair.told.get("reason"):
                 refused.append(
