@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 #: Folders whose tests measure, kill or flood what they started: they stand none of their kind beside them.
-ONE_BY_ONE = frozenset({"abuse", "contracts", "functional", "fuzz", "journeys"})
+ONE_BY_ONE = frozenset({"abuse", "contracts", "functional", "fuzz"})
 
 
 class OneByOne(LoadScopeScheduling):
