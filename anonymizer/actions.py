@@ -200,7 +200,7 @@ class Actor:
         text, _ = charset.decode(raw, element.vr)
         values = [value.strip(" \0") for value in text.split("\\")]
         if action == "N":
-            return self._checked(element, values, type_, plain=is_plain(raw))
+            return self._checked(element, values, type_)
         mapped = [self._map(action, element, value) if value else "" for value in values]
         if any(value and not new for value, new in zip(values, mapped, strict=True)):
             return self.lost(element, type_)
@@ -244,7 +244,7 @@ class Actor:
             return self.pseudonyms.study_id(value)
         return self.pseudonyms.code(keyword(tag) or f"{tag:08X}", value)
 
-    def _checked(self, element: Element, values: list[str], type_: str, *, plain: bool) -> Outcome:
+    def _checked(self, element: Element, values: list[str], type_: str) -> Outcome:
         """CS, DS, IS, TM, AS: kept when each value has the form of its kind and is no known identifier."""
         vr, form = element.vr, FORMS[element.vr]
         new = []
@@ -264,7 +264,8 @@ class Actor:
                 shown = cap_age(value)
             new.append(shown)
         if new == values:
-            return Outcome(element if plain else text_element(element, "\\".join(new)), "K")
+            same = is_plain(bytes(element.value))
+            return Outcome(element if same else text_element(element, "\\".join(new)), "K")
         if len(new) == 1 and new[0] == REMOVED:
             return self.lost(element, type_)
         return Outcome(text_element(element, "\\".join(new)), "C")

@@ -144,6 +144,11 @@ class Known:
     def people(self) -> tuple[Person, ...]:
         return self.relatives + self.physicians
 
+    @property
+    def all_names(self) -> tuple[PersonName, ...]:
+        """The patient's names, and those of everybody known with her."""
+        return (*self.names, *(name for person in self.people for name in person.names))
+
     @classmethod
     def from_json(cls, obj: Any) -> Known:
         """Read the documented shape; raise `KnownShapeError` naming the key, never the value."""

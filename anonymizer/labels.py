@@ -126,7 +126,7 @@ class LabelReader:
             folded = fold(part[1])
             if _placeholder(text, part.start(1), part.end(1)) or _clinical(part[1]):
                 break
-            if count and "-" not in part.group() and medical(fold(part[1])):
+            if count and "-" not in part.group() and medical(folded):
                 break
             if folded in words("eponyms") and eponym_after(text, part.end(1)):
                 break

@@ -110,14 +110,14 @@ class Lexicon:
         self._phrases: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         self._memo: dict[str, Entry | None] = {}
         self.unspaced_names: tuple[str, ...] = ()
-        self.names = [*known.names, *(name for person in known.people for name in person.names)]
+        self.names = known.all_names
         self._initials(self.names, known.names)
         self._gather(known, self.names)
         self._likeness = Likeness(self._words, self._joined_words, self.spelled)
         self.long_words = self._likeness.long_words
 
     # -- what the known identifiers contribute --------------------------------------------------------------------
-    def _initials(self, names: list[PersonName], patients: tuple[PersonName, ...]) -> None:
+    def _initials(self, names: tuple[PersonName, ...], patients: tuple[PersonName, ...]) -> None:
         """Initials, particles and roles: what may stand beside a name and belongs to it."""
         self.initials = frozenset(_firsts(f"{name.given} {name.middle}" for name in names))
         self.family_initials = frozenset(_firsts(name.family for name in names))
@@ -145,7 +145,7 @@ class Lexicon:
             piece for name in names for piece in WORD.findall(f"{name.family} {name.given} {name.middle}")
         )
 
-    def _gather(self, known: Known, names: list[PersonName]) -> None:
+    def _gather(self, known: Known, names: tuple[PersonName, ...]) -> None:
         self._unspaced(names)
         self._patients = frozenset(
             fold(word)
@@ -163,7 +163,7 @@ class Lexicon:
         for text in known.other:
             self._phrase(text, "other")
 
-    def _unspaced(self, names: list[PersonName]) -> None:
+    def _unspaced(self, names: tuple[PersonName, ...]) -> None:
         found: set[str] = set()
         for name in names:
             every = (Normal(part).text for part in (name.family, name.given, name.middle))

@@ -162,7 +162,6 @@ def _people(
                 nameable(found[1], everyday=everyday or count > 0)
                 or (short and count == 0 and (_short(found[1]) or hyphened_given(found[1])))
             )
-            or (count > 0 and medical(fold(found[1])))
             or _per_what(text, found.end(1))
             or eponym_after(text, found.end(1))
         ):

@@ -81,7 +81,7 @@ class KnownPeople:
 
 def without_strangers(named: Known, known: Known, text: str) -> Known:
     """What this text names, without the words that stand there behind somebody whom the case already knows whole."""
-    people = KnownPeople.of((*known.names, *(name for person in known.people for name in person.names)))
+    people = KnownPeople.of(known.all_names)
     if not people.pairs:
         return named
     return replace(

@@ -32,9 +32,10 @@ _MONTH = re.compile(
     ){_ALONE}(?!\s\d\d\d?[\s\-]\d\d)""",
     re.VERBOSE,
 )
+_WEEKS = r"v|vecka|kw|woche|uke|uge|week|wk|vk|viikko|sem|semaine|semana|tydzień|tydz|нед|неделя"
 #: Behind these no month stands: a number of a case, a version, a week.
 _NO_MONTH = re.compile(
-    r"(?<![^\W_])(?:nr|no|nº|n°|№|nummer|number|id|dnr|ref|iso|en|din|version|ver|rel|release|rev|build|protocol|protokoll|prot|v|vecka|kw|woche|uke|uge|week|wk|vk|viikko|sem|semaine|semana|tydzień|tydz|неделя|нед)\.?:?\s{0,2}$",
+    rf"(?<![^\W_])(?:nr|no|nº|n°|№|nummer|number|id|dnr|ref|iso|en|din|version|ver|rel|release|rev|build|protocol|protokoll|prot|{_WEEKS})\.?:?\s{{0,2}}$",
     re.IGNORECASE,
 )
 #: "10.2019" may be a measure: a month behind these only.
@@ -43,7 +44,7 @@ _WHEN = re.compile(
     re.IGNORECASE,
 )
 _WEEK = re.compile(
-    rf"(?<![^\W_])(?:v|vecka|kw|woche|uke|uge|week|wk|vk|viikko|sem|semaine|semana|tydzień|tydz|нед|неделя)\.?\s?(?P<w>\d\d?)(?P<g>[ /.,\-]{{1,2}}|\s(?:of|av|de|i)\s)(?P<y>{_YEAR}){_ALONE}",
+    rf"(?<![^\W_])(?:{_WEEKS})\.?\s?(?P<w>\d\d?)(?P<g>[ /.,\-]{{1,2}}|\s(?:of|av|de|i)\s)(?P<y>{_YEAR}){_ALONE}",
     re.IGNORECASE,
 )
 _ISO_WEEK = re.compile(

@@ -230,7 +230,7 @@ class Scrubber:
         texts |= {email for email in self.known.emails if len(email) > 5}
         texts.update(*map(birth_forms, self.known.birth_dates))
         numbers = {form for text in texts for form in (text, text.upper(), text.lower(), fold(text))}
-        for name in (*self.known.names, *(name for person in self.known.people for name in person.names)):
+        for name in self.known.all_names:
             for part in (name.family, name.given):
                 pieces = WORD.findall(part)
                 texts |= {

@@ -37,7 +37,7 @@ class Misread:
 
     def __init__(self, known: Known) -> None:
         pieces: dict[str, str] = {}
-        for name in (*known.names, *(name for person in known.people for name in person.names)):
+        for name in known.all_names:
             for part in (name.family, name.given, name.middle):
                 for piece in (*WORD.findall(part), "".join(WORD.findall(part))):
                     pieces |= dict.fromkeys((fold(piece), german(piece)), "name")

@@ -16,8 +16,7 @@ _MOST_NEEDLES = 4000
 
 def needles(known: Known) -> tuple[frozenset[str], tuple[str, ...]]:
     """What of the case is compared with tolerance: folded words of names and places, and compact numbers."""
-    people = [*known.names, *(name for person in known.people for name in person.names)]
-    texts = [part for name in people for part in (name.family, name.given, name.middle)]
+    texts = [part for name in known.all_names for part in (name.family, name.given, name.middle)]
     clinical = listed("clinical") | listed("generic_institution") | listed("everyday")
     certain = {
         form for text in texts for word in re.split(r"[\W_]+", text) for form in (fold(word), german(word))
@@ -54,9 +53,8 @@ def needles(known: Known) -> tuple[frozenset[str], tuple[str, ...]]:
 
 def short_pairs(known: Known) -> frozenset[tuple[str, str]]:
     """Two words of two letters that are one name of the case ("Li Na"), both ways round: one of them alone is no name."""
-    people = [*known.names, *(name for person in known.people for name in person.names)]
     pairs: set[tuple[str, str]] = set()
-    for name in people:
+    for name in known.all_names:
         text = f"{name.family} {name.given} {name.middle}"
         short = [
             fold(word).translate(LETTER_OF) for word in re.split(r"[\W\d_]+", text) if len(fold(word)) == 2
@@ -67,5 +65,6 @@ def short_pairs(known: Known) -> frozenset[tuple[str, str]]:
 
 def in_other_letters(known: Known) -> bool:
     """Whether a name of the case is written in letters that the packs which are read do not know."""
-    people = [*known.names, *(name for person in known.people for name in person.names)]
-    return any(ord(sign) > 0x36F and sign.isalpha() for name in people for sign in name.family + name.given)
+    return any(
+        ord(sign) > 0x36F and sign.isalpha() for name in known.all_names for sign in name.family + name.given
+    )
